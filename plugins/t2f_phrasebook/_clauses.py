@@ -1,0 +1,67 @@
+"""Rows of findings as clauses: with …, wearing …; has …, wears …. Neighbours of one kind share a verb."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+
+from text2face_core.language.english import series
+from text2face_core.language.vocabulary import Grammar
+
+_MODIFIERS = {"has": "with", "wears": "wearing", "is": "", "looks": "looking"}
+_VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"), "looks": ("looks", "look")}
+
+
+def runs(words: Sequence[Grammar]) -> list[tuple[Grammar, ...]]:
+    """Neighbours of one role."""
+    return [tuple(group) for _, group in groupby(words, key=lambda word: word.role)]
+
+
+def modifiers(words: Sequence[Grammar], comma: str = "") -> str:
+    """What follows a noun: " with brown hair, wearing a hat" or ", smiling, with bangs".
+
+    comma: "," where the noun ends in an aside.
+    """
+    clauses = [f"{_MODIFIERS[run[0].role]} {series([word.text for word in run])}".strip() for run in runs(words)]
+    if not clauses:
+        return ""
+    close = words[0].role in {"has", "wears"} and not comma
+    return (" " if close else ", ") + ", ".join(clauses)
+
+
+def predicates(words: Sequence[Grammar], *, plural: bool = False, also: bool = False) -> str:
+    """What follows a subject: "has brown hair and bangs, is smiling, and wears a hat"."""
+    clauses: list[str] = []
+    for run in runs(words):
+        verb = _VERBS[run[0].role][plural]
+        if also and not clauses:
+            verb = f"{verb} also" if run[0].role == "is" else f"also {verb}"
+        clauses.append(f"{verb} {series([word.text for word in run])}")
+    return series(clauses)
+
+
+def stands_alone(words: Sequence[Grammar]) -> bool:
+    """Whether these read well after a comma: "a man, 34 years old" and "a man, smiling" do, "a man, white" does not."""
+    first = words[0]
+    return len(words) > 1 or first.role != "is" or first.text.endswith("ing") or bool(re.search(r"\d", first.text))
+
+
+def choppy(words: Sequence[Grammar]) -> bool:
+    """Whether `modifiers` of these would not read well: too many clauses, or a lonely adjective."""
+    parts = runs(words)
+    adjectives = [part for part in parts if part[0].role == "is"]
+    return len(parts) > 3 or any(part is not parts[0] or not stands_alone(part) for part in adjectives)
+
+
+def share(words: Sequence[Grammar], count: int) -> list[tuple[Grammar, ...]]:
+    """Words in `count` rows of about equal length, broken between roles where possible and never inside a pair."""
+    breaks = [0]
+    for number in range(1, count):
+        even = round(number * len(words) / count)
+        near = [at for at in (even, even + 1, even - 1) if breaks[-1] < at < len(words)]
+        changes = [at for at in near if words[at - 1].role != words[at].role]
+        together = [at for at in near if not (words[at - 1].role == words[at].role == "looks")]
+        breaks += (changes or together)[:1]
+    breaks.append(len(words))
+    return [tuple(words[start:end]) for start, end in pairwise(breaks) if end > start]

@@ -1,0 +1,79 @@
+"""The fuser: chooses a beginning and a sentence plan for each caption, all by the request's seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from jinja2 import Template
+
+from text2face_core.contracts import Fuser, FusionRequest
+from text2face_core.errors import UsageError
+from text2face_core.language.english import as_sentences
+from text2face_core.language.templating import environment
+from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.records import Bag
+
+from ._clauses import choppy, modifiers, predicates, runs, share
+from ._subject import subjects
+
+STYLES = ("short", "long")
+_TRIES = 6  # for each text that should differ from the others
+
+
+class Phrasebook(Fuser):
+    """Every item of a bag said once, in the bag's order within each level; nothing else is said.
+
+    A sentence plan is a template in templates/phrasebook/STYLE. It comes out empty where it does not suit a bag, and
+    then another is tried; each folder has one that always does.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        jinja = environment("phrasebook")
+        names = jinja.list_templates(extensions=["j2"])
+        self._plans = {
+            style: [jinja.get_template(name) for name in names if name.startswith(f"{style}/")] for style in STYLES
+        }
+        self._no_one = jinja.get_template("no-one.j2")
+
+    def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
+        """`count` texts each, as different as the bag allows. Raises UsageError for an unknown style."""
+        return [self._texts(request) for request in requests]
+
+    def _texts(self, request: FusionRequest) -> list[str]:
+        if request.style not in self._plans:
+            raise UsageError(f'phrasebook writes the styles {" and ".join(STYLES)}, not "{request.style}"')
+        rng = random.Random(request.seed)
+        texts: list[str] = []
+        for _ in range(_TRIES * request.count):
+            text = self._write(request.bag, request.style, rng)
+            if text not in texts:
+                texts.append(text)
+            if len(texts) == request.count:
+                return texts
+        return [texts[number % len(texts)] for number in range(request.count)]
+
+    def _write(self, bag: Bag, style: str, rng: random.Random) -> str:
+        first, details, photo = (
+            [self._vocabulary.grammar(item.name, item.value, item.phrase) for item in bag.at(level)]
+            for level in ("F1", "F2", "photo")
+        )
+        pronoun = next((word.pronoun for word in first if word.pronoun), "they")
+        plans: list[Template] = self._plans[style] if first or details else [self._no_one]
+        subject = rng.choice(subjects(first, details, sentences=style == "long"))
+        for plan in rng.sample(plans, len(plans)):
+            text = plan.render(
+                subject=subject,
+                pronoun=pronoun,
+                photo=[word.text for word in photo],
+                pick=lambda *choices: rng.choice(choices),
+                choppy=choppy,
+                modifiers=modifiers,
+                predicates=predicates,
+                runs=runs,
+                share=share,
+            )
+            if text.strip():
+                return as_sentences(text)
+        raise AssertionError(f"no plan of the style {style} suits {bag}")

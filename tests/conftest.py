@@ -1,0 +1,66 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import toys
+
+from text2face_core import Plugins, Recipe
+from text2face_core.errors import ArtifactError
+from text2face_core.models import ModelStore
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_switches(monkeypatch):
+    for name in ("T2F_LOAD_PLUGINS", "T2F_TRACE", "T2F_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def toy_plugins() -> Plugins:
+    plugins = Plugins.load(builtin_only=True)
+    plugins.register("toy", sys.modules[toys.__name__])
+    return plugins
+
+
+@pytest.fixture
+def toy_recipe() -> Recipe:
+    return Recipe(detector="toy", filters=("toy.left",), extractors=("toy.shade",), fuser="toy.echo")
+
+
+@pytest.fixture
+def toy_photos(tmp_path) -> Path:
+    """Ten photos: seven usable, one without a face, one with two, one that is no image; and one on the right."""
+    folder = tmp_path / "photos"
+    for number in range(7):
+        toys.draw_photo(folder / f"good {number}.png", age=20 + number)
+    toys.draw_photo(folder / "empty.png", faces=[])
+    toys.draw_photo(folder / "two.png", faces=[(10, 10, 50), (150, 10, 50)])
+    toys.draw_photo(folder / "right.png", faces=[(150, 40, 60)])
+    (folder / "text.jpg").write_text("this is no image")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def starter_models() -> ModelStore:
+    """The starter recipe's model files; skips where they cannot be had."""
+    store = ModelStore()
+    plugins = Plugins.load(builtin_only=True)
+    try:
+        for kind, name in Recipe.load("starter").components():
+            for artifact in plugins.component(name, kind).component.artifacts:
+                store.path(artifact)
+    except ArtifactError as error:
+        pytest.skip(str(error))
+    return store
+
+
+@pytest.fixture(scope="session")
+def example_photos() -> Path:
+    """A dozen synthetic portraits."""
+    return ROOT / "examples" / "photos"

@@ -1,0 +1,130 @@
+"""The command line as a user meets it, on a plugin that finds magenta squares (see toys.py)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import toys
+
+from text2face_core.cli import VERBS, main
+
+SELECT = ["--plugins", "toy", "--no-report"]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The toy plugin as if it were installed: a distribution's metadata on the path."""
+    info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[text2face]\ntoy = toys\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "site"
+
+
+def test_a_run_prints_where_it_is_and_exits_1_because_a_photo_failed(installed, toy_photos, capsys):
+    assert main(["run", str(toy_photos), "--out", "out", *SELECT]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "out\n"
+    for word in ("analysing 11 photo(s)", "captioned", "no face", "2 faces", "not an image", "photos/s", "Toy "):
+        assert word in shown.err
+
+
+def test_the_default_run_directory_is_named_after_the_source(installed, toy_photos):
+    (toy_photos / "text.jpg").unlink()
+    assert main(["run", str(toy_photos), *SELECT]) == 0
+    assert (installed.parent / "runs" / "photos" / "run.toml").is_file()
+
+
+def test_quiet_says_nothing_and_a_log_file_gets_everything(installed, toy_photos, capsys):
+    assert main(["-q", "--log-file", "log.txt", "run", str(toy_photos), "--out", "out", *SELECT]) == 1
+    assert capsys.readouterr().err == ""
+    assert "analysing 11 photo(s)" in (installed.parent / "log.txt").read_text()
+
+
+def test_fuse_writes_captions_again_and_leaves_the_analysis(installed, toy_photos):
+    main(["run", str(toy_photos), "--out", "out", *SELECT])
+    analysis = (installed.parent / "out" / "analysis" / "00000.parquet").read_bytes()
+    captions = (installed.parent / "out" / "captions" / "00000.parquet").read_bytes()
+    assert main(["fuse", "out", "--plugins", "phrasebook", "--set", "captions.per_photo=2", "--no-report"]) == 1
+    lines = (installed.parent / "out" / "dataset" / "metadata.jsonl").read_text().splitlines()
+    assert {len(json.loads(line)["text"]) for line in lines} == {2}
+    assert (installed.parent / "out" / "analysis" / "00000.parquet").read_bytes() == analysis
+    assert (installed.parent / "out" / "captions" / "00000.parquet").read_bytes() != captions
+
+
+def test_fuse_refuses_to_change_the_analysis(installed, toy_photos, capsys):
+    main(["run", str(toy_photos), "--out", "out", *SELECT])
+    assert main(["fuse", "out", "--set", "toy.shade.factor=2.0"]) == 2
+    assert "t2f run SOURCE --redo" in capsys.readouterr().err
+
+
+def test_leaving_out_is_one_switch(installed, toy_photos):
+    main(["run", str(toy_photos), "--out", "out", *SELECT, "--leave-out", "gender"])
+    lines = (installed.parent / "out" / "dataset" / "metadata.jsonl").read_text()
+    assert "year" in lines or "adult" in lines
+    assert "man" not in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "photos", "--plugins", "vicunna"], 2, 'no plugin is called "vicunna"'),
+        (["run", "photos", "--recipe", "none"], 2, 'there is no recipe "none"'),
+        (["run", "photos", "--set", "toy.x=1"], 2, '"toy", which is not part of this run'),
+        (["run", "nowhere"], 2, "nowhere"),
+        (["run", "hollow"], 3, "no photos"),
+        (["run"], 2, "Missing argument"),
+        (["fuse", "hollow"], 2, "holds no run"),
+        (["export", "hollow", "--format", "jsonl"], 2, "holds no run"),
+        (["report", "hollow"], 2, "holds no run"),
+        (["no-such-verb"], 2, "No such command"),
+    ],
+)
+def test_wrong_usage_says_what_to_do_and_exits_with_its_code(installed, toy_photos, capsys, arguments, code, message):
+    (installed.parent / "hollow").mkdir()
+    assert main(arguments) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_help_that_teaches(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_out_is_a_clear_error(installed, toy_photos, capsys):
+    (installed.parent / "locked").mkdir(mode=0o500)
+    assert main(["run", str(toy_photos), "--out", "locked/out", *SELECT]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_out_that_is_a_file_is_a_clear_error(installed, toy_photos, capsys):
+    (installed.parent / "file").touch()
+    assert main(["run", str(toy_photos), "--out", "file", *SELECT]) == 2
+    assert "t2f: " in capsys.readouterr().err
+
+
+def test_an_interrupt_exits_130_and_says_how_to_go_on(installed, toy_photos):
+    for number in range(300):
+        toys.draw_photo(toy_photos / f"more {number}.png", age=number % 100)
+    code = "import signal, sys, threading, os\nfrom text2face_core.cli import main\n"
+    code += "threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()\nsys.exit(main(sys.argv[1:]))"
+    arguments = ["run", str(toy_photos), "--out", "out", "--chunk-size", "8", "--batch-size", "1", *SELECT]
+    path = os.pathsep.join([str(installed), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 1:
+        pytest.skip("the run was over before the signal came")
+    assert done.returncode == 130
+    assert "the same command goes on from here" in done.stderr
+    assert "Traceback" not in done.stderr

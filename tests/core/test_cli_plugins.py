@@ -1,0 +1,199 @@
+"""`t2f plugins list` and `show`: everything one needs to know to use a plugin."""
+
+import enum
+import hashlib
+import json
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from text2face_core import Artifact, Component, Options, Url
+from text2face_core.cli import main
+from text2face_core.cli.plugins import describe_options
+
+PLUGIN = """
+from typing import Literal
+from pydantic import Field
+from text2face_core import Artifact, Component, HubFile, Options, WheelMember, hookimpl
+
+class Choices(Options):
+    score: float = Field(0.6, ge=0, lt=1, description="faces below are left out")
+    mode: Literal["fast", "exact"] = Field("fast", description="how carefully")
+    names: tuple[str, ...] = Field((), max_length=3)
+    key: str = Field(description="your licence key")
+
+WHEEL, HUB = WheelMember("a-wheel", "1.0", "a/shared.bin"), HubFile("them/model", "others.onnx")
+SHARED = Artifact("shared.bin", (WHEEL,), "MIT", sha256="{sha}", size=5)
+OTHERS = Artifact("others.onnx", (HUB,), "CC-BY-NC-4.0", non_commercial=True, note="slow")
+
+@hookimpl
+def t2f_extractors():
+    yield Component("zoo.eyes", print, Choices, (SHARED, OTHERS), "eyes", ("eyes", "lids"), summary="eyes")
+
+@hookimpl
+def t2f_fusers():
+    yield Component("zoo.writer", print, summary="writes")
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """A plugin of two components, one of whose two model files is here."""
+    info = tmp_path / "site" / "t2f_zoo-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-zoo\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[text2face]\nzoo = t2f_zoo_for_tests\n")
+    code = PLUGIN.replace("{sha}", hashlib.sha256(b"bytes").hexdigest())
+    (tmp_path / "site" / "t2f_zoo_for_tests.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("T2F_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "shared.bin").write_bytes(b"bytes")
+
+
+def listed(capsys, *options):
+    assert main(["plugins", "list", "--json", *options]) == 0
+    return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+def shown(capsys, name):
+    assert main(["plugins", "show", name, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_list_says_where_each_plugin_is_from_and_what_it_offers(zoo, capsys):
+    rows = listed(capsys)
+    assert {"yunet", "photo", "agegender", "phrasebook", "zoo"} <= set(rows)
+    assert rows["yunet"]["builtin"] is True
+    assert rows["zoo"] == {
+        "name": "zoo",
+        "distribution": "t2f-zoo",
+        "version": "2.0",
+        "builtin": False,
+        "status": "available",
+        "error": "",
+        "components": [
+            {"name": "zoo.eyes", "kind": "extractor", "summary": "eyes", "licences": ["CC-BY-NC-4.0", "MIT"]},
+            {"name": "zoo.writer", "kind": "fuser", "summary": "writes", "licences": []},
+        ],
+    }
+
+
+def test_the_list_can_be_of_one_kind(zoo, capsys):
+    rows = listed(capsys, "--kind", "fuser")
+    assert {"phrasebook", "zoo"} <= set(rows)
+    assert "yunet" not in rows
+    assert [part["name"] for part in rows["zoo"]["components"]] == ["zoo.writer"]
+
+
+def test_the_list_for_people_holds_the_same(zoo, capsys):
+    assert main(["plugins", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (start,) = (number for number, line in enumerate(lines) if line.startswith("zoo "))
+    assert lines[start].split() == ["zoo", "t2f-zoo", "2.0"]
+    assert lines[start + 1].split() == ["zoo.eyes", "extractor", "eyes", "[CC-BY-NC-4.0,", "MIT]"]
+
+
+def test_show_tells_all_about_a_component(zoo, capsys, tmp_path):
+    (part,) = shown(capsys, "zoo.eyes")["components"]
+    assert part["provides"] == ["eyes", "lids"]
+    assert part["install"] == "pip install 't2f-zoo[eyes]'"
+    here, missing = part["artifacts"]
+    assert (here["name"], here["present"], here["path"]) == (
+        "shared.bin",
+        True,
+        str(tmp_path / "models" / "shared.bin"),
+    )
+    assert here["sources"] == ["the wheel a-wheel 1.0"]
+    assert (missing["present"], missing["non_commercial"], missing["licence"]) == (False, True, "CC-BY-NC-4.0")
+
+
+def test_show_gives_commands_that_can_be_run_as_they_stand(zoo, capsys):
+    (part,) = shown(capsys, "zoo.eyes")["components"]
+    assert part["select"] == [
+        {"what": "use it alone", "command": "t2f run PHOTOS --plugins zoo.eyes"},
+        {"what": "beside others", "command": "t2f run PHOTOS --plugins agegender,photo,zoo.eyes"},
+    ]
+    (part,) = shown(capsys, "zoo.writer")["components"]
+    assert part["select"] == [{"what": "use it", "command": "t2f run PHOTOS --plugins zoo.writer"}]
+
+
+def test_show_for_people_holds_the_same(zoo, capsys):
+    assert main(["plugins", "show", "zoo"]) == 0
+    text = capsys.readouterr().out
+    for words in (
+        "zoo  t2f-zoo 2.0, module t2f_zoo_for_tests",
+        "extractor zoo.eyes: eyes",
+        "eyes, lids",
+        "--set zoo.eyes.OPTION=VALUE",
+        "score = 0.6  float  (≥ 0, < 1)",
+        'mode = "fast"  str  (one of fast, exact)',
+        "key required  str",
+        "shared.bin  5 bytes, licence MIT",
+        "licence CC-BY-NC-4.0, not for commercial use",
+        "not here yet: t2f models pull others.onnx",
+        "fuser zoo.writer: writes",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("zooo", 'no plugin is called "zooo". Did you mean "zoo"?'), ("zoo.ears", 'no plugin is called "zoo.ears"')],
+)
+def test_an_unknown_name_is_an_error_with_the_choices(zoo, capsys, name, message):
+    assert main(["plugins", "show", name]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["yunet", "photo", "agegender", "phrasebook"])
+def test_every_built_in_plugin_can_be_shown_and_explains_each_option(capsys, name):
+    plugin = shown(capsys, name)
+    assert plugin["components"]
+    for part in plugin["components"]:
+        assert part["summary"]
+        assert all(option["description"] for option in part["options"])
+        assert all(file["licence"] and file["sources"] for file in part["artifacts"])
+
+
+class Look(enum.Enum):
+    NEAR = "near"
+    FAR = "far"
+
+
+class Every(Options):
+    plain: int = 3
+    bounded: float = Field(0.5, gt=0, le=1, description="a share")
+    even: int = Field(2, multiple_of=2)
+    word: str = Field("abc", min_length=1, pattern="[a-z]+")
+    choice: Literal["a", 2] = "a"
+    look: Look = Look.NEAR
+    maybe: int | None = None
+    rows: list[int] = Field(default_factory=lambda: [1])
+    needed: bool
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "default", "constraints"),
+    [
+        ("plain", "int", 3, []),
+        ("bounded", "float", 0.5, ["> 0", "≤ 1"]),
+        ("even", "int", 2, ["a multiple of 2"]),
+        ("word", "str", "abc", ["at least 1 long", "matches [a-z]+"]),
+        ("choice", "str | int", "a", ["one of a, 2"]),
+        ("look", "str", "near", ["one of near, far"]),
+        ("maybe", "int | None", None, []),
+        ("rows", "list[int]", [1], []),
+        ("needed", "bool", None, []),
+    ],
+)
+def test_options_are_described_as_pydantic_has_them(name, kind, default, constraints):
+    described = {option["name"]: option for option in describe_options(Component("every", print, Every))}
+    option = described[name]
+    assert (option["type"], option["default"], option["constraints"]) == (kind, default, constraints)
+    assert option["required"] is (name == "needed")
+
+
+def test_a_component_without_options_has_none():
+    assert describe_options(Component("none", print, artifacts=(Artifact("a", (Url("x"),), "MIT"),))) == []

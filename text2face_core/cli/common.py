@@ -1,0 +1,60 @@
+"""What several verbs share: logging, the plugins in use, options that many take."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..models import ModelStore
+    from ..plugins import Plugins
+
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+accept_option: Callable[[Any], Any] = click.option(
+    "--accept-licence",
+    "accept",
+    multiple=True,
+    metavar="NAME",
+    help="Accept the licence of this model file, once; needed for those that exclude commercial use.",
+)
+
+
+def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
+    """Messages go to stderr as `t2f: …`; the log file gets everything with time and place."""
+    logger = logging.getLogger("text2face_core")
+    logger.handlers.clear()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    screen.setFormatter(logging.Formatter("t2f: %(message)s"))
+    logger.addHandler(screen)
+    if log_file:
+        try:
+            file = logging.FileHandler(log_file, encoding="utf-8")
+        except OSError as error:
+            raise click.BadParameter(
+                f"{log_file} cannot be written: {error.strerror}", param_hint="--log-file"
+            ) from error
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(file)
+        ctx.call_on_close(file.close)
+
+
+def plugins_of(ctx: click.Context) -> Plugins:
+    """The plugins that this command may use."""
+    from ..plugins import Plugins
+
+    return Plugins.load(builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
+
+
+def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool | None = None) -> ModelStore:
+    """The model store, saying on stderr what it fetches."""
+    from ..models import ModelStore
+
+    quiet = bool((ctx.find_root().obj or {}).get("quiet"))
+    return ModelStore(accept=accept, offline=offline, say=None if quiet else lambda text: click.echo(text, err=True))

@@ -1,0 +1,233 @@
+"""t2f models: which model files there are, under which licences, and where they lie."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import accept_option, json_option, plugins_of, store_of
+
+if TYPE_CHECKING:
+    from ..models import Artifact, ModelStore
+    from ..plugins import Plugins
+
+Declared = dict[str, "tuple[Artifact, list[str]]"]
+
+
+@click.group()
+def models() -> None:
+    """Model files: list, fetch, find and check them.
+
+    Files are fetched when a run first needs them, each with its licence said and its sha256 checked. They lie in one
+    folder, the user's cache folder unless T2F_MODELS names another. With T2F_OFFLINE=1 nothing is fetched: what is
+    missing can be put into that folder by hand, under the name that `t2f models list` shows.
+    """
+
+
+@models.command("list")
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, as_json: bool) -> None:
+    """List every model file that a plugin may need, and whether it is here."""
+    store = store_of(ctx)
+    rows = [_row(store, artifact, users) for artifact, users in artifacts_of(plugins_of(ctx)).values()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _print_table(rows, store)
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--recipe", metavar="NAME|FILE", help="Fetch what this recipe needs.")
+@click.option("--all", "everything", is_flag=True, help="Fetch what any installed plugin may need.")
+@accept_option
+@click.pass_context
+def pull(
+    ctx: click.Context, names: tuple[str, ...], recipe: str | None, everything: bool, accept: tuple[str, ...]
+) -> None:
+    """Fetch model files now, so that later runs need no network.
+
+    NAME is a model file, a plugin or a component. The path of each file is printed.
+
+    \b
+    t2f models pull --recipe starter
+    t2f models pull farl
+    t2f models pull buffalo_l.zip --accept-licence buffalo_l.zip
+    """
+    from ..errors import ArtifactError
+
+    if not names and not recipe and not everything:
+        raise click.UsageError("say what to fetch: model files or plugins by name, --recipe NAME, or --all")
+    plugins = plugins_of(ctx)
+    wanted = _select(plugins, names)
+    if recipe:
+        wanted |= _of_recipe(plugins, recipe)
+    if everything:
+        wanted |= _artifacts(artifacts_of(plugins))
+    store = store_of(ctx, accept)
+    failures = []
+    for artifact in wanted.values():
+        try:
+            click.echo(store.path(artifact))
+        except ArtifactError as error:
+            failures.append(error)
+    _raise_all(failures)
+
+
+@models.command()
+@click.argument("name")
+@click.pass_context
+def path(ctx: click.Context, name: str) -> None:
+    """Print where the model file NAME lies; nothing is fetched."""
+    from ..errors import ArtifactError
+
+    declared = artifacts_of(plugins_of(ctx))
+    if name not in declared:
+        raise ArtifactError(_unknown(name, declared))
+    store, artifact = store_of(ctx), declared[name][0]
+    found = store.find(artifact)
+    if found is None:
+        raise ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {name}")
+    click.echo(found)
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_context
+def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Read model files whole and compare their sha256 with what was declared.
+
+    Without a NAME, everything that is here is checked. A file that fails is fetched anew when it is next needed.
+    """
+    from ..errors import ArtifactError
+
+    plugins = plugins_of(ctx)
+    store = store_of(ctx)
+    failures = []
+    for artifact in (_select(plugins, names) if names else _artifacts(artifacts_of(plugins))).values():
+        verdict = store.verify(artifact)
+        if verdict.state == "good":
+            click.echo(f"good     {artifact.name}  {verdict.sha256}")
+        elif verdict.state == "wrong":
+            click.echo(f"wrong    {artifact.name}  {verdict.sha256}")
+            failures.append(ArtifactError(f"{verdict.path} is not {artifact.name}: {verdict.wrong}"))
+        else:
+            click.echo(f"missing  {artifact.name}")
+            if names:
+                failures.append(
+                    ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {artifact.name}")
+                )
+    _raise_all(failures)
+
+
+def artifacts_of(plugins: Plugins) -> Declared:
+    """Every declared model file by name, with the names of the components that may need it.
+
+    Raises PluginError where two components mean different files by one name.
+    """
+    from ..errors import PluginError
+
+    declared: Declared = {}
+    for registered in plugins.components():
+        component = registered.component
+        for artifact in component.artifacts:
+            known, users = declared.setdefault(artifact.name, (artifact, []))
+            if (known.sha256 or known) != (artifact.sha256 or artifact):
+                raise PluginError(
+                    f"{users[0]} and {component.name} both declare a model file {artifact.name}, but differently"
+                )
+            if component.name not in users:
+                users.append(component.name)
+    return dict(sorted(declared.items()))
+
+
+def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
+    """The files meant by names of files, components or plugins."""
+    from ..errors import ArtifactError
+
+    declared = artifacts_of(plugins) if names else {}
+    selected: dict[str, Artifact] = {}
+    for name in names:
+        meant = {
+            key: artifact
+            for key, (artifact, users) in declared.items()
+            if name in {key, *users, *(user.partition(".")[0] for user in users)}
+        }
+        if not meant:
+            raise ArtifactError(_unknown(name, declared))
+        selected |= meant
+    return selected
+
+
+def _of_recipe(plugins: Plugins, recipe: str) -> dict[str, Artifact]:
+    from ..recipe import Recipe
+
+    parts = [plugins.component(name, kind) for kind, name in Recipe.load(recipe).components()]
+    return {artifact.name: artifact for part in parts for artifact in part.component.artifacts}
+
+
+def _artifacts(declared: Declared) -> dict[str, Artifact]:
+    return {name: artifact for name, (artifact, _) in declared.items()}
+
+
+def _unknown(name: str, declared: Declared) -> str:
+    import difflib
+
+    known = {*declared, *(user for _, users in declared.values() for user in users)}
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    return f'no model file, and no plugin that needs one, is called "{name}".{hint} All names: t2f models list'
+
+
+def _row(store: ModelStore, artifact: Artifact, users: list[str]) -> dict[str, Any]:
+    found = store.find(artifact)
+    return {
+        "name": artifact.name,
+        "size": artifact.size,
+        "licence": artifact.licence,
+        "licence_url": artifact.licence_url,
+        "non_commercial": artifact.non_commercial,
+        "sha256": artifact.sha256,
+        "used_by": users,
+        "note": artifact.note,
+        "present": found is not None,
+        "path": str(store.place(artifact)),
+    }
+
+
+def _print_table(rows: Sequence[dict[str, Any]], store: ModelStore) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..models import human_size
+
+    # One line a file where another program reads the table.
+    console = Console(width=None if sys.stdout.isatty() else 500)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("model file", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for title in ("licence", "used by", "here"):
+        table.add_column(title)
+    for row in rows:
+        licence = row["licence"] + (", non-commercial" if row["non_commercial"] else "")
+        cells = (row["name"], human_size(row["size"]), licence, ", ".join(row["used_by"]))
+        table.add_row(*map(Text, cells), "yes" if row["present"] else "no")
+    console.print(table)
+    console.print(Text(f"in {store.folder}"), soft_wrap=True)
+
+
+def _raise_all(failures: Sequence[Exception]) -> None:
+    """Raise what went wrong, after everything that could be done was done."""
+    from ..errors import ArtifactError
+
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise ArtifactError("\n".join(str(failure) for failure in failures))

@@ -1,0 +1,262 @@
+"""`t2f plugins list`, `show` and `new`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from .common import json_option, plugins_of, store_of
+
+if TYPE_CHECKING:
+    from ..contracts import Component, Kind
+    from ..models import Artifact, ModelStore
+    from ..plugins import Plugin, Plugins, Registered
+
+KINDS = ("detector", "filter", "extractor", "fuser", "trainer")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser")
+SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
+LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
+
+WHY_NOT = {
+    "disabled": "switched off by T2F_LOAD_PLUGINS or --no-plugins",
+    "replaced": "an outside plugin has taken its name",
+}
+
+
+@click.group(short_help="List, show and make plugins.")
+def plugins() -> None:
+    """What can be plugged in: detectors, filters, extractors, fusers and trainers."""
+
+
+@plugins.command("list")
+@click.option("--kind", type=click.Choice(KINDS), help="Only plugins that offer this.")
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, kind: Kind | None, *, as_json: bool) -> None:
+    """List every plugin: where it comes from, whether it can be used, what it offers."""
+    rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
+    # What a broken plugin would offer is not known, so it is never left out.
+    shown = [row for row in rows if kind is None or row["components"] or row["status"] == "broken"]
+    if as_json:
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    names = [row["name"] for row in shown] + [f"  {part['name']}" for row in shown for part in row["components"]]
+    width = max(map(len, names), default=0) + 2
+    for row in shown:
+        click.echo(f"{click.style(row['name'].ljust(width), bold=True)}{_label(row)}{_status(row)}")
+        for part in row["components"]:
+            licences = f"  [{', '.join(part['licences'])}]" if part["licences"] else ""
+            click.echo(f"  {part['name'].ljust(width)}{part['kind']:<11}{part['summary']}{licences}")
+
+
+@plugins.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
+    """Show one plugin, or one component of it: options, model files, findings, and how to use it."""
+    plugin = _named(plugins_of(ctx), name)
+    store = store_of(ctx)
+    row = _row(plugin, None)
+    offered = [one for one in plugin.components if name in {plugin.found.name, one.name}]
+    row["module"] = plugin.found.module
+    row["components"] = [_details(one, store) for one in offered]
+    if as_json:
+        click.echo(json.dumps(row, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{click.style(row['name'], bold=True)}  {_label(row)}, module {row['module']}{_status(row)}")
+    for part in row["components"]:
+        click.echo()
+        for line in _text(part):
+            click.echo(line)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(SCAFFOLDS), default="extractor", show_default=True, help="What it offers.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to make.  [default: t2f-NAME]")
+def new(name: str, kind: Kind, out: Path | None) -> None:
+    """Write a new plugin: a package of your own that installs, with a test that passes."""
+    from ..discovery import discover
+    from ..scaffold import write_plugin
+
+    taken = {found.name: found.label for found in discover()}
+    folder = write_plugin(name, kind, out, taken)
+    beside = _selection(kind, name)[-1]["command"]
+    click.echo(str(folder))
+    for line in (
+        f"A new {kind} called {name}, ready to install. Next:",
+        f"  pip install -e {folder}",
+        f"  t2f plugins show {name}",
+        f"  {beside}",
+        f"  python -m pytest {folder}",
+        f"Then make it yours: {folder}/README.md says what to change.",
+    ):
+        click.echo(line, err=True)
+
+
+def _named(plugins: Plugins, name: str) -> Plugin:
+    """The plugin of that name, or of the component of that name, in whatever state. Raises PluginError otherwise."""
+    from ..errors import PluginError
+
+    rows = [row for row in plugins.listing() if row.found.name == name.partition(".")[0]]
+    if not rows:
+        plugins.chosen([name])
+    (row, *_) = rows
+    if row.status == "broken":
+        raise PluginError(row.error)
+    if row.components and name != row.found.name:
+        plugins.chosen([name])
+    return row
+
+
+def _row(plugin: Plugin, kind: Kind | None) -> dict[str, Any]:
+    found = plugin.found
+    return {
+        "name": found.name,
+        "distribution": found.distribution,
+        "version": found.version,
+        "builtin": found.builtin,
+        "status": plugin.status,
+        "error": plugin.error,
+        "components": [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "summary": one.component.summary,
+                "licences": sorted({artifact.licence for artifact in one.component.artifacts}),
+            }
+            for one in plugin.components
+            if kind in {None, one.kind}
+        ],
+    }
+
+
+def _label(row: dict[str, Any]) -> str:
+    return f"{row['distribution']} {row['version']}".strip()
+
+
+def _status(row: dict[str, Any]) -> str:
+    if row["status"] == "available":
+        return "" if row["components"] else "  offers nothing"
+    return click.style(f"  {row['status']}: {row['error'] or WHY_NOT[row['status']]}", fg="red")
+
+
+def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
+    component = one.component
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "summary": component.summary,
+        "provides": list(component.provides),
+        "extra": component.extra,
+        "install": f"pip install '{one.plugin.distribution}[{component.extra}]'" if component.extra else None,
+        "select": _selection(one.kind, one.name),
+        "options": describe_options(component),
+        "artifacts": [_artifact(artifact, store) for artifact in component.artifacts],
+    }
+
+
+def _artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:
+    path = store.find(artifact)
+    return {
+        "name": artifact.name,
+        "size": artifact.size,
+        "licence": artifact.licence,
+        "licence_url": artifact.licence_url,
+        "non_commercial": artifact.non_commercial,
+        "sha256": artifact.sha256,
+        "sources": [str(source) for source in artifact.sources],
+        "note": artifact.note,
+        "present": path is not None,
+        "path": str(path or store.place(artifact)),
+    }
+
+
+def describe_options(component: Component) -> list[dict[str, Any]]:
+    """Name, type, default, constraints and description of each option, as plain data that JSON can hold."""
+    return [
+        {
+            "name": name,
+            "type": _type(field.annotation),
+            "required": field.is_required(),
+            "default": None if field.is_required() else _plain(field.get_default(call_default_factory=True)),
+            "constraints": _constraints(field.annotation, field.metadata),
+            "description": field.description or "",
+        }
+        for name, field in component.options.model_fields.items()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value, fallback=str)
+
+
+def _type(annotation: Any) -> str:
+    if choices := _choices(annotation):
+        return " | ".join(dict.fromkeys(type(choice).__name__ for choice in choices))
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    from enum import Enum
+    from typing import Literal, get_origin
+
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(member.value for member in annotation)
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _constraints(annotation: Any, metadata: list[Any]) -> list[str]:
+    words = [f"one of {', '.join(map(str, choices))}"] if (choices := _choices(annotation)) else []
+    for limit in metadata:
+        for attribute, form in (SYMBOLS | LENGTHS).items():
+            if (value := getattr(limit, attribute, None)) is not None:
+                words.append(form.format(value))
+    return words
+
+
+def _selection(kind: str, name: str) -> list[dict[str, str]]:
+    """How to have the component in a run."""
+    from ..recipe import Recipe
+
+    if kind == "trainer":
+        return []
+    ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]
+    if kind in {"filter", "extractor"}:
+        starter = Recipe.load("starter")
+        others = [one for one in (starter.filters if kind == "filter" else starter.extractors) if one != name]
+        if others:
+            ways[0]["what"] = "use it alone"
+            ways.append({"what": "beside others", "command": f"t2f run PHOTOS --plugins {','.join([*others, name])}"})
+    return ways
+
+
+def _text(part: dict[str, Any]) -> list[str]:
+    from ..models import human_size
+
+    lines = [f"{part['kind']} {click.style(part['name'], bold=True)}: {part['summary']}"]
+    facts = [("finds", ", ".join(part["provides"])), ("packages", part["install"] or "")]
+    facts += [(way["what"], way["command"]) for way in part["select"]]
+    lines += [f"  {what:<14}{value}" for what, value in facts if value]
+    if part["options"]:
+        lines.append(f"  {'options':<14}--set {part['name']}.OPTION=VALUE")
+    for option in part["options"]:
+        default = "required" if option["required"] else f"= {json.dumps(option['default'], ensure_ascii=False)}"
+        limits = f"  ({', '.join(option['constraints'])})" if option["constraints"] else ""
+        lines += [f"    {option['name']} {default}  {option['type']}{limits}", f"      {option['description']}"]
+    if part["artifacts"]:
+        lines.append("  model files")
+    for file in part["artifacts"]:
+        terms = ", not for commercial use" if file["non_commercial"] else ""
+        lines.append(f"    {file['name']}  {human_size(file['size'])}, licence {file['licence']}{terms}")
+        here = f"here: {file['path']}" if file["present"] else f"not here yet: t2f models pull {file['name']}"
+        lines += [
+            f"      {text}" for text in (file["note"], *(f"from {source}" for source in file["sources"]), here) if text
+        ]
+    return [line for line in lines if line.strip()]

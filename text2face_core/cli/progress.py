@@ -1,0 +1,107 @@
+"""How far a run has come, on stderr: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import Counter
+
+from ..contracts import Progress
+
+log = logging.getLogger(__name__)
+LINE_EVERY_SECONDS = 10.0
+
+
+def make_progress(*, quiet: bool) -> Progress:
+    """What suits where stderr goes; the log file gets plain lines in any case."""
+    if quiet:
+        return Lines(show=False)
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Lines:
+    """A line at the start, every ten seconds and at the end: for log files and pipes."""
+
+    def __init__(self, *, show: bool = True) -> None:
+        self._show = show
+        self._counts: Counter[str] = Counter()
+
+    def start(self, what: str, total: int, done: int = 0) -> None:
+        """Begin."""
+        self._what, self._total, self._done, self._before = what, total, done, done
+        self._counts.clear()
+        self._began = self._spoke = time.monotonic()
+        self._print(f"{what} {total - done} photo(s)" + (f", {done} done before" if done else ""))
+
+    def advance(self, count: int, **counts: int) -> None:
+        """Count, and speak now and then."""
+        self._done += count
+        self._counts.update(counts)
+        if time.monotonic() - self._spoke >= LINE_EVERY_SECONDS:
+            self._spoke = time.monotonic()
+            self._print(self._state())
+
+    def say(self, message: str) -> None:
+        """A line of its own."""
+        self._print(message)
+
+    def finish(self) -> None:
+        """The last state."""
+        self._print(self._state())
+
+    def _state(self) -> str:
+        taken = max(time.monotonic() - self._began, 1e-9)
+        rate = (self._done - self._before) / taken
+        left = f", {(self._total - self._done) / rate:.0f} s left" if rate and self._done < self._total else ""
+        counts = "".join(f", {number} {name}" for name, number in self._counts.items() if number)
+        return f"{self._what}: {self._done}/{self._total}, {rate:.1f} photos/s{left}{counts}"
+
+    def _print(self, text: str) -> None:
+        log.debug("%s", text)
+        if self._show:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+class Bar:
+    """A live bar with photos/s, time left and counts of rejected and failed."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._counts: Counter[str] = Counter()
+        self._bar = RichProgress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[counts]}"),
+            console=Console(stderr=True),
+        )
+
+    def start(self, what: str, total: int, done: int = 0) -> None:
+        """Begin."""
+        self._counts.clear()
+        self._began, self._new = time.monotonic(), 0
+        self._task = self._bar.add_task(what, total=total, completed=done, rate="", counts="")
+        self._bar.start()
+
+    def advance(self, count: int, **counts: int) -> None:
+        """Count."""
+        self._new += count
+        self._counts.update(counts)
+        rate = self._new / max(time.monotonic() - self._began, 1e-9)
+        shown = "  ".join(f"{number} {name}" for name, number in self._counts.items() if number)
+        self._bar.update(self._task, advance=count, rate=f"{rate:.1f} photos/s", counts=shown)
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        self._bar.console.print(message, markup=False, highlight=False)
+
+    def finish(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()

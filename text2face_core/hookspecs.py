@@ -1,0 +1,49 @@
+"""What a plugin may provide: one hook per role.
+
+A plugin is a module that an entry point of the group "text2face" names. It declares components and loads nothing:
+heavy imports belong into each component's `build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .contracts import Component
+
+hookspec = pluggy.HookspecMarker("text2face")
+hookimpl = pluggy.HookimplMarker("text2face")
+
+
+@hookspec
+def t2f_detectors() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that find faces: `build` returns a Detector."""
+
+
+@hookspec
+def t2f_filters() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that turn portraits away: `build` returns a Filter."""
+
+
+@hookspec
+def t2f_extractors() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that read characteristics off portraits: `build` returns an Extractor."""
+
+
+@hookspec
+def t2f_fusers() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that write captions from bags of words: `build` returns a Fuser."""
+
+
+@hookspec
+def t2f_trainers() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that train a model on a captioned data set: `build` returns a Trainer."""
+
+
+@hookspec
+def t2f_vocabulary() -> Mapping[str, Any] | Path:  # type: ignore[empty-body]
+    """Words for the plugin's own findings: a mapping, or the path of a TOML file, in the form of vocabulary.toml."""

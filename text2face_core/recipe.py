@@ -1,0 +1,226 @@
+"""Which plugins run and with what options: a TOML recipe, the overrides of a command line, and what they resolve to."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from .contracts import Kind, Options
+from .dataset import DatasetSettings
+from .errors import RecipeError
+from .language.bag import BagSettings
+from .resources import templates
+from .run import fingerprint
+
+if TYPE_CHECKING:
+    from .language.vocabulary import Vocabulary
+    from .plugins import Plugins, Registered
+
+SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
+
+
+class PhotoRule(Options):
+    """Which files are decoded at all."""
+
+    max_megapixels: float = Field(120.0, gt=0, description="larger photos are refused before they are decoded")
+    min_side: int = Field(32, ge=1, description="photos with a shorter side, in pixels, are refused")
+
+
+class FaceRule(Options):
+    """Which faces are accepted; a photo must show exactly one."""
+
+    min_size: float = Field(
+        0.0, ge=0, description="longer side of the face's box, in pixels, below which it is refused"
+    )
+
+
+class CaptionSettings(Options):
+    """How many captions each photo gets, and in which styles."""
+
+    per_photo: int = Field(4, ge=1, le=64, description="captions per photo")
+    styles: dict[str, float] = Field({"short": 0.5, "long": 0.5}, description="share of each style")
+
+    @field_validator("styles")
+    @classmethod
+    def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
+        if min(styles.values(), default=-1.0) < 0 or sum(styles.values()) <= 0:
+            raise ValueError("shares must not be negative, and one of them must be above 0")
+        return styles
+
+
+class Recipe(Options):
+    """A recipe as written, after overrides.
+
+    >>> Recipe.load("starter").detector
+    'yunet'
+    """
+
+    name: str = "unnamed"
+    summary: str = ""
+    seed: int = 0
+    detector: str
+    filters: tuple[str, ...] = ()
+    extractors: tuple[str, ...] = ()
+    fuser: str
+    trainer: str | None = None
+    photos: PhotoRule = PhotoRule()
+    faces: FaceRule = FaceRule()
+    captions: CaptionSettings = CaptionSettings()
+    bag: BagSettings = BagSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    plugins: dict[str, dict[str, Any]] = Field({}, description="options by component")
+
+    @classmethod
+    def load(cls, name: str | Path) -> Recipe:
+        """A recipe that ships with text2face, by name, or any TOML file, by path.
+
+        Raises RecipeError that says which key is wrong, or which recipes there are.
+        """
+        path = Path(name)
+        if not path.is_file():
+            path = templates() / "recipes" / f"{name}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in (templates() / "recipes").glob("*.toml")))
+            raise RecipeError(f'there is no recipe "{name}": give the path of a TOML file, or one of: {known}')
+        try:
+            with path.open("rb") as file:
+                data = tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
+        return cls.parse({"name": path.stem, **data}, str(path))
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], where: str) -> Recipe:
+        """A recipe from plain data; `where` is named in errors."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise RecipeError(f"{where}: {explain(error)}") from error
+
+    def with_plugins(self, plugins: Plugins, names: Sequence[str]) -> Recipe:
+        """The recipe with the plugins that `--plugins` names.
+
+        Detector, fuser and trainer hold one each: a named one replaces the recipe's. Filters and extractors hold a set:
+        naming any of a kind makes the named ones the set, in that order. Kinds that are not named stay.
+        """
+        changed: dict[str, Any] = {}
+        for kind, components in plugins.chosen(names).items():
+            if kind in {"filter", "extractor"}:
+                changed[f"{kind}s"] = tuple(components)
+            else:
+                changed[kind] = components[0]
+        return self.model_copy(update=changed)
+
+    def with_settings(self, settings: Iterable[str]) -> Recipe:
+        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2" or "seed=1"."""
+        data = self.model_dump()
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            section, dot, option = key.strip().rpartition(".")
+            if not equals or (not dot and option != "seed"):
+                raise RecipeError(f'"{setting}" is no setting: write plugin.option=value, for example yunet.score=0.7')
+            if section.partition(".")[0] in SECTIONS:
+                place = functools.reduce(lambda found, part: found.setdefault(part, {}), section.split("."), data)
+            else:
+                place = data["plugins"].setdefault(section, {}) if dot else data
+            place[option] = _value(text.strip())
+        return self.parse(data, "settings")
+
+    def components(self) -> list[tuple[Kind, str]]:
+        """Kind and name of everything that takes part in a run, in the order of work."""
+        named: list[tuple[Kind, str]] = [("detector", self.detector)]
+        named += [("filter", name) for name in self.filters]
+        named += [("extractor", name) for name in self.extractors]
+        return [*named, ("fuser", self.fuser)]
+
+    def resolve(self, plugins: Plugins) -> Resolved:
+        """Find every component and check its options.
+
+        Raises PluginError for an unknown component, RecipeError for a wrong option or one for a plugin not in the run.
+        """
+        from .language.vocabulary import Vocabulary
+
+        parts = []
+        for kind, name in self.components():
+            registered = plugins.component(name, kind)
+            try:
+                options = registered.component.options.model_validate(self.plugins.get(name, {}))
+            except ValidationError as error:
+                known = ", ".join(registered.component.options.model_fields) or "none"
+                raise RecipeError(f"{name}: {explain(error)} (options of {name}: {known})") from error
+            parts.append(Part(registered, options))
+        names = [part.registered.name for part in parts]
+        for section in self.plugins:
+            if section not in {*names, self.trainer}:
+                raise RecipeError(
+                    f'options are given for "{section}", which is not part of this run: {", ".join(names)}'
+                )
+        return Resolved(self, tuple(parts), Vocabulary.load(plugins.vocabularies(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component that takes part in a run, with its checked options."""
+
+    registered: Registered
+    options: BaseModel
+
+    @property
+    def kind(self) -> Kind:
+        """The component's kind."""
+        return self.registered.kind
+
+    def identity(self) -> dict[str, Any]:
+        """Everything about it that results depend on, as plain data."""
+        component = self.registered.component
+        return {
+            "name": component.name,
+            "distribution": self.registered.plugin.distribution,
+            "options": self.options.model_dump(mode="json", exclude_none=True),
+            "artifacts": {artifact.name: artifact.sha256 or "" for artifact in component.artifacts},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A recipe whose components are found and whose options are checked."""
+
+    recipe: Recipe
+    parts: tuple[Part, ...]
+    vocabulary: Vocabulary
+
+    def of(self, kind: Kind) -> tuple[Part, ...]:
+        """The parts of one kind, in order."""
+        return tuple(part for part in self.parts if part.kind == kind)
+
+    def analysis_key(self) -> str:
+        """Changes when the analysis would come out otherwise."""
+        recipe = self.recipe
+        rules = [section.model_dump(mode="json") for section in (recipe.photos, recipe.faces, recipe.dataset)]
+        return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
+
+    def captions_key(self) -> str:
+        """Changes when captions would come out otherwise from the same analysis."""
+        recipe = self.recipe
+        rules = [section.model_dump(mode="json") for section in (recipe.captions, recipe.bag)]
+        words = self.vocabulary.fingerprint
+        return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
+
+
+def explain(error: ValidationError) -> str:
+    """What pydantic found, on one line."""
+    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+    return "; ".join(found)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,219 @@
+"""The things that travel through a run: photo, face, portrait, finding, bag, caption, and the rows that keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from typing import Any
+
+Pixels = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8 RGB, EXIF-upright."""
+
+Status = Literal["ok", "rejected", "failed"]
+Level = Literal["F1", "F2", "photo"]
+Value = str | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRef:
+    """One photo that was asked for.
+
+    photo_id: 16 hexadecimal digits, the same wherever and in whatever order the photo is listed.
+    uri: where to read it, see `text2face_core.sources`.
+    """
+
+    photo_id: str
+    uri: str
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded image with its id and where it came from; pixels (H, W, 3) uint8 RGB, EXIF-upright."""
+
+    photo_id: str
+    uri: str
+    pixels: Pixels
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One detected face, in photo pixels.
+
+    box: (4,) float32, x0 y0 x1 y1; may reach past the photo's edge.
+    landmarks: (5, 2) float32: image-left eye, image-right eye, nose tip, image-left and image-right mouth corner.
+    score: 0 to 1.
+    """
+
+    box: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    score: float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Face) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[bytes, bytes, float]:
+        return self.box.tobytes(), self.landmarks.tobytes(), self.score
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box, in pixels."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+
+class Crop(Protocol):
+    """How to cut an aligned square out of a portrait; equal crops are cut once (see `Portrait.crop`)."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square, in pixels."""
+        ...
+
+    def matrix(self, face: Face) -> npt.NDArray[np.float32]:
+        """(2, 3) float32, takes photo pixels (x, y, 1) to pixels of the square."""
+        ...
+
+    def cut(self, pixels: Pixels, matrix: npt.NDArray[np.float32]) -> Pixels:
+        """The square, (size, size, 3) uint8 RGB."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+class Portrait:
+    """A photo with its one accepted face; hands out aligned crops and keeps each, so that no two extractors warp twice.
+
+    >>> portrait.crop(FFHQ_256).shape  # doctest: +SKIP
+    (256, 256, 3)
+    """
+
+    def __init__(self, photo: Photo, face: Face) -> None:
+        self.photo = photo
+        self.face = face
+        self._kept: dict[Hashable, Pixels] = {}
+
+    def crop(self, how: Crop) -> Pixels:
+        """The face cut out as `how` says: (size, size, 3) uint8 RGB, read-only because it is shared.
+
+        Raises DegenerateFace where no transform fits the landmarks.
+        """
+        kept = self._kept.get(how)
+        if kept is None:
+            kept = how.cut(self.photo.pixels, how.matrix(self.face))
+            kept.flags.writeable = False
+            self._kept[how] = kept
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One observed characteristic.
+
+    name: canonical, lower snake case; the contract between extractors, vocabulary and evaluation.
+    value: True or False for what is present or absent, a number (age in years), or one of the finding's named values.
+    score: 0 to 1, how sure the model is of this value.
+    source: the component that saw it; filled in by the pipeline.
+    detail: further figures of the model, such as the probabilities of all values or a spread.
+    """
+
+    name: str
+    value: Value
+    score: float
+    source: str = ""
+    detail: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BagItem:
+    """One finding in words: `phrase` is what a caption is asked to say."""
+
+    name: str
+    value: Value
+    phrase: str
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """The findings in words, in the order drawn for one caption.
+
+    Items of level F1 (age, gender, ethnicity) come first, then F2 (everything else about the person), then "photo"
+    (what is said of the image itself).
+    """
+
+    items: tuple[BagItem, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names in order; a finding with two values (two emotions) stands twice."""
+        return tuple(item.name for item in self.items)
+
+    def at(self, level: Level) -> tuple[BagItem, ...]:
+        """The items of one level, in order."""
+        return tuple(item for item in self.items if item.level == level)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text with what it mentions, misses and invents against its bag.
+
+    tries: how many times a fuser was asked. mentioned and missed together are the bag's names.
+    """
+
+    text: str
+    fuser: str
+    style: str
+    tries: int
+    bag: Bag
+    mentioned: tuple[str, ...]
+    missed: tuple[str, ...]
+    invented: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRow:
+    """What is known of one photo after analysis; a row of analysis/NNNNN.parquet.
+
+    reason is empty where status is "ok". width and height are 0 where the photo could not be decoded.
+    """
+
+    photo_id: str
+    uri: str
+    chunk: int
+    status: Status
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    face: Face | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRow:
+    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none."""
+
+    photo_id: str
+    captions: tuple[Caption, ...] = field(default=())
+
+
+if TYPE_CHECKING:
+    JsonObject = dict[str, Any]
