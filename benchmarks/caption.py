@@ -3,8 +3,8 @@
     python benchmarks/caption.py [FOLDER] [--photos 200] [--side 1024] [--rounds 3]
 
 Prints photos per second of the starter recipe, the share of wall time spent inside models, and the ratio to a plain
-loop over the same models (decode, detect, read, caption, save the crop, one photo after the other). Both take turns in one
-process, so that the machine's mood falls on both. Without FOLDER the example photos are enlarged and repeated.
+loop over the same models (decode, detect, read, caption, save the crop; one photo after the other). Both take turns in
+one process, so that the machine's mood falls on both. Without FOLDER the example photos are enlarged and repeated.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def main() -> None:
                 raise SystemExit(f"the plain loop captioned {done} photos, the run {result.counts['ok']}")
         best, share = statistics.median(ours), statistics.median(shares)
         print(f"{len(photos)} photos, {usable_cores()} cores, median of {given.rounds} rounds")
-        print(
-            f"text2face   {len(photos) / best:6.1f} photos/s, {share:.0%} of wall time inside models (building them included)"
-        )
+        print(f"text2face   {len(photos) / best:6.1f} photos/s, {share:.0%} of wall time inside models")
         print(f"plain loop  {len(photos) / statistics.median(plain):6.1f} photos/s (models built before)")
         print(f"ratio       {statistics.median(plain) / best:6.2f}")
 

@@ -116,5 +116,7 @@ def test_the_sdist_builds_the_same_wheel(sdist, wheel, build, tmp_path):
         files.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
     assert (source / "tests").is_dir()
+    assert (source / "examples" / "t2f-eye-colour" / "pyproject.toml").is_file()
+    assert list(source.rglob("*.jpg")) == []
     again = build(source, tmp_path / "out", "wheel")
     assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
