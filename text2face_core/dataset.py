@@ -123,7 +123,7 @@ def card(
     usage: how to open it. pictures: whether it holds crops. names_sources: whether it says where photos were read from.
     whole_run: whether photos without captions are in it too. format: of an export; empty for the run's own data set.
     """
-    from .language.templating import environment
+    from .templating import environment
 
     template = environment("modelcard").get_template("dataset.md.j2")
     text = template.render(

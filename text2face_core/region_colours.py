@@ -17,7 +17,7 @@ from .records import Finding
 Colours = npt.NDArray[np.float32]
 """(N, 3) float32 CIELAB."""
 
-TONES = ((58, 1), (50, 2), (41, 3), (30, 4), (19, 5), (8, 6), (-12, 7), (-32, 8), (-50, 9))
+TONES = ((66, 1), (55, 2), (43, 3), (32, 4), (21, 5), (9, 6), (-10, 7), (-30, 8), (-50, 9))
 """The individual typology angle from which skin has a Monk tone, in degrees; below the last it is monk_10.
 
 The angle atan((L - 50) / b) orders skin by lightness with light and camera half divided out (Chardon et al. 1991). Its
@@ -85,9 +85,9 @@ def colour_scores(hair: Colours, skin: Colours) -> dict[str, float]:
     exposure = 66 / max(float(np.median(skin[:, 0])), 45.0)
     light *= min(max(exposure, 0.8), 1.2)
     reddish = _ramp(chroma, 20, 30) * _ramp(-hue, -58, -48) * _ramp(light, 18, 28)
-    black = _ramp(-light, -24, -16) * _ramp(-chroma, -16, -8)
+    black = _ramp(-(light + chroma), -34, -25)
     gray = _ramp(-chroma, -10, -6) * _ramp(light, 32, 44)
-    blond = _ramp(light, 40, 52) * _ramp(chroma, 9, 14) * _ramp(hue, 50, 62)
+    blond = _ramp(light, 40, 52) * _ramp(chroma, 7, 11) * _ramp(hue, 50, 62)
     rest = max(0.0, 1 - reddish - black - gray - blond)
     total = reddish + black + gray + blond + rest
     return {

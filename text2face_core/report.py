@@ -63,23 +63,17 @@ class Sample:
 
 def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
     """The page's HTML."""
-    from jinja2 import FileSystemLoader, StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
     from markupsafe import Markup
 
+    from .templating import environment
+
     folder = templates() / "report"
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"in_words": in_words, "thousands": "{:,}".format, "percent": _percent}
+    jinja = environment("report", html=True, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"in_words": in_words, "thousands": "{:,}".format, "percent": _percent}
     style, script = ((folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     rows = sample.rows
     pictures = thumbnails(run, (row for row, _ in rows))
-    return environment.get_template("report.html.j2").render(
+    return jinja.get_template("report.html.j2").render(
         title=visible(run.path.resolve().name),
         settings=run.settings_path.read_text(encoding="utf-8") if run.exists else "",
         # Ours, and so not escaped; the policy lets nothing run or style the page but these very texts.

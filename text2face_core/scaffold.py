@@ -64,12 +64,10 @@ def _check_name(name: str, taken: Mapping[str, str]) -> None:
 
 def _render(name: str, kind: Kind) -> dict[str, str]:
     """Text of each file, by its place in the package."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from .templating import environment
 
     root = templates() / "plugin"
-    jinja = Environment(  # noqa: S701  plain text, not HTML
-        loader=FileSystemLoader(root), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
-    )
+    jinja = environment("plugin", keep_trailing_newline=True, trim_blocks=True)
     values = {
         "name": name,
         "kind": kind,

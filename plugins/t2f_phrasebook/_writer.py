@@ -10,7 +10,7 @@ from jinja2 import Template
 from text2face_core.contracts import Fuser, FusionRequest
 from text2face_core.errors import UsageError
 from text2face_core.language.english import as_sentences
-from text2face_core.language.templating import environment
+from text2face_core.templating import environment
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Bag
 

@@ -256,6 +256,18 @@ def test_no_photo_at_all_is_nothing_to_do(tmp_path, monkeypatch, source):
     assert told == [f'no photos in "{source}"']
 
 
+def test_a_folder_too_deep_for_the_system_is_told_and_the_rest_is_listed(tmp_path, monkeypatch):
+    plant(tmp_path, "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(25):
+        Path("n" * 200).mkdir()
+        monkeypatch.chdir("n" * 200)
+    told = []
+    assert names(list_photos(tmp_path, warn=told.append), tmp_path) == ["a.jpg"]
+    assert len(told) == 1
+    assert told[0].endswith("is left out: File name too long. The other photos are used")
+
+
 def test_an_unreadable_folder_below_is_told_and_the_rest_is_listed(tmp_path):
     plant(tmp_path, "photos/a.jpg", "photos/secret/b.jpg")
     secret = tmp_path / "photos" / "secret"
@@ -271,4 +283,4 @@ def test_an_unreadable_folder_below_is_told_and_the_rest_is_listed(tmp_path):
             list_photos(secret / "b.jpg")
     finally:
         secret.chmod(0o700)
-    assert told == [f'the folder "{secret}" is left out: Permission denied']
+    assert told == [f'the folder "{secret}" is left out: Permission denied. The other photos are used']

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..models import ModelStore
+    from ..models import Artifact, ModelStore
     from ..plugins import Plugins
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -58,3 +58,19 @@ def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool 
 
     quiet = bool((ctx.find_root().obj or {}).get("quiet"))
     return ModelStore(accept=accept, offline=offline, say=None if quiet else lambda text: click.echo(text, err=True))
+
+
+def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:
+    """One model file for a listing, as plain data that JSON can hold."""
+    return {
+        "name": artifact.name,
+        "size": artifact.size,
+        "licence": artifact.licence,
+        "licence_url": artifact.licence_url,
+        "non_commercial": artifact.non_commercial,
+        "sha256": artifact.sha256,
+        "sources": [str(source) for source in artifact.sources],
+        "note": artifact.note,
+        "present": store.find(artifact) is not None,
+        "path": str(store.place(artifact)),
+    }

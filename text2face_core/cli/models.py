@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import accept_option, json_option, plugins_of, store_of
+from .common import accept_option, describe_artifact, json_option, plugins_of, store_of
 
 if TYPE_CHECKING:
     from ..models import Artifact, ModelStore
@@ -34,7 +34,7 @@ def models() -> None:
 def list_models(ctx: click.Context, as_json: bool) -> None:
     """List every model file that a plugin may need, and whether it is here."""
     store = store_of(ctx)
-    rows = [_row(store, artifact, users) for artifact, users in artifacts_of(plugins_of(ctx)).values()]
+    rows = [{**describe_artifact(artifact, store), "used_by": users} for artifact, users in artifacts_of(plugins_of(ctx)).values()]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
@@ -182,22 +182,6 @@ def _unknown(name: str, declared: Declared) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     return f'no model file, and no plugin that needs one, is called "{name}".{hint} All names: t2f models list'
-
-
-def _row(store: ModelStore, artifact: Artifact, users: list[str]) -> dict[str, Any]:
-    found = store.find(artifact)
-    return {
-        "name": artifact.name,
-        "size": artifact.size,
-        "licence": artifact.licence,
-        "licence_url": artifact.licence_url,
-        "non_commercial": artifact.non_commercial,
-        "sha256": artifact.sha256,
-        "used_by": users,
-        "note": artifact.note,
-        "present": found is not None,
-        "path": str(store.place(artifact)),
-    }
 
 
 def _print_table(rows: Sequence[dict[str, Any]], store: ModelStore) -> None:

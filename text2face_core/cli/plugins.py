@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from .common import json_option, plugins_of, store_of
+from .common import describe_artifact, json_option, plugins_of, store_of
 
 if TYPE_CHECKING:
     from ..contracts import Component, Kind
-    from ..models import Artifact, ModelStore
+    from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
 KINDS = ("detector", "filter", "extractor", "fuser", "trainer")
@@ -156,23 +156,7 @@ def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
         "install": f"pip install '{one.plugin.distribution}[{component.extra}]'" if component.extra else None,
         "select": _selection(one.kind, one.name),
         "options": describe_options(component),
-        "artifacts": [_artifact(artifact, store) for artifact in component.artifacts],
-    }
-
-
-def _artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:
-    path = store.find(artifact)
-    return {
-        "name": artifact.name,
-        "size": artifact.size,
-        "licence": artifact.licence,
-        "licence_url": artifact.licence_url,
-        "non_commercial": artifact.non_commercial,
-        "sha256": artifact.sha256,
-        "sources": [str(source) for source in artifact.sources],
-        "note": artifact.note,
-        "present": path is not None,
-        "path": str(path or store.place(artifact)),
+        "artifacts": [describe_artifact(artifact, store) for artifact in component.artifacts],
     }
 
 

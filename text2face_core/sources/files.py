@@ -205,9 +205,10 @@ def _walk(root: str, excluded: set[Identity], warn: Warn) -> Iterator[tuple[str,
             folders.append(links.pop())
         folder = folders.pop()
         identity = _identity(folder)
-        if identity is None or identity in seen:
+        if identity in seen:
             continue
-        seen.add(identity)
+        if identity is not None:  # else `_entries` says why it cannot be read
+            seen.add(identity)
         files: list[os.DirEntry[str]] = []
         for entry in _entries(folder, warn):
             if entry.name.startswith(".") or entry.name in JUNK:
@@ -229,7 +230,7 @@ def _entries(folder: str, warn: Warn) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        warn(f"the folder {_shown(folder)} is left out: {error.strerror}")
+        warn(f"the folder {_shown(folder)} is left out: {error.strerror}. The other photos are used")
         return []
 
 
