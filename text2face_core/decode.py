@@ -41,7 +41,7 @@ _COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 _REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 # Kinds that are often met but that Pillow does not read, by the bytes from the fourth on.
 _FOREIGN = {
-    **dict.fromkeys((b"ftyphe", b"ftyphv", b"ftypmif1", b"ftypmsf1"), "HEIC"),
+    **dict.fromkeys((b"ftyphe", b"ftypmif1", b"ftypmsf1"), "HEIC"),
     b"JXL \r\n\x87\n": "JPEG XL",
 }
 # EXIF orientation -> what makes the stored pixels upright: CIPA DC-008, tag 0x0112.

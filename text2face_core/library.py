@@ -96,10 +96,13 @@ class Session:
         now = settings_of(resolved, [str(Path(one).absolute()) for one in source])
         if self.run.exists:
             self._check(now, redo=redo)
-        listed = list_photos(source, exclude=[self.run.path], warn=self.progress.say)
-        if not listed and not self.run.exists:
-            raise NothingToDo(f"no photos in {', '.join(map(str, source))}")
         goes_on = self.run.exists
+        try:
+            listed = list_photos(source, exclude=[self.run.path], warn=self.progress.say)
+        except NothingToDo:
+            if not goes_on:
+                raise
+            listed = []
         added = self.run.add_photos(listed, self.chunk_size)
         self.run.write_settings(now)
         if added and goes_on:

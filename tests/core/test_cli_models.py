@@ -71,6 +71,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, insta
 def test_the_list_in_json_says_everything_about_every_file(store, capsys):
     assert main(["models", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert len(rows["free.onnx"].pop("sources")) == 1
     assert rows["free.onnx"] == {
         "name": "free.onnx",
         "size": len(BODY),

@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 from image_files import (
@@ -139,6 +141,14 @@ def test_a_transparent_palette_entry_becomes_white(options):
     assert first.any()
     assert (pixels[first] == 255).all()
     assert np.array_equal(pixels[~first], np.asarray(PALETTE.convert("RGB"))[~first])
+
+
+def test_premultiplied_grey_is_put_on_white():
+    content = encoded(Image.new("LA", (32, 32), (50, 128)), "TIFF")
+    extra_sample = "<HHIHH", 338, 3, 1
+    assert content.count(struct.pack(*extra_sample, 2, 0)) == 1
+    pixels = decode(content.replace(struct.pack(*extra_sample, 2, 0), struct.pack(*extra_sample, 1, 0)))
+    assert difference(pixels, np.full((32, 32, 3), 50 + 127)) <= 1
 
 
 def test_a_transparent_colour_becomes_white():

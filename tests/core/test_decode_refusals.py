@@ -50,6 +50,7 @@ USELESS = {
         b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(99),
         "unreadable: HEIC is not supported; convert it to JPEG or PNG",
     ),
+    "JPEG without pixels": (encoded(Image.fromarray(SCENE), "JPEG").split(b"\xff\xda")[0], "truncated image"),
     "PNG signature": (b"\x89PNG\r\n\x1a\n", "truncated image"),
     "large": (png(30000, 30000, 8, 2, b""), f"too large: 30000 {BY} 30000 pixels (the limit is 120 megapixels)"),
     "small": (png(5, 300, 8, 0, bytes(6 * 300)), f"too small: 5 {BY} 300 pixels (the shorter side must have 16)"),

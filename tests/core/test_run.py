@@ -95,6 +95,9 @@ def test_photos_that_went_away_keep_their_rows(finished, toy_plugins, toy_recipe
     toys.draw_photo(toy_photos / "good 1.png", age=21)
     work(finished, toy_plugins, toy_recipe, toy_photos)
     assert len(list(finished.rows())) == 11
+    (toy_photos / "good 1.png").unlink()
+    work(finished, toy_plugins, toy_recipe, toy_photos)
+    assert len(list(finished.rows())) == 11
 
 
 def test_retry_failed_does_only_those_again(finished, toy_plugins, toy_recipe, toy_photos):

@@ -34,7 +34,8 @@ def models() -> None:
 def list_models(ctx: click.Context, as_json: bool) -> None:
     """List every model file that a plugin may need, and whether it is here."""
     store = store_of(ctx)
-    rows = [{**describe_artifact(artifact, store), "used_by": users} for artifact, users in artifacts_of(plugins_of(ctx)).values()]
+    declared = artifacts_of(plugins_of(ctx)).values()
+    rows = [{**describe_artifact(artifact, store), "used_by": users} for artifact, users in declared]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
