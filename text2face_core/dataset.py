@@ -47,14 +47,16 @@ def save_crop(portrait: Portrait, path: Path, settings: DatasetSettings) -> None
     EXIF, so neither place nor time nor camera. Equal pixels give equal bytes. The file is whole or not there, but not
     synced, which for each of many small files is slow. Raises RunError where it cannot be written.
     """
+    import cv2
     from PIL import Image
 
     photo = portrait.photo
     x0, y0, x1, y1 = dataset_square(photo.width, photo.height, portrait.face, settings.scale)
-    image = Image.fromarray(photo.pixels[y0:y1, x0:x1])
-    if image.width > settings.size:
-        # Very large crops are first averaged down to no less than twice the size: half the time, the same to the eye.
-        image = image.resize((settings.size, settings.size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    square = photo.pixels[y0:y1, x0:x1]
+    if max(square.shape[:2]) > settings.size:
+        # An area average costs a quarter of a Lanczos filter, which took as long as finding the face.
+        square = cv2.resize(square, (settings.size, settings.size), interpolation=cv2.INTER_AREA)
+    image = Image.fromarray(square)
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=settings.quality, subsampling="4:4:4")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

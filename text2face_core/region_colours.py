@@ -1,7 +1,7 @@
 """The colour of hair and skin, from the CIELAB colours of their pixels.
 
-Light confounds both: a photo taken at sunset, in a blue shade or in black and white says little. Nothing is said where the
-skin has no natural hue, is nearly black or nearly white, or is lit very unevenly.
+Light confounds both: a photo taken at sunset, in a blue shade or in black and white says little. Nothing is said where
+the skin has no natural hue, is nearly black or nearly white, or is lit very unevenly.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from .records import Finding
 Colours = npt.NDArray[np.float32]
 """(N, 3) float32 CIELAB."""
 
-TONES = ((66, 1), (55, 2), (43, 3), (32, 4), (21, 5), (9, 6), (-10, 7), (-30, 8), (-50, 9))
+TONES = ((66, 1), (55, 2), (43, 3), (30, 4), (14, 5), (-4, 6), (-38, 7), (-67, 8), (-81, 9))
 """The individual typology angle from which skin has a Monk tone, in degrees; below the last it is monk_10.
 
 The angle atan((L - 50) / b) orders skin by lightness with light and camera half divided out (Chardon et al. 1991). Its
-classes (55, 41, 28, 10, -30) are widely used; where the ten tones lie among them is our own judgement by eye.
+classes (55, 41, 28, 10, -30) are widely used. The darker tones begin half-way between the angles of the scale's own
+swatches; of the lighter ones, whose swatches are paler than skin is in photos, it is our judgement by eye.
 """
 
 
-def skin_tone(skin: Colours) -> Iterator[Finding]:
-    """A `skin_tone` finding where the light allows one. skin: its pixels, edges left out."""
-    natural = natural_light(skin)
+def skin_tone(skin: Colours, brightest: float) -> Iterator[Finding]:
+    """A `skin_tone` finding where the light allows one.
+
+    skin: its pixels, edges left out. brightest: lightness that a fiftieth of the crop exceeds. Where that is low as
+    well, skin may be dark for want of light.
+    """
+    natural = natural_light(skin) * _ramp(brightest, 55, 75)
     if natural < 0.5:
         return
     angle = typology_angle(skin)
@@ -49,7 +54,10 @@ def typology_angle(skin: Colours) -> float:
 
 
 def natural_light(skin: Colours) -> float:
-    """0 to 1: whether skin looks as skin does in fair light. 0 for fewer than 100 pixels and for black-and-white photos."""
+    """0 to 1: whether skin looks as skin does in fair light.
+
+    0 for fewer than 100 pixels, and for black-and-white photos.
+    """
     if len(skin) < 100:
         return 0.0
     light, red, yellow = (float(v) for v in np.median(skin, axis=0))

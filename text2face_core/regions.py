@@ -1,9 +1,9 @@
 """What region masks say of a face: hair, baldness, bangs, mouth, teeth, eyes, skin tone. Shared by all who have masks.
 
 Lengths are in units of the inter-ocular distance (of faces seen from the side: what it would be from the front), areas
-in its square, so that neither crop nor resolution matter. A place on the face is (across, down): 0, 0 between the eyes, `down`
-towards the mouth. Of an average face seen from the front, the mouth lies at 1.07 down, the chin at 1.75, the hairline at
--0.95 and the top of the head at -1.7.
+in its square, so that neither crop nor resolution matter. A place on the face is (across, down): 0, 0 between the eyes,
+`down` towards the mouth. Of an average face seen from the front, the mouth lies at 1.07 down, the chin at 1.75, the
+hairline at -0.95 and the top of the head at -1.7.
 
 Each threshold has a softness: the score of what is said is a logistic function of the distance from the threshold in
 units of it. Colours are CIELAB (D65), lightness 0 to 100.
@@ -80,6 +80,8 @@ class Limits:
     teeth: Limit = Limit(0.015, 0.004)  # area
     closed_eyes: Limit = Limit(0.05, 0.012)  # height of the eyes' openings
     narrow_eyes: Limit = Limit(0.1, 0.01)
+    glasses: Limit = Limit(0.06, 0.015)  # area
+    some_hat: Limit = Limit(0.2, 0.05)  # area of the hat
     said_from: float = 0.7  # scores below are not said
 
 
@@ -89,19 +91,24 @@ class ParsedFace:
 
     pixels: (H, W, 3) uint8 RGB. regions: (H, W) of `Region`. landmarks: (5, 2) in pixels of the crop, in the order of
     `Face.landmarks`. inside: (H, W) bool, which pixels of the crop lie inside the photo.
+    columns, rows: (W,) and (H,), of a crop that is bent along its axes (a tanh warp): where the middles of its columns
+    and rows would lie if it were not, in which case `landmarks` are those of the crop that is not bent, too. Every
+    length and area is then measured as if the crop were not bent.
     """
 
     pixels: Pixels
     regions: npt.NDArray[np.integer]
     landmarks: npt.NDArray[np.floating]
     inside: Mask
+    columns: npt.NDArray[np.floating] | None = None
+    rows: npt.NDArray[np.floating] | None = None
 
     @cached_property
     def unit(self) -> float:
         """Inter-ocular distance in pixels; of a face turned aside, what its height says it would be."""
         left, right, _, *mouth = self.landmarks.astype(float)
         height = np.linalg.norm((mouth[0] + mouth[1]) / 2 - (left + right) / 2)
-        return float(max(np.linalg.norm(right - left), height / MOUTH_BELOW_EYES, 1.0))
+        return max(float(np.linalg.norm(right - left)), float(height) / MOUTH_BELOW_EYES, 1.0)
 
     @cached_property
     def _places(self) -> tuple[Plane, Plane]:
@@ -109,10 +116,20 @@ class ParsedFace:
         middle, along = (left + right) / 2, right - left
         length = float(np.linalg.norm(along))
         x_axis = along / length if length > 0 else np.array([1.0, 0.0])
-        rows = np.arange(self.regions.shape[0], dtype=np.float32)[:, None] - np.float32(middle[1])
-        columns = np.arange(self.regions.shape[1], dtype=np.float32)[None] - np.float32(middle[0])
+        high, wide = (np.arange(length, dtype=np.float32) for length in self.regions.shape)
+        rows = (high if self.rows is None else self.rows.astype(np.float32))[:, None] - np.float32(middle[1])
+        columns = (wide if self.columns is None else self.columns.astype(np.float32))[None] - np.float32(middle[0])
         cos, sin = np.float32(x_axis[0] / self.unit), np.float32(x_axis[1] / self.unit)
         return cos * columns + sin * rows, cos * rows - sin * columns
+
+    @cached_property
+    def _extents(self) -> tuple[Plane, Plane]:
+        """Heights (H,) and widths (W,) of the pixels: 1, unless the crop is bent."""
+        high, wide = (np.ones(length, np.float32) for length in self.regions.shape)
+        return (
+            high if self.rows is None else np.gradient(self.rows).astype(np.float32),
+            wide if self.columns is None else np.gradient(self.columns).astype(np.float32),
+        )
 
     @property
     def across(self) -> Plane:
@@ -140,7 +157,14 @@ class ParsedFace:
 
     def area(self, mask: Mask) -> float:
         """Of a mask, in squared units."""
-        return float(np.count_nonzero(mask)) / self.unit**2
+        high, wide = self._extents
+        return float(high @ (mask.astype(np.float32) @ wide)) / self.unit**2
+
+    def areas(self, mask: Mask) -> Plane:
+        """(N,): of each of a mask's pixels, in squared units."""
+        high, wide = self._extents
+        rows, columns = np.nonzero(mask)
+        return high[rows] * wide[columns] / np.float32(self.unit**2)
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Mask:
         """(H, W) bool: what lies between these places."""
@@ -148,7 +172,7 @@ class ParsedFace:
 
     def height(self, mask: Mask) -> float:
         """Of the highest column of a mask, in units."""
-        return float(mask.sum(axis=0).max(initial=0)) / self.unit
+        return float((self._extents[0] @ mask.astype(np.float32)).max(initial=0)) / self.unit
 
     def heart(self, mask: Mask) -> Mask:
         """The mask without its edge, where colours mix; the mask itself where nothing else is left."""
@@ -158,11 +182,21 @@ class ParsedFace:
         return np.asarray(kept if kept.sum() >= 20 else mask)
 
 
-def derive(face: ParsedFace, limits: Limits = Limits()) -> list[Finding]:  # noqa: B008  frozen
-    """All that the masks say, by name: hair_length, bald, bangs, hair colours, mouth_openness, mouth_slightly_open,
-    teeth_visible, eye_openness, skin_tone. Nothing where it is unsure, hidden or cut off.
-    """  # noqa: D205
+def derive(face: ParsedFace, limits: Limits = Limits()) -> list[Finding]:
+    """All that the masks say, nothing where it is unsure, hidden or cut off.
+
+    Names: hair_length, bald, bangs, black_hair, blond_hair, brown_hair, gray_hair, red_hair, mouth_openness,
+    mouth_slightly_open, teeth_visible, eye_openness, skin_tone.
+    """
     found = [*_hair(face, limits), *_mouth(face, limits), *_eyes(face, limits), *_colours(face)]
+    return [finding for finding in found if finding.score >= limits.said_from]
+
+
+def worn(face: ParsedFace, limits: Limits = Limits()) -> list[Finding]:
+    """Whether the masks show eyeglasses and a hat, for those whose masks know them: eyeglasses, wearing_hat."""
+    glasses = limits.glasses.above(face.area(face.mask(Region.GLASSES)))
+    hat = limits.some_hat.above(face.area(face.mask(Region.HAT)))
+    found = [_present("eyeglasses", glasses), _present("wearing_hat", hat)]
     return [finding for finding in found if finding.score >= limits.said_from]
 
 
@@ -190,11 +224,11 @@ def _hair(face: ParsedFace, limits: Limits) -> Iterator[Finding]:
         yield from _length(face, hair, limits, covered=covered)
     forehead = face.box(-0.45, -0.72, 0.45, -0.34) & face.mask(Region.SKIN, Region.HAIR)
     if not covered and face.area(forehead) > 0.15:
-        yield _present("bangs", limits.bangs.above(float(hair[forehead].mean())))
+        yield _present("bangs", limits.bangs.above(face.area(hair & forehead) / face.area(forehead)))
 
 
 def _baldness(face: ParsedFace, hair: Mask, area: float, limits: Limits) -> float:
-    """0 to 1. The crown is bare where a strip up from the forehead meets hardly any hair, and hair is scarce elsewhere."""
+    """0 to 1: a strip up from the forehead meets hardly any hair, and hair is scarce elsewhere."""
     crown = hair & face.box(-0.4, -2.2, 0.4, -0.3)
     return limits.bald_crown.below(face.area(crown) / 0.8) * limits.bald_area.below(area)
 
@@ -214,14 +248,14 @@ def _length(face: ParsedFace, hair: Mask, limits: Limits, *, covered: bool) -> I
 def _reach(face: ParsedFace, hair: Mask) -> float:
     """How far down hair reaches: where an eighth of a unit of it is seen in one row."""
     bins = np.floor(face.down[hair] * 20).astype(int) + 100
-    counts = np.bincount(np.clip(bins, 0, 299), minlength=300)
-    rows = np.flatnonzero(counts > 0.125 * face.unit * face.unit / 20)
+    areas = np.bincount(np.clip(bins, 0, 299), face.areas(hair), minlength=300)
+    rows = np.flatnonzero(areas > 0.125 / 20)
     return float(rows.max(initial=0) - 100) / 20
 
 
 def _sees(face: ParsedFace, place: Mask) -> bool:
     """Whether the photo shows nearly all of a place."""
-    return bool(place.any() and face.inside[place].mean() > 0.9)
+    return bool(place.any() and face.area(place & face.inside) > 0.9 * face.area(place))
 
 
 # --- mouth and eyes ---
@@ -273,4 +307,6 @@ def _colours(face: ParsedFace) -> Iterable[Finding]:
     skin = face.lab[face.heart(face.mask(Region.SKIN, Region.NOSE))]
     hair_mask = face.mask(Region.HAIR)
     hair = face.lab[face.heart(hair_mask)] if face.area(hair_mask) > 0.3 else np.zeros((0, 3), np.float32)
-    return [*hair_colour(hair, skin), *skin_tone(skin)]
+    light = face.lab[..., 0][face.inside]
+    brightest = float(np.percentile(light, 98)) if light.size else 0.0
+    return [*hair_colour(hair, skin), *skin_tone(skin, brightest)]

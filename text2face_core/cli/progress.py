@@ -75,7 +75,7 @@ class Bar:
         self._counts: Counter[str] = Counter()
         self._bar = RichProgress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),

@@ -76,8 +76,8 @@ def analyse(
                 rows = dict(task.kept)
                 crops: list[Future[None]] = []
                 for batch in _batches(islice(stream, len(task.pending)), work.batch):
-                    _finish(crops)
                     analysed = analysis(batch)
+                    _finish(crops)  # those of the batch before, written meanwhile
                     rows.update({one.row.photo_id: one.row for one in analysed})
                     if dataset.enabled:
                         crops = [
