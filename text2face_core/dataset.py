@@ -48,6 +48,7 @@ def save_crop(portrait: Portrait, path: Path, settings: DatasetSettings) -> None
     synced, which for each of many small files is slow. Raises RunError where it cannot be written.
     """
     import cv2
+    import numpy as np
     from PIL import Image
 
     photo = portrait.photo
@@ -55,7 +56,8 @@ def save_crop(portrait: Portrait, path: Path, settings: DatasetSettings) -> None
     square = photo.pixels[y0:y1, x0:x1]
     if max(square.shape[:2]) > settings.size:
         # An area average costs a quarter of a Lanczos filter, which took as long as finding the face.
-        square = cv2.resize(square, (settings.size, settings.size), interpolation=cv2.INTER_AREA)
+        shape = (settings.size, settings.size)
+        square = np.asarray(cv2.resize(square, shape, interpolation=cv2.INTER_AREA), np.uint8)
     image = Image.fromarray(square)
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=settings.quality, subsampling="4:4:4")

@@ -10,9 +10,9 @@ from jinja2 import Template
 from text2face_core.contracts import Fuser, FusionRequest
 from text2face_core.errors import UsageError
 from text2face_core.language.english import as_sentences
-from text2face_core.templating import environment
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Bag
+from text2face_core.templating import environment
 
 from ._clauses import choppy, modifiers, predicates, runs, share
 from ._subject import subjects
