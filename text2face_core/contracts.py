@@ -7,7 +7,7 @@ the pipeline then asks again one by one and records the reason for the input tha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -153,7 +153,7 @@ class Component:
 
     name: the plugin's name, or "plugin.part" where a plugin offers several.
     build: called with (options, runtime); the only place for heavy imports.
-    artifacts: model files it may need. extra: the extra of text2face (or of `distribution`) that installs its packages.
+    artifacts: model files it may need; needs: which of them these options need, where that is not all. extra: the extra of text2face (or of `distribution`) that installs its packages.
     provides: names of the findings that it can yield.
     """
 
@@ -164,3 +164,8 @@ class Component:
     extra: str | None = None
     provides: tuple[str, ...] = ()
     summary: str = ""
+    needs: Callable[[Any], Collection[Artifact]] | None = None
+
+    def files(self, options: Any) -> tuple[Artifact, ...]:
+        """The model files that it needs with these options."""
+        return self.artifacts if self.needs is None else tuple(self.needs(options))

@@ -183,7 +183,7 @@ class Part:
             "name": component.name,
             "distribution": self.registered.plugin.distribution,
             "options": self.options.model_dump(mode="json", exclude_none=True),
-            "artifacts": {artifact.name: artifact.sha256 or "" for artifact in component.artifacts},
+            "artifacts": {artifact.name: artifact.sha256 or "" for artifact in component.files(self.options)},
         }
 
 

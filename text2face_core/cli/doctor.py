@@ -224,7 +224,7 @@ def _models(plugins: Plugins, store: ModelStore, found: Findings) -> dict[str, A
     files = []
     try:
         for part in Recipe.load(RECIPE).resolve(plugins).parts:
-            files += [(artifact, store.find(artifact)) for artifact in part.registered.component.artifacts]
+            files += [(artifact, store.find(artifact)) for artifact in part.registered.component.files(part.options)]
     except UsageError as error:
         found.problems.append(f"the recipe {RECIPE} cannot be used: {error}")
     there = next(folder for folder in (store.folder, *store.folder.absolute().parents) if folder.is_dir())

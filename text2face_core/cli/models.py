@@ -168,8 +168,9 @@ def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
 def _of_recipe(plugins: Plugins, recipe: str) -> dict[str, Artifact]:
     from ..recipe import Recipe
 
-    parts = [plugins.component(name, kind) for kind, name in Recipe.load(recipe).components()]
-    return {artifact.name: artifact for part in parts for artifact in part.component.artifacts}
+    parts = Recipe.load(recipe).resolve(plugins).parts
+    needed = [artifact for part in parts for artifact in part.registered.component.files(part.options)]
+    return {artifact.name: artifact for artifact in needed}
 
 
 def _artifacts(declared: Declared) -> dict[str, Artifact]:
