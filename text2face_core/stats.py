@@ -118,6 +118,12 @@ def write_stats(run: RunDirectory) -> Stats:
     return stats
 
 
+def read_stats(run: RunDirectory) -> Stats:
+    """The figures in a run's stats.json."""
+    stats: Stats = json.loads((run.path / "stats.json").read_text(encoding="utf-8"))
+    return stats
+
+
 @dataclass
 class _Values:
     """The values of one finding; numbers as their count, mean, least and greatest."""

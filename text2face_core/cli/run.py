@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,6 @@ from .common import accept_option, plugins_of, store_of
 if TYPE_CHECKING:
     from ..library import Session
     from ..recipe import Recipe
-    from ..records import Caption
-    from ..run import RunDirectory
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,55 +150,20 @@ def _overridden(recipe: Recipe, session: Session, given: dict[str, Any]) -> Reci
 def _finish(ctx: click.Context, session: Session, *, report: bool) -> int:
     from ..dataset import write_metadata
     from ..report import write_report
-    from ..stats import write_stats
+    from ..stats import read_stats, write_stats
 
-    directory = session.run
-    write_metadata(directory)
+    write_metadata(session.run)
     if report:
-        write_report(directory)  # and stats.json, from the same pass
+        write_report(session.run)  # and stats.json, from the same pass
     else:
-        write_stats(directory)
-    counts, samples = _summary(directory)
+        write_stats(session.run)
+    stats = read_stats(session.run)
     if not ctx.find_root().obj["quiet"]:
-        _show(directory, counts, samples, report=report)
-    click.echo(str(directory.path))
-    return SOME_FAILED if counts["failed"] else DONE
+        from .summary import show_summary
 
-
-def _summary(directory: RunDirectory, samples: int = 3) -> tuple[Counter[str], list[tuple[str, Caption]]]:
-    counts: Counter[str] = Counter()
-    shown: list[tuple[str, Caption]] = []
-    for row, captions in directory.rows():
-        counts[row.status] += 1
-        counts[f"{row.status}: {row.reason}" if row.reason else "captions"] += (
-            len(captions.captions) if not row.reason else 1
-        )
-        if captions.captions and len(shown) < samples:
-            shown.append((Path(row.uri).name, captions.captions[0]))
-    return counts, shown
-
-
-def _show(directory: RunDirectory, counts: Counter[str], samples: list[tuple[str, Caption]], *, report: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    table = Table(
-        title=f"{sum(counts[status] for status in ('ok', 'rejected', 'failed'))} photos", title_justify="left"
-    )
-    table.add_column("what")
-    table.add_column("number", justify="right")
-    table.add_row("captioned", str(counts["ok"]))
-    table.add_row("captions", str(counts["captions"]))
-    for reason, number in sorted(counts.items()):
-        if ": " in reason:
-            table.add_row(Text(reason), str(number))
-    console.print(table)
-    for name, caption in samples:
-        console.print(Text.assemble((name, "dim"), "  ", caption.text))
-    if report:
-        console.print(Text(f"report: {directory.path / 'report.html'}"), soft_wrap=True)
+        show_summary(session.run, stats, report=report)
+    click.echo(str(session.run.path))
+    return SOME_FAILED if stats["photos"]["failed"] else DONE
 
 
 def _name_of(source: str) -> str:
