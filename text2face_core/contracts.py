@@ -153,7 +153,8 @@ class Component:
 
     name: the plugin's name, or "plugin.part" where a plugin offers several.
     build: called with (options, runtime); the only place for heavy imports.
-    artifacts: model files it may need; needs: which of them these options need, where that is not all. extra: the extra of text2face (or of `distribution`) that installs its packages.
+    artifacts: model files it may need. needs: which of them it needs with some options; unless given, all.
+    extra: the extra of text2face (or of `distribution`) that installs its packages.
     provides: names of the findings that it can yield.
     """
 
