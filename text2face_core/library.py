@@ -110,6 +110,8 @@ class Session:
         tasks = local.analysis_tasks(self.run, key, retry_failed=retry_failed)
         if tasks:
             self._analyse(resolved, tasks, key)
+        else:
+            self.progress.say(f"all {len(self.run.photos())} photo(s) were analysed before")
         return resolved
 
     def _check(self, now: dict[str, Any], *, redo: bool) -> None:

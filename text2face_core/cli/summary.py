@@ -30,5 +30,7 @@ def show_summary(run: RunDirectory, stats: Stats, *, report: bool) -> None:
     captioned = ((row, captions.captions[0]) for row, captions in run.rows() if captions.captions)
     for row, caption in islice(captioned, SAMPLES):
         console.print(Text.assemble((Path(row.uri).name, "dim"), "  ", caption.text))
+    if stats["photos"]["failed"]:
+        console.print("photos that failed are tried again with --retry-failed", style="dim")
     if report:
         console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)
