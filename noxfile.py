@@ -49,6 +49,15 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "-m", "browser", *session.posargs)
 
 
+@nox.session
+def reference(session: nox.Session) -> None:
+    """The torch plugins, and their outputs beside those of the packages that the models come from (a 3 GB install)."""
+    session.install("-e", ".[all,test]")
+    session.install("facexlib", "matplotlib", "scikit-image", "validators", "werkzeug")
+    session.install("--no-deps", "pyfacer", "rmn", "timm")
+    session.run("pytest", "tests/plugins", "tests/reference", "tests/core/test_inference.py", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def fresh(session: nox.Session) -> None:
     """The README's first command, in a clean clone with an empty home and an empty environment."""

@@ -1,0 +1,63 @@
+"""FaRL's parsers are published as TorchScript: their code comes with their weights."""
+
+# mypy: disable-error-code="no-any-return, no-untyped-call"
+# torch's modules are Any when they are called.
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from text2face_core.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Logits(nn.Module):
+    """The first of a parser's two outputs, at the size of what it sees."""
+
+    def __init__(self, parser: nn.Module, side: int) -> None:
+        super().__init__()
+        self.parser = parser
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, side, side) float RGB, 0 to 1, to logits (N, C, side, side)."""
+        logits = self.parser(images)[0]
+        return functional.interpolate(logits, size=[self.side, self.side], mode="bilinear", align_corners=False)
+
+
+class Labels(nn.Module):
+    """Only the number of the largest logit: an accelerator then hands back a byte's worth in place of all logits."""
+
+    def __init__(self, logits: nn.Module) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, side, side) to (N, 1, side, side)."""
+        return self.logits(images).argmax(dim=1, keepdim=True)
+
+
+def load_parser(path: Path, side: int, *, labels: bool) -> Any:
+    """A parser with one output: `Labels` or `Logits`. A torch.jit.ScriptModule on the CPU.
+
+    A TorchScript file runs code of its own: nothing but a file whose hash was checked, or that the user gives as their
+    own, may come here. Raises ArtifactError where it cannot be loaded.
+    """
+    with warnings.catch_warnings():
+        # torch would rather have another format, but these models exist in no other.
+        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        try:
+            parser = torch.jit.load(str(path), map_location="cpu").eval()
+            logits = torch.jit.script(Logits(parser, side))
+            return torch.jit.script(Labels(logits)) if labels else logits
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise ArtifactError(f"{path} is no TorchScript file of a parser ({reason})") from error
