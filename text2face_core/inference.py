@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -163,14 +162,12 @@ def _exported(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], fold
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
             # One process exports, the others wait for it; the system frees the lock of one that is killed.
-            with FileLock(folder.with_suffix(".lock")):
+            with FileLock(folder.with_name(f"{folder.name}.lock")):
                 if not path.is_file():
                     _export(module, shapes, outputs, folder, threads)
     except OSError as error:
         log.warning("%s cannot be written (%s): torch computes instead, more slowly", folder, error.strerror or error)
         return None
-    except ImportError:
-        raise
     except Exception as error:  # an exporter may fail in any way; the module itself still works
         log.warning("%s: no ONNX export (%s): torch computes instead, more slowly", folder.name, _first_line(error))
         log.debug("export of %s failed", folder.name, exc_info=True)
@@ -179,10 +176,11 @@ def _exported(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], fold
 
 
 def _export(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], folder: Path, threads: int) -> None:
-    """Export into a temporary folder, compare with the module, and rename: the folder is whole or not there."""
+    """Export into a folder beside it, compare with the module, and rename: the folder is whole or not there."""
     log.info("exporting %s to ONNX, once", folder.name)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as temporary:
-        made = Path(temporary) / "made"
+    made = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(made, ignore_errors=True)  # what a process that was killed left behind
         made.mkdir()
         _write(module, shapes, outputs, made / "model.onnx")
         _compare(module, shapes, made / "model.onnx", threads)
@@ -191,6 +189,8 @@ def _export(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], folder
                 os.fsync(stream.fileno())
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     sync_folder(folder.parent)
 
 
@@ -199,12 +199,18 @@ def _write(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], path: P
 
     inputs = [f"input{index}" for index in range(len(shapes))]
     examples = tuple(torch.from_numpy(one) for one in _examples(shapes, 0))
-    free = [{axis: f"n{axis}" for axis, size in enumerate(shape) if isinstance(size, Free)} for shape in shapes]
+    free = [[axis for axis, size in enumerate(shape) if isinstance(size, Free)] for shape in shapes]
     names: dict[str, Any] = {"input_names": inputs, "output_names": list(outputs)}
     with torch.inference_mode(mode=False), torch.no_grad(), _quiet():
-        if isinstance(module, torch.jit.ScriptModule):  # which only the older of torch's two exporters takes
-            axes = dict(zip(inputs, free, strict=True)) | {name: {0: "n0"} for name in outputs}
-            torch.onnx.export(module, examples, str(path), dynamo=False, dynamic_axes=axes, **names)
+        if isinstance(module, torch.jit.ScriptModule):
+            # Only a graph of fixed shape can be made of a script: batches then go through one by one.
+            from torch._export.converter import TS2EPConverter  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+            one = tuple(
+                example[:1] if shape[0] == BATCH else example for example, shape in zip(examples, shapes, strict=True)
+            )
+            program = TS2EPConverter(module, one).convert()
+            torch.onnx.export(program, one, str(path), dynamo=True, verbose=False, **names)
             return
         dynamic = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free]
         # A star argument is one tuple to the exporter.
@@ -245,10 +251,18 @@ def _examples(shapes: Sequence[Shape], seed: int) -> list[Array]:
 
 
 def _onnx(loaded: Any) -> Compute:
-    names = [one.name for one in loaded.get_inputs()]
+    entries = loaded.get_inputs()
+    names = [one.name for one in entries]
+    fixed = entries[0].shape[0] == 1
+
+    def run(inputs: Sequence[Array]) -> list[Array]:
+        return [np.asarray(one, np.float32) for one in loaded.run(None, dict(zip(names, inputs, strict=True)))]
 
     def compute(inputs: Sequence[Array]) -> list[Array]:
-        return [np.asarray(one, np.float32) for one in loaded.run(None, dict(zip(names, inputs, strict=True)))]
+        if not fixed:
+            return run(inputs)
+        rows = [run([one[number : number + 1] for one in inputs]) for number in range(len(inputs[0]))]
+        return [np.concatenate(outputs) for outputs in zip(*rows, strict=True)]
 
     return compute
 
@@ -283,7 +297,9 @@ def _convolves(module: Any) -> bool:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporters' warnings and progress from the user."""
-    loud = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    loud = [
+        logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")
+    ]
     levels = [one.level for one in loud]
     with warnings.catch_warnings(), contextlib.redirect_stdout(None):
         warnings.simplefilter("ignore")

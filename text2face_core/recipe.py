@@ -107,7 +107,8 @@ class Recipe(Options):
         """The recipe with the plugins that `--plugins` names.
 
         Detector, fuser and trainer hold one each: a named one replaces the recipe's. Filters and extractors hold a set:
-        naming any of a kind makes the named ones the set, in that order. Kinds that are not named stay.
+        naming any of a kind makes the named ones the set, in that order. Kinds that are not named stay. The recipe's
+        options for what is replaced go with it.
         """
         changed: dict[str, Any] = {}
         for kind, components in plugins.chosen(names).items():
@@ -115,7 +116,10 @@ class Recipe(Options):
                 changed[f"{kind}s"] = tuple(components)
             else:
                 changed[kind] = components[0]
-        return self.model_copy(update=changed)
+        recipe = self.model_copy(update=changed)
+        gone = {name for _, name in self.components()} - {name for _, name in recipe.components()}
+        options = {name: options for name, options in self.plugins.items() if name not in gone}
+        return recipe.model_copy(update={"plugins": options})
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
         """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2" or "seed=1"."""

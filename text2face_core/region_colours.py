@@ -24,7 +24,7 @@ The angle atan((L - 50) / b) orders skin by lightness with light and camera half
 darkest tones begin about half-way between the angles of the scale's own swatches; of the others, whose swatches are
 paler than skin is in photos, it is our judgement by eye.
 """
-BETWEEN = (-14.0, 7.0)
+BETWEEN = (-14.0, 16.0)
 """Degrees. Tanned skin in dim light and light brown skin in fair light both lie here: the score is halved."""
 
 
@@ -91,7 +91,10 @@ def hair_colour(hair: Colours, skin: Colours) -> Iterator[Finding]:
         return
     scores = colour_scores(hair)
     name = max(scores, key=scores.__getitem__)
-    yield Finding(name, True, round(scores[name] * min(1.0, 0.5 + coloured), 3))
+    colour = np.median(hair, axis=0)
+    # A shaven head of dark skin is easily taken for hair.
+    apart = _ramp(float(np.linalg.norm(colour - np.median(skin, axis=0))), 8, 16) if colour[0] < 40 else 1.0
+    yield Finding(name, True, round(scores[name] * apart * min(1.0, 0.5 + coloured), 3))
 
 
 def colour_scores(hair: Colours) -> dict[str, float]:
@@ -106,7 +109,8 @@ def colour_scores(hair: Colours) -> dict[str, float]:
     warm = _ramp(hue, 20, 34)
     reddish = warm * _ramp(chroma, 22, 32) * _ramp(-hue, -58, -48) * _ramp(light, 18, 28)
     blond = _ramp(light, 42, 52) * _ramp(chroma + 0.15 * (light - 50), 11, 15) * _ramp(hue, 50, 62) * (1 - reddish)
-    brown = warm * _ramp(chroma, 6, 10) * _ramp(-light, -56, -46) * _ramp(light, 8, 16)
+    # What is lighter than brown and hardly coloured is on its way to gray.
+    brown = warm * _ramp(chroma - 0.35 * max(0.0, light - 24), 6, 10) * _ramp(-light, -56, -46) * _ramp(light, 8, 16)
     scores = {
         "red_hair": reddish,
         "black_hair": _ramp(-light, -26, -18) * _ramp(0.3 * light - chroma, -6.5, -4),

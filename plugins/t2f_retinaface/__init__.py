@@ -96,6 +96,7 @@ def t2f_detectors() -> Iterable[Component]:
         build,
         RetinaFaceOptions,
         artifacts=tuple(WEIGHTS.values()),
+        needs=lambda options: [] if options.weights else [WEIGHTS[options.backbone]],
         extra="retinaface",
         summary="the paper's face detector: RetinaFace with ResNet-50, or MobileNet-0.25",
     )

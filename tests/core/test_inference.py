@@ -117,7 +117,18 @@ def test_an_export_that_differs_from_its_module_is_not_used(torch, tmp_path, mon
     assert run.engine == "torch"
     assert "away from the module's" in caplog.text
     assert exports(tmp_path) == []
-    assert [path.name for path in (tmp_path / "onnx").glob(".export-*")] == []
+    assert [path for path in (tmp_path / "onnx").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_what_a_killed_export_left_behind_is_cleared_away(torch, tmp_path):
+    shapes = [(BATCH, 3, 16, 16)]
+    network(small_net(torch), shapes, runtime(tmp_path), key="small 1")
+    (made,) = exports(tmp_path)
+    folder = tmp_path / "onnx" / made
+    folder.rename(folder.with_name(f".{made}.part"))
+    (folder.with_name(f".{made}.part") / "model.onnx").write_bytes(b"cut off")
+    assert network(small_net(torch), shapes, runtime(tmp_path), key="small 1").engine == "onnx"
+    assert [path.name for path in (tmp_path / "onnx").iterdir() if path.suffix != ".lock"] == [made]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs permissions that bind this user")

@@ -194,3 +194,15 @@ def test_a_limit_is_unsure_at_its_threshold_and_sure_far_from_it():
     assert limit.above(5.0) > 0.999
     assert limit.below(5.0) < 0.001
     assert limit.above(1e9) <= 1.0
+
+
+def test_dark_skin_that_was_taken_for_hair_has_no_hair_colour():
+    drawn = Drawn().hair(0.8, (74, 46, 30))
+    drawn.pixels[drawn.regions == Region.SKIN] = (78, 48, 34)
+    assert not [name for name in drawn.said() if name.endswith("_hair")]
+
+
+def test_tones_that_dim_light_and_light_brown_skin_share_are_not_said():
+    drawn = Drawn().hair(0.8, BLACK)
+    drawn.pixels[drawn.regions == Region.SKIN] = (150, 108, 82)
+    assert "skin_tone" not in drawn.said()

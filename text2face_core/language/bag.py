@@ -1,6 +1,6 @@
 """From findings to the words of one caption: what is said, by which phrase, in which order.
 
-Follows section 2.2 of the Text2Face paper (arXiv 2405.10864): F1 (age, gender, ethnicity) and F2 (all else) each in
+Follows section 2.2 of arXiv 2405.10864: F1 (age, gender, ethnicity) and F2 (all else) each in
 random order, age in one of three forms, and attributes that models see together too often left out at random.
 """
 

@@ -1,0 +1,129 @@
+"""What the paper asks CLIP, zero-shot: is this a real person, is text laid over the photo, do teeth or the tongue show?
+
+CLIP: Radford et al., ICML 2021; weights by OpenCLIP (Cherti et al., CVPR 2023). The paper names neither the weights nor
+a threshold: the model, the prompts (prompts.toml) and the thresholds here are ours.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from text2face_core import Artifact, Component, HubFile, Options, Runtime, hookimpl
+
+if TYPE_CHECKING:
+    from ._components import Mouth, Real
+
+
+def _weights(model: str, repository: str, licence: str, note: str) -> Artifact:
+    file = "open_clip_model.safetensors"
+    return Artifact(
+        f"clip-{model.replace('/', '-')}.safetensors",
+        sources=(HubFile(repository, file),),
+        licence=licence,
+        licence_url=f"https://huggingface.co/{repository}",
+        note=note,
+    )
+
+
+LAION_NOTE = "trained on LAION-2B, pictures and captions from the web as they came"
+OPENAI_NOTE = "trained on 400 million pairs that were not published"
+
+WEIGHTS = {
+    model: _weights(model, *rest)
+    for model, *rest in (
+        ("ViT-B-32/laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "MIT", LAION_NOTE),
+        ("ViT-B-32/openai", "timm/vit_base_patch32_clip_224.openai", "Apache-2.0", OPENAI_NOTE),
+        ("ViT-L-14/laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", "MIT", LAION_NOTE),
+        ("ViT-L-14/openai", "timm/vit_large_patch14_clip_224.openai", "Apache-2.0", OPENAI_NOTE),
+    )
+}
+"""Artifacts by model. `weights` serves any other."""
+
+DEFAULT = "ViT-B-32/laion2b_s34b_b79k"
+
+
+class ClipOptions(Options):
+    """Which CLIP looks, and what it is asked."""
+
+    model: str = Field(
+        DEFAULT, description=f"open_clip's ARCHITECTURE/TAG: one of {', '.join(WEIGHTS)}; with `weights` any"
+    )
+    weights: str = Field("", description="path of the model's checkpoint; from the model store unless given")
+    prompts: str = Field("", description="path of a TOML file to use in place of the plugin's own prompts.toml")
+
+    @field_validator("model")
+    @classmethod
+    def _has_a_tag(cls, model: str) -> str:
+        if model.count("/") != 1 or model.startswith("/") or model.endswith("/"):
+            raise ValueError(f"ARCHITECTURE/TAG is wanted, such as {DEFAULT}, not {model!r}")
+        return model
+
+
+class RealOptions(ClipOptions):
+    """When a photo is turned away: the paper's check for real people without text over them."""
+
+    not_real: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="a photo that more probably shows a drawing, statue … is turned away; 1: none",
+    )
+    overlaid_text: float = Field(
+        0.9, gt=0, le=1, description="a photo that is more probably a cover, poster … is turned away; 1: none"
+    )
+
+
+class MouthOptions(ClipOptions):
+    """When something is said of teeth and tongue."""
+
+    teeth: float = Field(0.7, ge=0.5, le=1, description="visible or not, what is less probable is not said")
+    tongue: float = Field(0.9, ge=0.5, le=1, description="likewise; tongues are rare, doubtful ones lips")
+
+
+def needs(options: ClipOptions) -> list[Artifact]:
+    """The file of the one model that looks, unless it is given or not known."""
+    return [WEIGHTS[options.model]] if options.model in WEIGHTS and not options.weights else []
+
+
+def build_real(options: RealOptions, runtime: Runtime) -> "Real":
+    """The filter; shares its network with the extractor."""
+    from ._components import Real
+
+    return Real(options, runtime)
+
+
+def build_mouth(options: MouthOptions, runtime: Runtime) -> "Mouth":
+    """The extractor; shares its network with the filter."""
+    from ._components import Mouth
+
+    return Mouth(options, runtime)
+
+
+@hookimpl
+def t2f_filters() -> Iterable[Component]:
+    """One filter for both reasons to turn a photo away."""
+    yield Component(
+        "clip.real",
+        build_real,
+        RealOptions,
+        artifacts=tuple(WEIGHTS.values()),
+        needs=needs,
+        extra="clip",
+        summary="turns away drawings, statues, masks …, and photos with text over them",
+    )
+
+
+@hookimpl
+def t2f_extractors() -> Iterable[Component]:
+    """One extractor for teeth and tongue."""
+    yield Component(
+        "clip.mouth",
+        build_mouth,
+        MouthOptions,
+        artifacts=tuple(WEIGHTS.values()),
+        needs=needs,
+        extra="clip",
+        provides=("teeth_visible", "tongue_visible"),
+        summary="whether teeth or the tongue can be seen",
+    )

@@ -1,0 +1,90 @@
+"""Age, gender and ethnicity by DeepFace's own three networks, in batches and without its package.
+
+DeepFace: Serengil and Ozpinar, "LightFace", ASYU 2020, and "HyperExtended LightFace", ICEET 2021. Three VGG-Face
+networks (Parkhi et al., BMVC 2015), retrained. Published: ages 4.65 years off on average, gender 97.4 % right, race
+68 % (six groups, FairFace). Users report that children and young people are taken for far older.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, hookimpl
+
+if TYPE_CHECKING:
+    from ._extractor import Demography
+
+Trait = Literal["age", "gender", "ethnicity"]
+Backend = Literal["onnx", "torch"]
+
+FILES: dict[Trait, str] = {
+    "age": "age_model_weights",
+    "gender": "gender_model_weights",
+    "ethnicity": "race_model_single_batch",
+}
+ENDINGS: dict[Backend, str] = {"onnx": "onnx", "torch": "pth"}
+
+
+def _weights(trait: Trait, backend: Backend) -> Artifact:
+    name = f"{FILES[trait]}.{ENDINGS[backend]}"
+    return Artifact(
+        name,
+        sources=(
+            Url(f"https://github.com/serengil/deepface_models/releases/download/v1.0/{name}"),
+            HubFile("serengil/deepface", name),
+        ),
+        licence="VGG-Face",
+        non_commercial=True,
+        licence_url="https://github.com/serengil/deepface_models",
+        note="about 540 MB; retrained from VGG-Face, whose licence it inherits; weak on children",
+    )
+
+
+WEIGHTS: dict[tuple[Trait, Backend], Artifact] = {
+    (trait, backend): _weights(trait, backend) for backend in ENDINGS for trait in FILES
+}
+
+
+class DeepFaceOptions(Options):
+    """What is read, and when something is said."""
+
+    traits: tuple[Trait, ...] = Field(
+        ("age", "gender", "ethnicity"), min_length=1, description="what is read; each has a network of its own"
+    )
+    gender_score: float = Field(0.6, ge=0.5, le=1, description="a gender that is less probable than this is not said")
+    ethnicity_score: float = Field(0.4, ge=0, le=1, description="likewise; the most probable of six")
+    backend: Backend = Field(
+        "onnx",
+        description="onnx: .onnx files by ONNX Runtime; torch: .pth files, for a GPU that onnxruntime cannot use",
+    )
+    age_weights: str = Field("", description="path of the age network's file; from the model store unless given")
+    gender_weights: str = Field("", description="path of the gender network's file; likewise")
+    ethnicity_weights: str = Field("", description="path of the race network's file; likewise")
+
+
+def build(options: DeepFaceOptions, runtime: Runtime) -> "Demography":
+    """The networks that the options name."""
+    from ._extractor import Demography
+
+    return Demography(options, runtime)
+
+
+def needs(options: DeepFaceOptions) -> list[Artifact]:
+    """The files of the traits that are read and not given, in the backend's form."""
+    return [WEIGHTS[one, options.backend] for one in options.traits if not getattr(options, f"{one}_weights")]
+
+
+@hookimpl
+def t2f_extractors() -> Iterable[Component]:
+    """One extractor for all three."""
+    yield Component(
+        "deepface",
+        build,
+        DeepFaceOptions,
+        artifacts=tuple(WEIGHTS.values()),
+        needs=needs,
+        extra="deepface",
+        provides=("age", "gender", "ethnicity"),
+        summary="age in years, gender, ethnicity, by DeepFace's networks; not for commercial use",
+    )
