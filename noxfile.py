@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "browser"]
+nox.options.sessions = ["lint", "types", "tests", "browser", "plugins"]
 
 ROOT = Path(__file__).parent
 COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULTILINE)
@@ -50,12 +50,19 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
-def reference(session: nox.Session) -> None:
-    """The torch plugins, and their outputs beside those of the packages that the models come from (a 3 GB install)."""
+def plugins(session: nox.Session) -> None:
+    """The plugins that need torch, with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", ".[all,test]")
-    session.install("facexlib", "matplotlib", "scikit-image", "validators", "werkzeug")
+    session.run("pytest", "tests/plugins", "tests/core/test_inference.py", "-m", "not heavy", *session.posargs)
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Outputs beside those of the packages that the models come from, and the whole paper recipe at full size."""
+    session.install("-e", ".[all,test]")
+    session.install("deepface", "matplotlib", "scikit-image", "validators", "werkzeug")
     session.install("--no-deps", "pyfacer", "rmn", "timm")
-    session.run("pytest", "tests/plugins", "tests/reference", "tests/core/test_inference.py", *session.posargs)
+    session.run("pytest", "-m", "reference or heavy", *session.posargs)
 
 
 @nox.session(venv_backend="none")
