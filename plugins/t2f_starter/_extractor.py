@@ -1,0 +1,134 @@
+"""From what the network sees to findings."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from text2face_core import Extractor, Finding
+from text2face_core.regions import Limits, ParsedFace, Region, derive
+
+from ._network import Network
+
+if TYPE_CHECKING:
+    from text2face_core import Portrait
+
+    from . import StarterOptions
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE / "starter.onnx"
+CALIBRATION = HERE / "calibration.toml"
+
+Figures = dict[str, float]
+
+HAPPY, NEUTRAL = 0.5, 0.25
+"""Smile from which a face looks happy, and below which it may look neutral."""
+TIED_BACK = 0.4
+"""How female a face may look while hair that seems short is called short: women's hair is more often tied back."""
+DARK_LENSES = (0.6, 0.8)
+"""Beside the skin's lightness: where half, or three quarters, of the lenses are darker, they are sunglasses."""
+
+
+class Starter(Extractor):
+    """Findings from region masks and figures, where both agree and the score is high enough.
+
+    Figures are rounded to four digits, far above the last bits in which sums may differ between batches of different
+    size.
+    """
+
+    def __init__(self, options: StarterOptions, threads: int = 1) -> None:
+        self._options = options
+        self._network = Network(WEIGHTS, threads)
+        self._limits = Limits(said_from=options.certainty)
+        self._scales = tomllib.loads(CALIBRATION.read_text(encoding="utf-8"))
+
+    def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
+        """What is seen on each portrait. Raises DegenerateFace for unusable landmarks."""
+        seen = self._network(portraits)
+        return [self._findings(*row) for row in zip(portraits, seen, strict=True)]
+
+    def parse(self, portraits: Sequence[Portrait]) -> list[tuple[ParsedFace, Figures]]:
+        """Masks and calibrated figures of each portrait, for those who want to look."""
+        seen = self._network(portraits)
+        return [self._parsed(*row) for row in zip(portraits, seen, strict=True)]
+
+    def _findings(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> list[Finding]:
+        face, figures = self._parsed(portrait, row)
+        shown = [*_worn(face, figures), *_smile(figures)]
+        shown = [finding for finding in shown if finding.score >= self._options.certainty]
+        return shown + [finding for finding in derive(face, self._limits) if _agrees(finding, figures)]
+
+    def _parsed(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> tuple[ParsedFace, Figures]:
+        regions, raw = row
+        crop = self._network.crop
+        matrix = crop.matrix(portrait.face)
+        landmarks = portrait.face.landmarks @ matrix[:, :2].T + matrix[:, 2]
+        inside = _inside(matrix, portrait.photo.width, portrait.photo.height, crop.size)
+        figures = {name: round(self._calibrated(name, figure), 4) for name, figure in raw.items()}
+        return ParsedFace(portrait.crop(crop), regions, landmarks, inside), figures
+
+    def _calibrated(self, name: str, figure: float) -> float:
+        scale = self._scales.get(name)
+        if scale is None:
+            return figure
+        figure = min(max(figure, 1e-6), 1 - 1e-6)
+        logit = math.log(figure / (1 - figure))
+        return 1 / (1 + math.exp(-(scale["slope"] * logit + scale["offset"])))
+
+
+def _inside(matrix: np.ndarray, width: int, height: int, size: int) -> np.ndarray:
+    """(size, size) bool: which pixels of the crop show the photo."""
+    inverse = np.linalg.inv(np.vstack([matrix.astype(np.float64), [0, 0, 1]]))
+    rows, columns = np.arange(size)[:, None], np.arange(size)[None]
+    x = inverse[0, 0] * columns + inverse[0, 1] * rows + inverse[0, 2]
+    y = inverse[1, 0] * columns + inverse[1, 1] * rows + inverse[1, 2]
+    return np.asarray((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5))
+
+
+def _present(name: str, probability: float) -> Finding:
+    return Finding(name, probability >= 0.5, round(max(probability, 1 - probability), 3))
+
+
+def _worn(face: ParsedFace, figures: Figures) -> Iterator[Finding]:
+    if not _sunglasses(face):
+        yield _present("eyeglasses", figures["eyeglasses"])
+    yield _present("wearing_hat", figures["wearing_hat"])
+
+
+def _sunglasses(face: ParsedFace) -> bool:
+    lenses, skin = face.mask(Region.GLASSES), face.colours(face.mask(Region.SKIN))
+    if face.area(lenses) < 0.2 or not len(skin):
+        return False
+    limits = np.array(DARK_LENSES) * float(np.median(skin[:, 0]))
+    return bool((np.percentile(face.colours(lenses)[:, 0], (50, 75)) < limits).any())
+
+
+def _smile(figures: Figures) -> Iterator[Finding]:
+    smile = figures["smile"]
+    yield _present("smiling", smile)
+    if smile > HAPPY:
+        yield Finding("emotion", "happiness", round(smile, 3))
+    elif smile < NEUTRAL and figures["jaw_open"] < 0.2:
+        yield Finding("emotion", "neutral", round(1 - smile, 3))
+
+
+def _agrees(finding: Finding, figures: Figures) -> bool:
+    """Whether the figures say the same as the masks."""
+    match finding.name:
+        case "mouth_openness":
+            return (finding.value == "closed") == (figures["mouth_open"] < 0.5)
+        case "mouth_slightly_open" | "teeth_visible":
+            return finding.value is False or figures["mouth_open"] >= 0.5
+        case "eye_openness":
+            return (finding.value == "closed") == (figures["eyes_closed"] > 0.5) and figures["eyeglasses"] < 0.5
+        case "hair_length":
+            return finding.value != "short" or figures["female"] < TIED_BACK
+        case "bald" | "bangs":
+            return figures["wearing_hat"] < 0.5
+        case _:
+            return True

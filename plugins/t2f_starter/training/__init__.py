@@ -1,0 +1,1 @@
+"""How the starter's network was made: faces, labels, training, calibration, export, evaluation (see README.md)."""

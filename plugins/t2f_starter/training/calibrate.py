@@ -1,0 +1,84 @@
+"""Make scores honest: python -m t2f_starter.training.calibrate WORK ../calibration.toml.
+
+On the faces held back, those of an aimed kind weighed down towards their natural share: slope and offset of each
+presence figure's logit are fitted by logistic regression (Platt 1999).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from t2f_starter.signature import FIGURES
+
+from .export import load
+from .faces import KINDS
+from .train import Faces
+
+FITTED = ("eyeglasses", "wearing_hat", "mouth_open")
+AIMED_WEIGHT = 0.1
+"""What a face of an aimed kind counts for beside one drawn freely."""
+PRIOR = 1.0
+"""Pull of the slope towards 1 and of the offset towards 0, in faces."""
+
+HEADER = (
+    "# How the network's figures become probabilities: slope and offset of the logit. Written by training/calibrate.py."
+)
+
+Values = npt.NDArray[np.float64]
+
+
+def fit(logits: Values, truth: Values, weights: Values) -> tuple[float, float]:
+    """Slope and offset that make sigmoid(slope * logit + offset) most likely, by Newton's method."""
+    x = np.stack([logits, np.ones_like(logits)], 1)
+    start = np.array([1.0, 0.0])
+
+    def cost(answer: Values) -> float:
+        z = x @ answer
+        likely = np.logaddexp(0, z) - truth * z
+        return float(weights @ likely + PRIOR / 2 * np.sum((answer - start) ** 2))
+
+    answer = start
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-(x @ answer)))
+        slope = x.T @ (weights * (p - truth)) + PRIOR * (answer - start)
+        bend = (x * (weights * p * (1 - p))[:, None]).T @ x + PRIOR * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        while cost(answer - step) > cost(answer) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        answer = answer - step
+    return float(answer[0]), float(answer[1])
+
+
+@torch.no_grad()
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(description="Make scores honest.")
+    parser.add_argument("work", type=Path, help="the folder of the whole training")
+    parser.add_argument("out", type=Path, help="the file to write")
+    given = parser.parse_args()
+    faces = Faces(given.work / "cache")
+    network = load(given.work / "checkpoint.pt")
+    rows = []
+    for start in range(0, len(faces.check), 32):
+        pixels, _, _ = faces.batch(faces.check[start : start + 32], None)
+        rows.append(network(pixels)[1].double().numpy())
+    logits, truth = np.concatenate(rows), faces.figures[faces.check].astype(np.float64)
+    aimed = faces.seeds[faces.check] >= KINDS["hat"].first_seed
+    lines = [HEADER]
+    for name in FITTED:
+        column = FIGURES.index(name)
+        known = ~np.isnan(truth[:, column])
+        weights = np.where(aimed, AIMED_WEIGHT, 1.0)[known]
+        slope, offset = fit(logits[known, column], truth[known, column], weights)
+        lines += ["", f"[{name}]", f"slope = {slope:.3f}", f"offset = {offset:.3f}"]
+        said = slope * logits[known, column] + offset > 0
+        right = np.mean(said == truth[known, column])
+        print(f"{name}: slope {slope:.2f}, offset {offset:.2f}; right on {right:.1%} of {known.sum()}")
+    given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Store the averaged weights as ONNX: python -m t2f_starter.training.export WORK OUT.onnx.
+
+pixels (N, 128, 128, 3) uint8 RGB go in; out come regions (N, 128, 128) uint8 and figures (N, F) float32, 0 to 1.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from t2f_starter.signature import FIGURES, SIDE
+from text2face_core.regions import Region
+
+from .network import Starter
+
+OPSET = 17
+
+
+class Exported(nn.Module):
+    """The network from pixels to what is seen."""
+
+    def __init__(self, network: Starter) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """See above."""
+        scores, logits = self.network(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        return scores.argmax(1).to(torch.uint8), logits.sigmoid()
+
+
+def load(checkpoint: Path) -> Starter:
+    """The averaged network of a checkpoint."""
+    network = Starter(len(Region), len(FIGURES))
+    average = torch.optim.swa_utils.AveragedModel(network)
+    average.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    return average.module.eval()  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    """Export."""
+    parser = argparse.ArgumentParser(description="Store the network as ONNX.")
+    parser.add_argument("work", type=Path, help="the folder of the whole training")
+    parser.add_argument("out", type=Path, help="the file to write")
+    given = parser.parse_args()
+    torch.onnx.export(
+        Exported(load(given.work / "checkpoint.pt")),
+        (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
+        str(given.out),
+        input_names=["pixels"],
+        output_names=["regions", "figures"],
+        dynamic_axes={name: {0: "faces"} for name in ("pixels", "regions", "figures")},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    print(f"{given.out}: {given.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
