@@ -120,7 +120,7 @@ class Session:
             raise RunError(
                 f"{self.run.path} holds a run over {', '.join(before['source'])}: choose another --out for these photos"
             )
-        if before["keys"]["analysis"] != now["keys"]["analysis"] and not redo:
+        if before["keys"]["analysis"] != now["keys"]["analysis"] and self.run.has_analysis and not redo:
             raise RunError(
                 f"the photos in {self.run.path} would have to be analysed again ({difference(before, now)}). "
                 "Give --redo to do so, or choose another --out"

@@ -137,6 +137,11 @@ class RunDirectory:
         """Shard of one chunk's captions."""
         return self.path / "captions" / f"{chunk:05d}.parquet"
 
+    @property
+    def has_analysis(self) -> bool:
+        """Whether any chunk was analysed, in whatever way."""
+        return any((self.path / "analysis").glob("*.parquet"))
+
     def analysis_is_done(self, chunk: int, key: str) -> bool:
         """Whether the shard is there and was computed from what `key` stands for."""
         return tables.read_metadata(self.analysis_path(chunk)).get("text2face.key") == key

@@ -130,6 +130,12 @@ def test_another_extractor_option_needs_redo(finished, toy_plugins, toy_recipe, 
     assert ages == {40.0, 42.0, 44.0, 46.0, 48.0, 50.0, 52.0}
 
 
+def test_a_run_in_which_nothing_was_analysed_yet_may_change_its_mind(finished, toy_plugins, toy_recipe, toy_photos):
+    shutil.rmtree(finished.path / "analysis")
+    work(finished, toy_plugins, toy_recipe.with_settings(["toy.shade.factor=2.0"]), toy_photos)
+    assert {row.status for row, _ in finished.rows()} == {"ok", "rejected", "failed"}
+
+
 def test_another_fuser_redoes_only_captions(finished, toy_plugins, toy_recipe, toy_photos):
     before = shards(finished)
     session = work(finished, toy_plugins, toy_recipe.with_plugins(toy_plugins, ["phrasebook"]), toy_photos)
