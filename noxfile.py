@@ -58,7 +58,7 @@ def plugins(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Outputs beside those of the packages that the models come from, and the whole paper recipe at full size."""
+    """Outputs beside those of the packages that models come from; the paper recipe, its parsers by stand-ins."""
     session.install("-e", ".[all,test]")
     session.install("deepface", "matplotlib", "scikit-image", "validators", "werkzeug")
     session.install("--no-deps", "pyfacer", "rmn", "timm")

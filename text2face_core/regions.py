@@ -20,7 +20,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .records import Finding, Pixels
+from .records import Crop, Finding, Pixels, Portrait
 
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
@@ -102,6 +102,18 @@ class ParsedFace:
     inside: Mask
     columns: npt.NDArray[np.floating] | None = None
     rows: npt.NDArray[np.floating] | None = None
+
+    @classmethod
+    def of(cls, portrait: Portrait, crop: Crop, regions: npt.NDArray[np.integer]) -> ParsedFace:
+        """A portrait's square, cut as `crop` says, whose pixels are these regions. Raises DegenerateFace."""
+        matrix = crop.matrix(portrait.face).astype(np.float64)
+        inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+        across, down = np.arange(crop.size)[None], np.arange(crop.size)[:, None]
+        x = inverse[0, 0] * across + inverse[0, 1] * down + inverse[0, 2]
+        y = inverse[1, 0] * across + inverse[1, 1] * down + inverse[1, 2]
+        inside = (x > -0.5) & (x < portrait.photo.width - 0.5) & (y > -0.5) & (y < portrait.photo.height - 0.5)
+        landmarks = portrait.face.landmarks @ matrix[:, :2].T + matrix[:, 2]
+        return cls(portrait.crop(crop), regions, landmarks, np.asarray(inside))
 
     @cached_property
     def unit(self) -> float:

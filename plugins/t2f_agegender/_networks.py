@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from text2face_core import Extractor, Finding, LandmarkCrop
 from text2face_core.geometry import crops
+from text2face_core.inference import session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,13 +72,7 @@ class Network:
     """One of the networks, on aligned crops."""
 
     def __init__(self, weights: Path, crop: LandmarkCrop, threads: int) -> None:
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        settings.log_severity_level = 3
-        # Threads that wait by spinning double the time spent on cores that decoding could use.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(str(weights), settings, providers=["CPUExecutionProvider"])
+        self._session: Any = session(weights, threads)
         self.crop = crop
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[Probabilities]:

@@ -112,11 +112,4 @@ def _area(face: ParsedFace, classes: Classes, name: str) -> float:
 
 def parsed(portrait: Portrait, classes: Classes) -> ParsedFace:
     """The classes of a portrait's square, (SIDE, SIDE) uint8, as regions. Raises DegenerateFace."""
-    matrix = CROP.matrix(portrait.face).astype(np.float64)
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
-    across, down = np.arange(SIDE)[None], np.arange(SIDE)[:, None]
-    x = inverse[0, 0] * across + inverse[0, 1] * down + inverse[0, 2]
-    y = inverse[1, 0] * across + inverse[1, 1] * down + inverse[1, 2]
-    inside = (x > -0.5) & (x < portrait.photo.width - 0.5) & (y > -0.5) & (y < portrait.photo.height - 0.5)
-    landmarks = portrait.face.landmarks @ matrix[:, :2].T + matrix[:, 2]
-    return ParsedFace(portrait.crop(CROP), TABLE[classes], landmarks, np.asarray(inside))
+    return ParsedFace.of(portrait, CROP, TABLE[classes])

@@ -65,12 +65,8 @@ class Starter(Extractor):
 
     def _parsed(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> tuple[ParsedFace, Figures]:
         regions, raw = row
-        crop = self._network.crop
-        matrix = crop.matrix(portrait.face)
-        landmarks = portrait.face.landmarks @ matrix[:, :2].T + matrix[:, 2]
-        inside = _inside(matrix, portrait.photo.width, portrait.photo.height, crop.size)
         figures = {name: round(self._calibrated(name, figure), 4) for name, figure in raw.items()}
-        return ParsedFace(portrait.crop(crop), regions, landmarks, inside), figures
+        return ParsedFace.of(portrait, self._network.crop, regions), figures
 
     def _calibrated(self, name: str, figure: float) -> float:
         scale = self._scales.get(name)
@@ -79,15 +75,6 @@ class Starter(Extractor):
         figure = min(max(figure, 1e-6), 1 - 1e-6)
         logit = math.log(figure / (1 - figure))
         return 1 / (1 + math.exp(-(scale["slope"] * logit + scale["offset"])))
-
-
-def _inside(matrix: np.ndarray, width: int, height: int, size: int) -> np.ndarray:
-    """(size, size) bool: which pixels of the crop show the photo."""
-    inverse = np.linalg.inv(np.vstack([matrix.astype(np.float64), [0, 0, 1]]))
-    rows, columns = np.arange(size)[:, None], np.arange(size)[None]
-    x = inverse[0, 0] * columns + inverse[0, 1] * rows + inverse[0, 2]
-    y = inverse[1, 0] * columns + inverse[1, 1] * rows + inverse[1, 2]
-    return np.asarray((x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5))
 
 
 def _present(name: str, probability: float) -> Finding:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from text2face_core.geometry import crops
+from text2face_core.inference import session
 
 from .signature import FIGURES, framing
 
@@ -25,13 +25,7 @@ class Network:
     """Regions and figures of aligned crops."""
 
     def __init__(self, weights: Path, threads: int) -> None:
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        settings.log_severity_level = 3
-        # Threads that wait by spinning take time on cores that decoding could use.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(str(weights), settings, providers=["CPUExecutionProvider"])
+        self._session: Any = session(weights, threads)
         self.crop = framing()
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[tuple[npt.NDArray[np.uint8], dict[str, float]]]:
