@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ CALIBRATION = HERE / "calibration.toml"
 
 Figures = dict[str, float]
 
+EVERYTHING = Limits(said_from=0)
+"""How sure a finding is shows only after calibration, so nothing is held back before it."""
 HAPPY, NEUTRAL = 0.5, 0.25
 """Smile from which a face looks happy, and below which it may look neutral."""
 TIED_BACK = 0.4
@@ -44,7 +47,6 @@ class Starter(Extractor):
     def __init__(self, options: StarterOptions, threads: int = 1) -> None:
         self._options = options
         self._network = Network(WEIGHTS, threads)
-        self._limits = Limits(said_from=options.certainty)
         self._scales = tomllib.loads(CALIBRATION.read_text(encoding="utf-8"))
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
@@ -59,9 +61,13 @@ class Starter(Extractor):
 
     def _findings(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> list[Finding]:
         face, figures = self._parsed(portrait, row)
-        shown = [*_worn(face, figures), *_smile(figures)]
-        shown = [finding for finding in shown if finding.score >= self._options.certainty]
-        return shown + [finding for finding in derive(face, self._limits) if _agrees(finding, figures)]
+        derived = [self._honest(finding) for finding in derive(face, EVERYTHING) if _agrees(finding, figures)]
+        shown = [*_worn(face, figures), *_smile(figures), *derived]
+        return [finding for finding in shown if finding.score >= self._options.certainty]
+
+    def _honest(self, finding: Finding) -> Finding:
+        """The finding with the share of faces on which such a score is right."""
+        return replace(finding, score=round(self._calibrated(finding.name, finding.score), 3))
 
     def _parsed(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> tuple[ParsedFace, Figures]:
         regions, raw = row
@@ -72,7 +78,7 @@ class Starter(Extractor):
         scale = self._scales.get(name)
         if scale is None:
             return figure
-        figure = min(max(figure, 1e-6), 1 - 1e-6)
+        figure = min(max(figure, 1e-3), 1 - 1e-3)
         logit = math.log(figure / (1 - figure))
         return 1 / (1 + math.exp(-(scale["slope"] * logit + scale["offset"])))
 

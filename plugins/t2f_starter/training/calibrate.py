@@ -1,18 +1,23 @@
 """Make scores honest: python -m t2f_starter.training.calibrate WORK ../calibration.toml.
 
-On the faces held back, those of an aimed kind weighed down towards their natural share: slope and offset of each
-presence figure's logit are fitted by logistic regression (Platt 1999).
+On the faces held back, those of an aimed kind weighed down towards their natural share, slope and offset of a score's
+logit are fitted by logistic regression (Platt 1999): of each presence figure against the teacher's, and of each finding
+that is derived from masks against the one that the same rules derive from the teacher's mask.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from t2f_starter.signature import FIGURES
+from t2f_starter.signature import FIGURES, POINTS, SIDE
+from text2face_core.regions import Limits, ParsedFace, derive
 
+from .augment import plain
+from .cache import OUTSIDE
 from .export import load
 from .faces import KINDS
 from .train import Faces
@@ -20,6 +25,8 @@ from .train import Faces
 FITTED = ("eyeglasses", "wearing_hat", "mouth_open")
 AIMED_WEIGHT = 0.1
 """What a face of an aimed kind counts for beside one drawn freely."""
+ENOUGH = 30
+"""Faces from which a finding that masks give is calibrated at all."""
 PRIOR = 1.0
 """Pull of the slope towards 1 and of the offset towards 0, in faces."""
 
@@ -52,6 +59,30 @@ def fit(logits: Values, truth: Values, weights: Values) -> tuple[float, float]:
     return float(answer[0]), float(answer[1])
 
 
+def derived(faces: Faces, network: torch.nn.Module) -> dict[str, Values]:
+    """Of each finding that masks give: (N, 3) score, whether the teacher's mask gives the same value, weight."""
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    for index, seen in zip(faces.check, _masks(faces, network), strict=True):
+        pixels, taught = plain(faces.images[index], faces.regions[index])
+        place = np.array(POINTS, np.float32) * SIDE - 0.5
+        ours, theirs = (
+            derive(ParsedFace(pixels, mask, place, taught != OUTSIDE), Limits(said_from=0)) for mask in (seen, taught)
+        )
+        truth = {finding.name: finding.value for finding in theirs}
+        weight = AIMED_WEIGHT if faces.seeds[index] >= KINDS["hat"].first_seed else 1.0
+        for finding in ours:
+            if finding.name in truth:
+                rows.setdefault(finding.name, []).append((finding.score, finding.value == truth[finding.name], weight))
+    return {name: np.array(found, np.float64) for name, found in sorted(rows.items())}
+
+
+@torch.no_grad()
+def _masks(faces: Faces, network: torch.nn.Module) -> Iterator[npt.NDArray[np.uint8]]:
+    for start in range(0, len(faces.check), 32):
+        pixels, _, _ = faces.batch(faces.check[start : start + 32], None)
+        yield from network(pixels)[0].argmax(1).to(torch.uint8).numpy()
+
+
 @torch.no_grad()
 def main() -> None:
     """Fit and write."""
@@ -77,6 +108,13 @@ def main() -> None:
         said = slope * logits[known, column] + offset > 0
         right = np.mean(said == truth[known, column])
         print(f"{name}: slope {slope:.2f}, offset {offset:.2f}; right on {right:.1%} of {known.sum()}")
+    for name, found in derived(faces, network).items():
+        if len(found) < ENOUGH:
+            continue
+        likely = np.clip(found[:, 0], 1e-3, 1 - 1e-3)
+        slope, offset = fit(np.log(likely / (1 - likely)), found[:, 1], found[:, 2])
+        lines += ["", f"[{name}]", f"slope = {slope:.3f}", f"offset = {offset:.3f}"]
+        print(f"{name}: slope {slope:.2f}, offset {offset:.2f}; right on {found[:, 1].mean():.1%} of {len(found)}")
     given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

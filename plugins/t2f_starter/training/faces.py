@@ -6,12 +6,13 @@ Goes on where it stopped. Leaves WORK/faces/SEED.jpg (512 px) and WORK/faces/SEE
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
-from .generator import Generator
+if TYPE_CHECKING:
+    from .generator import Generator
 
 
 class Kind(NamedTuple):
@@ -37,7 +38,7 @@ KINDS = {
 SIDE = 512
 
 
-def make(folder: Path, generator: Generator, kind: Kind, count: int, directions: Path) -> Iterable[int]:
+def make(folder: Path, generator: "Generator", kind: Kind, count: int, directions: Path) -> Iterable[int]:
     """Draw what is missing of `count` faces of one kind; yields each seed when its face is on disk."""
     aim = np.load(directions)[kind.aim] if kind.aim else None
     for seed, style in generator.styles(range(kind.first_seed, kind.first_seed + count), kind.truncation, aim):
@@ -60,6 +61,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
+    from .generator import Generator  # only making faces needs openvino
+
     folder = given.work / "faces"
     folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(given.generator, given.threads)

@@ -23,12 +23,17 @@ from text2face_core.regions import Region
 from .augment import augment, plain
 from .cache import OUTSIDE
 from .network import Starter
+from .transplant import GLASSES, HAT, Face, put_glasses, put_hat, wears
 
 SEED = 0
 HELD_BACK = 12
 """One face in so many is kept for checking: those whose seed is a multiple of it."""
 DICE, HEAD = 0.5, 2.0
 """What the overlap of regions and the figures weigh beside the cross-entropy of pixels."""
+WEIGHTS = {"smile": 3.0, "wearing_hat": 2.0, "eyeglasses": 2.0}
+"""What a figure weighs among the figures; 1 unless it stands here."""
+HATS, SPECTACLES = 0.2, 0.12
+"""The share of faces without a hat or glasses that are given those of another face."""
 
 
 class Faces:
@@ -41,6 +46,8 @@ class Faces:
         self.seeds = seeds = np.load(folder / "seeds.npy")
         self.learn = np.flatnonzero(seeds % HELD_BACK != 0)
         self.check = np.flatnonzero(seeds % HELD_BACK == 0)
+        hats, glasses = wears(self.regions, self.figures)
+        self.hats, self.glasses = np.intersect1d(hats, self.learn), np.intersect1d(glasses, self.learn)
 
     def region_weights(self) -> Tensor:
         """(regions,) float32: one over the root of how many pixels a region has, on average 1."""
@@ -51,16 +58,31 @@ class Faces:
 
     def batch(self, chosen: np.ndarray, random: np.random.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
         """Pixels (N, 3, S, S) in -1 … 1, regions (N, S, S), figures (N, F); augmented where `random` is given."""
-        pairs = []
+        pairs, figures = [], []
         for index in chosen:
+            face = self.face(index)
             if random is None:
-                pairs.append(plain(self.images[index], self.regions[index]))
+                pairs.append(plain(face.image, face.regions))
             else:
+                face = self.dressed(face, random)
                 other = self.images[random.choice(self.learn)]
-                pairs.append(augment(self.images[index], self.regions[index], other, random))
+                pairs.append(augment(face.image, face.regions, other, random))
+            figures.append(face.figures)
         pixels = torch.from_numpy(np.stack([pair[0] for pair in pairs])).permute(0, 3, 1, 2).float() / 127.5 - 1
         regions = torch.from_numpy(np.stack([pair[1] for pair in pairs])).long()
-        return pixels.contiguous(memory_format=torch.channels_last), regions, torch.from_numpy(self.figures[chosen])
+        return pixels.contiguous(memory_format=torch.channels_last), regions, torch.from_numpy(np.stack(figures))
+
+    def face(self, index: int) -> Face:
+        """One face of the cache."""
+        return Face(self.images[index], self.regions[index], self.figures[index])
+
+    def dressed(self, face: Face, random: np.random.Generator) -> Face:
+        """The face, now and then with the hat or the glasses of another."""
+        if face.figures[GLASSES] == 0 and len(self.glasses) and random.random() < SPECTACLES:
+            face = put_glasses(face, self.face(random.choice(self.glasses)), random)
+        if face.figures[HAT] == 0 and len(self.hats) and random.random() < HATS:
+            face = put_hat(face, self.face(random.choice(self.hats)), random)
+        return face
 
     def batches(self, epoch: int, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch in an order of its own; the next batch is made while the network learns from the last."""
@@ -86,7 +108,9 @@ def loss_of(outputs: tuple[Tensor, Tensor], regions: Tensor, figures: Tensor, we
     both = (likely * truth).sum((0, 2, 3))
     overlap = (2 * both + 1) / (likely.sum((0, 2, 3)) + truth.sum((0, 2, 3)) + 1)
     said = ~figures.isnan()
-    head = functional.binary_cross_entropy_with_logits(logits[said], figures[said])
+    heads = functional.binary_cross_entropy_with_logits(logits[said], figures[said], reduction="none")
+    share = torch.tensor([WEIGHTS.get(name, 1.0) for name in FIGURES]).expand_as(figures)[said]
+    head = (heads * share).sum() / share.sum()
     return pixels + DICE * (1 - overlap.mean()) + HEAD * head
 
 
@@ -170,6 +194,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--stop-after", type=int, help="pause after so many epochs of them; the same command goes on")
     parser.add_argument("--float32", action="store_true", help="slower; bfloat16 is as good where it was tried")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -181,8 +206,9 @@ def main() -> None:
         training.load(checkpoint)
     steps = len(faces.learn) // given.batch
     print(f"{len(faces.learn)} faces to learn from, {len(faces.check)} to check on", flush=True)
-    while training.epoch < given.epochs:
+    while training.epoch < min(given.epochs, given.stop_after or given.epochs):
         began = time.monotonic()
+        torch.manual_seed(1000 * SEED + training.epoch)  # for what the network drops, so that a pause changes nothing
         losses = [
             training.learn(batch, weights, (training.epoch + number / steps) / given.epochs, not given.float32)
             for number, batch in enumerate(faces.batches(training.epoch, given.batch))
