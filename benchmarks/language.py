@@ -1,4 +1,4 @@
-"""How many bags are drawn, captions written and captions read in a second, on one core.
+"""How many bags are drawn, captions written, read, measured, and photos captioned by all of it, a second and core.
 
 python benchmarks/language.py [--bags 2000]
 """
@@ -11,11 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from text2face_core import Finding, FusionRequest, Plugins, Runtime
+from text2face_core import Finding, FusionRequest, Plugins, Recipe, Runtime
+from text2face_core.captioning import Captioning
 from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.mentions import mentions
+from text2face_core.language.fidelity import check
+from text2face_core.language.shape import flaw, tidied
+from text2face_core.language.tokens import token_counter
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.models import ModelStore
+from text2face_core.records import AnalysisRow
+from text2face_core.stage import Clock
 from text2face_core.streams import random_stream
 
 
@@ -50,7 +55,14 @@ def main() -> None:
         requests = [FusionRequest("0", "", 0, bag, style, seed) for seed, bag in enumerate(bags)]
         rate(f"{style} captions written", lambda request: fuser.fuse([request]), requests)
     read = [(fuser.fuse([request])[0][0], request.bag) for request in requests]
-    rate("captions read", lambda one: mentions(*one, vocabulary), read)
+    rate("captions read", lambda one: check(one[0], one[1], vocabulary), read)
+    rate("shapes read", lambda one: flaw(tidied(one[0])), read)
+    count = token_counter(ModelStore()).count
+    rate("lengths counted", lambda one: count(one[0]), read)
+    resolved = Recipe.load("starter").resolve(plugins)
+    captioning = Captioning(resolved, plugins, Runtime(ModelStore(), vocabulary=vocabulary), Clock())
+    rows = [AnalysisRow(f"{place:016x}", "", 0, "ok", findings=tuple(findings)) for place, findings in enumerate(seen)]
+    rate("photos captioned", lambda row: captioning([row]), rows)
 
 
 if __name__ == "__main__":

@@ -134,6 +134,10 @@ def masks_table(tools: Tools, folder: Path, landmarker: Path | None) -> None:
         print(
             f"smile: agrees with the teacher on {agree:.1%} of {len(smiles)}, r {np.corrcoef(theirs, ours)[0, 1]:.3f}"
         )
+        # What reaches captions is what the starter says at its usual certainty.
+        sure = np.maximum(ours, 1 - ours) >= t2f_starter.StarterOptions().certainty
+        agree = np.mean((theirs > 0.5)[sure] == (ours > 0.5)[sure])
+        print(f"smile, where the starter says something: {agree:.1%} of {sure.sum()}")
 
 
 def scores(truth: Sequence[bool], said: Sequence[bool], rate: float | None) -> tuple[float, float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import toys
 
 from text2face_core import Plugins, Recipe
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.language.tokens import MERGES
+from text2face_core.models import Artifact, ModelStore
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,7 +32,9 @@ def toy_plugins() -> Plugins:
 
 @pytest.fixture
 def toy_recipe() -> Recipe:
-    return Recipe(detector="toy", filters=("toy.left",), extractors=("toy.shade",), fuser="toy.echo")
+    """Of toys alone: no length limit, which needs the tokenizer's file, and no fallback where an echo is not clean."""
+    captions = {"max_tokens": 0, "fallback": "", "check": False}
+    return Recipe(detector="toy", filters=("toy.left",), extractors=("toy.shade",), fuser="toy.echo", captions=captions)
 
 
 @pytest.fixture
@@ -49,12 +53,20 @@ def toy_photos(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def starter_models() -> ModelStore:
     """The starter recipe's model files; skips where they cannot be had."""
+    return store_with(Recipe.load("starter").resolve(Plugins.load(builtin_only=True)).artifacts().values())
+
+
+@pytest.fixture(scope="session")
+def tokenizer_store() -> ModelStore:
+    """CLIP's list of merges; skips where it cannot be had."""
+    return store_with([MERGES])
+
+
+def store_with(artifacts: Iterable[Artifact]) -> ModelStore:
     store = ModelStore(offline=False)  # whatever a test module told the Hugging Face libraries
-    plugins = Plugins.load(builtin_only=True)
     try:
-        for kind, name in Recipe.load("starter").components():
-            for artifact in plugins.component(name, kind).component.artifacts:
-                store.path(artifact)
+        for artifact in artifacts:
+            store.path(artifact)
     except ArtifactError as error:
         pytest.skip(str(error))
     return store

@@ -45,7 +45,13 @@ class Drawn:
 PHOTOS = (
     Drawn("ann.jpg", present=("smiling",), absent=("eyeglasses",)),
     Drawn("bob.png", gender="male", age=61.4, present=("eyeglasses",), absent=("smiling",), missed=("eyeglasses",)),
-    Drawn(HOSTILE, age=8.0, absent=("smiling", "eyeglasses"), invented=("wearing_hat",)),
+    Drawn(
+        HOSTILE,
+        age=8.0,
+        absent=("smiling", "eyeglasses"),
+        invented=("wearing_hat",),
+        texts=("A photo of someone: 8 years old, woman, in a hat.", "8-year-old woman."),
+    ),
     Drawn("gone.jpg", gender="male", age=63.0, absent=("smiling",), exists=False),
     Drawn("two.jpg", "rejected", "2 faces"),
     Drawn("three.jpg", "rejected", "3 faces"),

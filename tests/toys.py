@@ -84,7 +84,8 @@ class LeftFilter(Filter):
 class EchoFuser(Fuser):
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
         return [
-            [f"Toy {request.style}: " + ", ".join(item.phrase for item in request.bag.items)] for request in requests
+            [f"Toy {request.style} {request.number}: " + ", ".join(item.phrase for item in request.bag.items)]
+            for request in requests
         ]
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from .errors import PluginError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -139,12 +141,69 @@ class Progress(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """Asks for one picture.
+
+    prompt, negative: what it shall show and what not. seed: of all its noise. width, height: in pixels.
+    steps: of denoising. guidance: how much words count, from 1. scale: strength of what was trained, 0 for the base
+    model alone.
+    """
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    negative: str = ""
+    steps: int = 50
+    guidance: float = 7.5
+    scale: float = 1.0
+
+
+class Drawer(ABC):
+    """Draws what prompts say, with a base model and what was trained on it.
+
+    size: width and height, in pixels, where nobody asks for others. notes: what the user should know before drawing.
+    """
+
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def draw(
+        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None = None
+    ) -> list[Pixels | Rejection]:
+        """A picture (height, width, 3) for each request, or why there is none.
+
+        Equal requests give equal pictures, but for rounding, whatever else is in the batch. on_step: called after each
+        step of denoising, as on a CPU one takes long.
+        """
+
+    @abstractmethod
+    def identity(self, request: DrawRequest) -> dict[str, str]:
+        """All that the picture depends on besides the request: "base", "revision", "lora", "lora_sha256", "sampler", ….
+
+        Kept in the picture; where it is the same, the picture is not drawn again.
+        """
+
+    def unread(self, prompts: Sequence[str]) -> list[str]:
+        """The end of each prompt that is beyond what the model reads; empty where it reads the whole."""
+        return [""] * len(prompts)
+
+
 class Trainer(ABC):
     """Teaches a model what captions say."""
 
     @abstractmethod
     def train(self, dataset: CaptionedDataset, out: Path, progress: Progress) -> TrainedModel:
         """Train on the data set, leaving the model in `out`."""
+
+    def drawer(self, model: str | None) -> Drawer:
+        """What draws with a model that was trained: its folder or file, or a hub's id; None for the base model alone.
+
+        Raises ArtifactError where the model cannot be had or does not fit the base.
+        """
+        raise PluginError(f"{type(self).__name__} trains, but cannot draw (model: {model})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +215,8 @@ class Component:
     artifacts: model files it may need. needs: which of them it needs with some options; unless given, all.
     extra: the extra of text2face (or of `distribution`) that installs its packages.
     provides: names of the findings that it can yield.
+    prompt: of a fuser that asks a language model, called with (options, request): exactly what its model would be told,
+    with the chat format where the fuser itself applies one. Loads nothing heavy; None for a fuser that asks no model.
     """
 
     name: str
@@ -166,6 +227,7 @@ class Component:
     provides: tuple[str, ...] = ()
     summary: str = ""
     needs: Callable[[Any], Collection[Artifact]] | None = None
+    prompt: Callable[[Any, FusionRequest], str] | None = None
 
     def files(self, options: Any) -> tuple[Artifact, ...]:
         """The model files that it needs with these options."""

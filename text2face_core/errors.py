@@ -8,6 +8,7 @@ Text2FaceError
 │   │   └── MissingExtra     a plugin's packages are not installed
 │   ├── ArtifactError        a model file cannot be had or cannot be trusted
 │   │   └── LicenceRefused   its licence has not been accepted
+│   ├── FuserError           a fuser can answer nobody: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
 ├── NothingToDo              no photo to work on: exit code 3
 ├── BadPhoto                 one photo cannot be used; becomes the reason in its row, never stops a run
@@ -45,6 +46,10 @@ class ArtifactError(UsageError):
 
 class LicenceRefused(ArtifactError):
     """A model file's licence has to be accepted by name before it is fetched."""
+
+
+class FuserError(UsageError):
+    """A fuser can answer no request at all; the run stops, and goes on where it stopped once that is mended."""
 
 
 class RunError(UsageError):

@@ -14,15 +14,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .captioning import Captioning
 from .contracts import Progress, Runtime
 from .decode import Limits
 from .engines import local
 from .errors import NothingToDo, RunError
 from .models import ModelStore
-from .pipeline import Analysis, Captioning
+from .pipeline import Analysis
 from .plugins import Plugins, split_names
 from .provenance import difference, settings_of
 from .recipe import Recipe, Resolved
@@ -136,14 +138,26 @@ class Session:
         self.progress.finish()
 
     def caption(self, resolved: Resolved, *, retry_failed: bool = False) -> None:
-        """Caption what has no captions from this fuser and these settings yet; the analysis stays."""
+        """Caption what has no captions from this fuser and these settings yet; the analysis stays.
+
+        Raises RunError where the analysis is not finished, FuserError where the fuser can answer nobody.
+        """
+        analysis = resolved.analysis_key()
+        if undone := sum(not self.run.analysis_is_done(chunk, analysis) for chunk in self.run.chunks()):
+            raise RunError(
+                f"{undone} chunk(s) of {self.run.path} are not analysed yet: "
+                "finish that first, with the t2f run that began it"
+            )
 
         def captioning() -> Captioning:
             return Captioning(resolved, self.plugins, self._runtime(resolved), self.clock)
 
+        @cache
+        def begun() -> None:
+            self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
+
         key = resolved.captions_key()
-        self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
-        local.caption(self.run, key, captioning, self.progress, retry_failed=retry_failed)
+        local.caption(self.run, key, captioning, begun, self.clock, self.progress, retry_failed=retry_failed)
 
     def _runtime(self, resolved: Resolved) -> Runtime:
         threads = self.threads or usable_cores()

@@ -1,26 +1,20 @@
-"""The order of work: photos to analysis, analysis to captions. Nothing here knows a model."""
+"""The order of work from photos to findings; `captioning` goes on from there. Nothing here knows a model."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .contracts import FusionRequest, Rejection, Runtime
-from .language.bag import draw_bag, unknown_names
-from .language.mentions import mentions
-from .records import AnalysisRow, Caption, CaptionRow, Finding, Photo, PhotoRef, Portrait, Status
+from .contracts import Rejection, Runtime
+from .records import AnalysisRow, Finding, Photo, PhotoRef, Portrait, Status
 from .stage import Clock, Failure, Stage
-from .streams import random_stream, stream_seed
 
 if TYPE_CHECKING:
     from .plugins import Plugins
     from .recipe import Resolved
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,46 +98,3 @@ class Analysis:
 def _undecoded(one: Decoded) -> Analysed:
     reason = one.outcome.reason if isinstance(one.outcome, Failure) else "not analysed"
     return Analysed(AnalysisRow(one.ref.photo_id, one.ref.uri, one.ref.chunk, "failed", reason))
-
-
-class Captioning:
-    """bag → fuser → mentions."""
-
-    def __init__(self, resolved: Resolved, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
-        (part,) = resolved.of("fuser")
-        self._recipe = resolved.recipe
-        self._vocabulary = resolved.vocabulary
-        fuser = plugins.build(part.registered, part.options, runtime)
-        self._fuser: Stage[FusionRequest, list[str]] = Stage(part.registered.name, fuser.fuse, clock)
-        self._unknown: set[str] = set()
-
-    def __call__(self, rows: Sequence[AnalysisRow]) -> list[CaptionRow]:
-        """One row per analysed photo, in order; only photos that are "ok" have captions."""
-        accepted = [row for row in rows if row.status == "ok"]
-        requests = [self._request(row, number) for row in accepted for number in range(self._recipe.captions.per_photo)]
-        self._warn_of_unknown(accepted)
-        captions: dict[str, list[Caption]] = {row.photo_id: [] for row in rows}
-        for request, texts in zip(requests, self._fuser(requests), strict=True):
-            if not isinstance(texts, Failure):
-                captions[request.photo_id] += [self._caption(request, text) for text in texts if text.strip()]
-        return [CaptionRow(row.photo_id, tuple(captions[row.photo_id])) for row in rows]
-
-    def _warn_of_unknown(self, rows: Sequence[AnalysisRow]) -> None:
-        names = {name for row in rows for name in unknown_names(row.findings, self._vocabulary)}
-        for name in sorted(names - self._unknown):
-            log.warning('captions will not say "%s": the vocabulary has no words for it (see t2f_vocabulary)', name)
-        self._unknown |= names
-
-    def _request(self, row: AnalysisRow, number: int) -> FusionRequest:
-        seed, photo_id = self._recipe.seed, row.photo_id
-        stream = random_stream(seed, photo_id, "bag", number)
-        bag = draw_bag(row.findings, self._vocabulary, self._recipe.bag, stream)
-        styles = self._recipe.captions.styles
-        style = stream.choices(list(styles), list(styles.values()))[0]
-        return FusionRequest(photo_id, row.uri, number, bag, style, stream_seed(seed, photo_id, "fuser", number, 0))
-
-    def _caption(self, request: FusionRequest, text: str) -> Caption:
-        said = mentions(text, request.bag, self._vocabulary)
-        return Caption(
-            text, self._fuser.name, request.style, 1, request.bag, said.mentioned, said.missed, said.invented
-        )

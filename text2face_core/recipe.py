@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -20,8 +21,10 @@ from .run import fingerprint
 
 if TYPE_CHECKING:
     from .language.vocabulary import Vocabulary
+    from .models import Artifact
     from .plugins import Plugins, Registered
 
+LEAST_TOKENS = 8
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
 
 
@@ -41,17 +44,46 @@ class FaceRule(Options):
 
 
 class CaptionSettings(Options):
-    """How many captions each photo gets, and in which styles."""
+    """How many captions each photo gets, in which styles, and which are good enough.
 
-    per_photo: int = Field(4, ge=1, le=64, description="captions per photo")
-    styles: dict[str, float] = Field({"short": 0.5, "long": 0.5}, description="share of each style")
+    A caption is refused for its shape (see `language/shape.py`), for its length, for being another one's copy, and for
+    what it misses or invents. It is then asked for again, and at last written by the fallback.
+    """
+
+    per_photo: int = Field(4, ge=1, le=64, description="captions per photo; fewer where no more can be told apart")
+    styles: dict[str, float] = Field(
+        {"short": 0.5, "long": 0.5},
+        description="share of each style: short, long, tags, or what else the fuser knows",
+    )
+    retries: int = Field(3, ge=0, le=100, description="how often a caption that was refused is asked for again")
+    candidates: int = Field(1, ge=1, le=64, description="texts asked for at once, of which the first good one is kept")
+    name_missed: bool = Field(True, description="when asking again, name what was left out")
+    fallback: str = Field(
+        "phrasebook", description="the fuser that writes what was refused to the last; empty: the best try stays"
+    )
+    max_tokens: int = Field(
+        77, ge=0, le=100_000, description="most CLIP tokens of a caption, with start and end; 0: no limit, none counted"
+    )
+    check: bool | Literal["missed"] = Field(
+        True,
+        description="refuse captions that miss or invent something; missed: only what misses something, since a fuser "
+        "that sees the photo may say more than was found; both are recorded in any case",
+    )
 
     @field_validator("styles")
     @classmethod
     def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
-        if min(styles.values(), default=-1.0) < 0 or sum(styles.values()) <= 0:
+        shares = styles.values()
+        if not all(map(math.isfinite, shares)) or min(shares, default=-1.0) < 0 or sum(shares) <= 0:
             raise ValueError("shares must not be negative, and one of them must be above 0")
         return styles
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _some_words(cls, most: int) -> int:
+        if 0 < most < LEAST_TOKENS:
+            raise ValueError(f"no caption fits into fewer than {LEAST_TOKENS} tokens; 0 is for no limit")
+        return most
 
 
 class Recipe(Options):
@@ -137,11 +169,12 @@ class Recipe(Options):
         return self.parse(data, "settings")
 
     def components(self) -> list[tuple[Kind, str]]:
-        """Kind and name of everything that takes part in a run, in the order of work."""
+        """Kind and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
         named: list[tuple[Kind, str]] = [("detector", self.detector)]
         named += [("filter", name) for name in self.filters]
         named += [("extractor", name) for name in self.extractors]
-        return [*named, ("fuser", self.fuser)]
+        fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
+        return [*named, *(("fuser", name) for name in fusers)]
 
     def resolve(self, plugins: Plugins) -> Resolved:
         """Find every component and check its options.
@@ -203,6 +236,15 @@ class Resolved:
         """The parts of one kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 
+    def artifacts(self) -> dict[str, Artifact]:
+        """Every model file that the run needs, by name."""
+        from .language.tokens import MERGES
+
+        needed = [artifact for part in self.parts for artifact in part.registered.component.files(part.options)]
+        if self.recipe.captions.max_tokens:
+            needed.append(MERGES)
+        return {artifact.name: artifact for artifact in needed}
+
     def analysis_key(self) -> str:
         """Changes when the analysis would come out otherwise."""
         recipe = self.recipe
@@ -219,8 +261,8 @@ class Resolved:
 
 def explain(error: ValidationError) -> str:
     """What pydantic found, on one line."""
-    found = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-    return "; ".join(found)
+    found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+    return "; ".join(f"{place}: {what}" if place else what for place, what in found)
 
 
 def _value(text: str) -> Any:

@@ -176,7 +176,9 @@ class Bag:
 class Caption:
     """A text with what it mentions, misses and invents against its bag.
 
-    tries: how many times a fuser was asked. mentioned and missed together are the bag's names.
+    fuser: who wrote it. style: in which style it is written. tries: how many times a fuser was asked.
+    mentioned and missed together are the bag's names. tokens: for CLIP's text encoder, with start and end; 0 where they
+    were not counted. refusals: why each earlier try was refused, such as "missed age" or "over 77 tokens (83)".
     """
 
     text: str
@@ -187,6 +189,8 @@ class Caption:
     mentioned: tuple[str, ...]
     missed: tuple[str, ...]
     invented: tuple[str, ...]
+    tokens: int = 0
+    refusals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

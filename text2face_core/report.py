@@ -65,6 +65,7 @@ def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
     """The page's HTML."""
     from markupsafe import Markup
 
+    from .language.vocabulary import Vocabulary
     from .templating import environment
 
     folder = templates() / "report"
@@ -73,6 +74,7 @@ def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
     style, script = ((folder / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     rows = sample.rows
     pictures = thumbnails(run, (row for row, _ in rows))
+    words = Vocabulary.load()
     return jinja.get_template("report.html.j2").render(
         title=visible(run.path.resolve().name),
         settings=run.settings_path.read_text(encoding="utf-8") if run.exists else "",
@@ -83,7 +85,7 @@ def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
         script_hash=_policy_hash(script),
         stats=stats,
         sampled=sample.passed > len(rows),
-        cards=[card(row, captions, picture) for (row, captions), picture in zip(rows, pictures, strict=True)],
+        cards=[card(row, captions, picture, words) for (row, captions), picture in zip(rows, pictures, strict=True)],
         bars=_bars(stats),
         most_bars=MOST_BARS,
         ages=_ages(stats),

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from .records import AnalysisRow, Bag, Caption, CaptionRow, Face, Finding
+from .language.fidelity import spans
+from .records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding
 from .sources import path_of
 from .stats import value_in_words
 from .thumbnails import Thumbnail
 
-_EMPTY_WORDS = frozenset(
-    (
-        "a",
-        "an",
-        "and",
-        "has",
-        "have",
-        "her",
-        "his",
-        "in",
-        "is",
-        "of",
-        "old",
-        "on",
-        "the",
-        "their",
-        "wearing",
-        "with",
-        "years",
-    )
-)
+if TYPE_CHECKING:
+    from .language.vocabulary import Vocabulary
+
 _TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -58,10 +40,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A caption as pieces of text, each with the finding that it puts into words ("" for what lies between)."""
+class Piece:
+    """A stretch of a caption: a finding put into words, something invented, or what lies between ("")."""
 
-    pieces: tuple[tuple[str, str], ...]
+    text: str
+    kind: Literal["", "mentioned", "invented"] = ""
+    what: str = ""
+    """The finding in words: "gender: female"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A caption as pieces that together are its text."""
+
+    pieces: tuple[Piece, ...]
     caption: Caption
 
 
@@ -81,7 +73,7 @@ class Card:
     facets: tuple[tuple[str, str], ...]
 
 
-def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None) -> Card:
+def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vocabulary: Vocabulary) -> Card:
     """Put together what the page shows of a photo."""
     rows = [(finding.value is False, _row(finding)) for finding in row.findings]
     return Card(
@@ -93,7 +85,7 @@ def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None) ->
         marks=_marks(row.face, thumbnail),
         found=tuple(one for absent, one in rows if not absent),
         absent=tuple(one for absent, one in rows if absent),
-        said=tuple(Said(tuple(highlighted(one.text, one.bag, one.mentioned)), one) for one in captions.captions),
+        said=tuple(Said(pieces(one, vocabulary), one) for one in captions.captions),
         facets=tuple(dict.fromkeys((one.name, value_in_words(one) or "measured") for one in row.findings)),
     )
 
@@ -110,52 +102,39 @@ def visible(text: str) -> str:
 def in_words(name: str) -> str:
     """A canonical name as a reader writes it.
 
-    >>> in_words("hair_length=short")
-    'hair length: short'
+    >>> in_words("hair_length=short"), in_words("other")
+    ('hair length: short', 'something else')
     """
+    if name == "other":  # as the fidelity check calls what no finding says
+        return "something else"
     return name.replace("_", " ").replace("=", ": ", 1)
 
 
-def highlighted(text: str, bag: Bag, mentioned: Iterable[str]) -> list[tuple[str, str]]:
-    """Cut a caption where it says the bag's phrases: (piece, "gender: female"), or (piece, "") between them.
+def pieces(caption: Caption, vocabulary: Vocabulary) -> tuple[Piece, ...]:
+    """Cut a caption where it says or invents something; of places that overlap, the first and then the longest counts.
 
-    A phrase that does not stand in the text word for word is looked for by its words. The pieces together are the text.
-    Only what `mentioned` names is looked for: it decides, this merely points.
+    What it mentions and invents is as recorded with it: this merely points.
     """
-    wanted = set(mentioned)
-    spans: list[tuple[int, int, str]] = []
-    for item in bag.items:
-        if item.name in wanted:
-            what = in_words(item.name if isinstance(item.value, bool) else f"{item.name}={_number_or_text(item.value)}")
-            spans += [(start, end, what) for start, end in _places(text, item.phrase)]
-    pieces: list[tuple[str, str]] = []
+    text, bag = caption.text, caption.bag
+    cut: list[Piece] = []
     at = 0
-    for start, end, what in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if start >= at:
-            pieces += [(text[at:start], ""), (text[start:end], what)]
-            at = end
-    return [piece for piece in [*pieces, (text[at:], "")] if piece[0]]
+    for span in sorted(spans(text, bag, vocabulary), key=lambda span: (span.start, -span.end)):
+        recorded = caption.mentioned if span.kind == "mentioned" else caption.invented
+        if span.start >= at and span.name in recorded:
+            words = text[span.start : span.end]
+            cut += [Piece(text[at : span.start]), Piece(words, span.kind, _what(span.name, words, bag))]
+            at = span.end
+    return tuple(piece for piece in [*cut, Piece(text[at:])] if piece.text)
 
 
-def _places(text: str, phrase: str) -> list[tuple[int, int]]:
-    words = re.findall(r"\w+", phrase)
-    for parts in ([re.escape(word) for word in words], [_stem(word) for word in words]):
-        found = _matches(r"[\s-]+".join(parts), text)
-        if found:
-            return found
-    return [place for word in words if word.lower() not in _EMPTY_WORDS for place in _matches(_stem(word), text)]
+def _what(name: str, text: str, bag: Bag) -> str:
+    """The finding as the bag has it, of two values the one that the text is of; else its bare name."""
+    held = sorted((item for item in bag.items if item.name == name), key=lambda item: text.lower() not in item.phrase)
+    return _in_words(held[0]) if held else in_words(name)
 
 
-def _matches(pattern: str, text: str) -> list[tuple[int, int]]:
-    return [match.span() for match in re.finditer(rf"\b{pattern}\b", text, re.IGNORECASE)] if pattern else []
-
-
-def _stem(word: str) -> str:
-    """A pattern for the word and its near forms: "years" also finds "year", "smiling" also "smiles"."""
-    if word.isdigit():
-        return word
-    bare = re.sub(r"(?<=\w{3})(?:ing|ed|es|s)$", "", word)
-    return re.escape(bare) + r"(?:ing|ed|es|e|s|ly)?"
+def _in_words(item: BagItem) -> str:
+    return in_words(item.name if isinstance(item.value, bool) else f"{item.name}={_number_or_text(item.value)}")
 
 
 def _picture(letter: str) -> str:

@@ -158,6 +158,21 @@ class RunDirectory:
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Write the shard; from then on the chunk's captions are done."""
         tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+        self._unfinished_path(chunk).unlink(missing_ok=True)
+
+    def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
+        """Keep what is done of a chunk, for `captions_so_far`."""
+        tables.write_captions(self._unfinished_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+
+    def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
+        """What `keep_captions` kept, by photo, if it was made from the same."""
+        path = self._unfinished_path(chunk)
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
+            return {}
+        return {row.photo_id: row for row in tables.read_captions(path)}
+
+    def _unfinished_path(self, chunk: int) -> Path:
+        return self.captions_path(chunk).with_name(f"_{chunk:05d}.unfinished.parquet")  # readers of folders skip "_"
 
     def _captions_key(self, chunk: int, key: str) -> str:
         analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
@@ -168,12 +183,17 @@ class RunDirectory:
         return self.dataset / "images" / f"{row.chunk:05d}" / f"{row.photo_id}.jpg"
 
     def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
-        """Every analysed photo with its captions (none where there are none yet), chunk by chunk."""
+        """Every analysed photo with its captions (none where there are none yet), chunk by chunk.
+
+        Captions of other settings than run.toml's, which a `t2f fuse` that was stopped has not yet replaced, are left
+        out, so that no two kinds are ever mixed.
+        """
+        key = self.settings.get("keys", {}).get("captions") if self.exists else None
         for chunk in sorted({photo.chunk for photo in self.photos()}):
             if not self.analysis_path(chunk).is_file():
                 continue
             captions = {}
-            if self.captions_path(chunk).is_file():
+            if self.captions_path(chunk).is_file() and (key is None or self.captions_are_done(chunk, key)):
                 captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
             for row in tables.read_analysis(self.analysis_path(chunk)):
                 yield row, captions.get(row.photo_id, CaptionRow(row.photo_id))

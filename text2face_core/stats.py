@@ -5,7 +5,6 @@ Everything is counted in one pass that keeps no row, so that a run of any size c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -16,8 +15,9 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 from .atomic import write_text
-from .records import AnalysisRow, Caption, CaptionRow, Finding
+from .records import AnalysisRow, CaptionRow, Finding
 from .run import RunDirectory
+from .stats_captions import Groups, ranked
 
 Stats = dict[str, Any]
 
@@ -78,7 +78,7 @@ def collect(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
     findings: dict[str, _Values] = {}
     pairs: Counter[tuple[str, str]] = Counter()
     people: dict[str, Counter[str]] = {}
-    captions: dict[tuple[str, str], _Captions] = {}
+    captions = Groups()
     captioned = 0
     for row, captioning in rows:
         photos[row.status] += 1
@@ -91,18 +91,17 @@ def collect(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
         if len(first) == 2:
             people.setdefault(first["gender"], Counter())[first["age"]] += 1
         captioned += bool(captioning.captions)
-        for caption in captioning.captions:
-            captions.setdefault((caption.fuser, caption.style), _Captions()).add(caption)
+        captions.add(captioning.captions)
     return {
         "photos": {"all": photos.total(), **photos},
-        "reasons": {status: _ranked(counted) for status, counted in reasons.items()},
+        "reasons": {status: ranked(counted) for status, counted in reasons.items()},
         "findings": {name: findings[name].summed_up() for name in sorted(findings)},
         "co_occurrence": _co_occurrence(pairs),
         "gender_by_age": {
             gender: {band: people[gender][band] for band in AGE_BANDS if people[gender][band]}
             for gender in sorted(people)
         },
-        "captions": {"photos": captioned, **_captions_summed_up(captions)},
+        "captions": {"photos": captioned, **captions.figures()},
     }
 
 
@@ -148,59 +147,9 @@ class _Values:
         return found
 
 
-@dataclass
-class _Captions:
-    """The captions of one fuser in one style; `texts` holds a 64-bit fingerprint of each different text."""
-
-    number: int = 0
-    words: int = 0
-    mentioned: Counter[str] = field(default_factory=Counter)
-    missed: Counter[str] = field(default_factory=Counter)
-    invented: Counter[str] = field(default_factory=Counter)
-    texts: set[int] = field(default_factory=set)
-
-    def add(self, caption: Caption) -> None:
-        self.number += 1
-        self.words += len(caption.text.split())
-        for counted, names in (
-            (self.mentioned, caption.mentioned),
-            (self.missed, caption.missed),
-            (self.invented, caption.invented),
-        ):
-            counted.update(names)
-        self.texts.add(int.from_bytes(hashlib.blake2b(caption.text.encode("utf-8", "replace"), digest_size=8).digest()))
-
-    def __add__(self, other: _Captions) -> _Captions:
-        return _Captions(
-            self.number + other.number,
-            self.words + other.words,
-            self.mentioned + other.mentioned,
-            self.missed + other.missed,
-            self.invented + other.invented,
-            self.texts | other.texts,
-        )
-
-    def summed_up(self) -> dict[str, Any]:
-        mentioned, missed = self.mentioned.total(), self.missed.total()
-        return {
-            "number": self.number,
-            "distinct": len(self.texts),
-            "words_mean": round(self.words / self.number, 4) if self.number else None,
-            "mentioned": mentioned,
-            "missed": missed,
-            "invented": self.invented.total(),
-            "recall": round(mentioned / (mentioned + missed), 4) if mentioned + missed else None,
-        }
-
-
 def _count(counter: Counter[str], key: str) -> None:
     """Count, without letting a column of free text fill the memory."""
     counter[key if key in counter or len(counter) < MOST_VALUES else OTHERS] += 1
-
-
-def _ranked(counter: Mapping[str, int]) -> dict[str, int]:
-    """Most frequent first; equally frequent ones by name."""
-    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _add_findings(findings: dict[str, _Values], row: AnalysisRow) -> list[tuple[str, str]]:
@@ -223,26 +172,8 @@ def _add_findings(findings: dict[str, _Values], row: AnalysisRow) -> list[tuple[
 def _co_occurrence(pairs: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     """The most frequent labels by name, and on how many photos each two stand together; on the diagonal, each alone."""
     alone = {one: count for (one, other), count in pairs.items() if one == other}
-    labels = sorted(list(_ranked(alone))[:MOST_LABELS])
+    labels = sorted(list(ranked(alone))[:MOST_LABELS])
     return {
         "labels": labels,
         "photos": [[pairs.get((min(a, b), max(a, b)), 0) for b in labels] for a in labels],
-    }
-
-
-def _captions_summed_up(captions: Mapping[tuple[str, str], _Captions]) -> dict[str, Any]:
-    fusers, styles = sorted({fuser for fuser, _ in captions}), sorted({style for _, style in captions})
-    everything = sum((captions[key] for key in sorted(captions)), _Captions())
-    return {
-        **everything.summed_up(),
-        "missed_names": _ranked(everything.missed),
-        "invented_names": _ranked(everything.invented),
-        "by_fuser": {
-            one: sum((made for (fuser, _), made in captions.items() if fuser == one), _Captions()).summed_up()
-            for one in fusers
-        },
-        "by_style": {
-            one: sum((made for (_, style), made in captions.items() if style == one), _Captions()).summed_up()
-            for one in styles
-        },
     }

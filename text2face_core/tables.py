@@ -24,7 +24,7 @@ def _schemas() -> dict[str, Any]:
     face = pa.struct({"box": numbers, "landmarks": pa.list_(numbers), "score": number})
     finding = pa.struct({"name": text, "value": text, "score": number, "source": text, "detail": text})
     caption = {"text": text, "fuser": text, "style": text, "tries": count, "bag": text}
-    caption |= {"mentioned": names, "missed": names, "invented": names}
+    caption |= {"mentioned": names, "missed": names, "invented": names, "tokens": count, "refusals": names}
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
     analysis |= {"face": face, "findings": pa.list_(finding)}
@@ -172,9 +172,21 @@ def _caption_to_json(caption: Caption) -> dict[str, Any]:
         "mentioned": list(caption.mentioned),
         "missed": list(caption.missed),
         "invented": list(caption.invented),
+        "tokens": caption.tokens,
+        "refusals": list(caption.refusals),
     }
 
 
 def _caption_from_json(row: dict[str, Any]) -> Caption:
-    listed = {name: tuple(row[name]) for name in ("mentioned", "missed", "invented")}
-    return Caption(row["text"], row["fuser"], row["style"], row["tries"], bag_from_json(row["bag"]), **listed)
+    return Caption(
+        row["text"],
+        row["fuser"],
+        row["style"],
+        row["tries"],
+        bag_from_json(row["bag"]),
+        tuple(row["mentioned"]),
+        tuple(row["missed"]),
+        tuple(row["invented"]),
+        row.get("tokens") or 0,  # older tables have neither this column nor the next
+        tuple(row.get("refusals") or ()),
+    )

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from jinja2 import Template
 
 from text2face_core.contracts import Fuser, FusionRequest
 from text2face_core.errors import UsageError
-from text2face_core.language.english import as_sentences
-from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.language.english import as_sentences, series
+from text2face_core.language.vocabulary import Grammar, Vocabulary
 from text2face_core.records import Bag
 from text2face_core.templating import environment
 
 from ._clauses import choppy, modifiers, predicates, runs, share
 from ._subject import subjects
 
-STYLES = ("short", "long")
+SENTENCES = ("short", "long")
+STYLES = (*SENTENCES, "tags")
 _TRIES = 6  # for each text that should differ from the others
 
 
@@ -25,7 +27,7 @@ class Phrasebook(Fuser):
     """Every item of a bag said once, in the bag's order within each level; nothing else is said.
 
     A sentence plan is a template in templates/phrasebook/STYLE. It comes out empty where it does not suit a bag, and
-    then another is tried; each folder has one that always does.
+    then another is tried; each folder has one that always does. Tags need no plan: the words with commas between.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -33,7 +35,7 @@ class Phrasebook(Fuser):
         jinja = environment("phrasebook")
         names = jinja.list_templates(extensions=["j2"])
         self._plans = {
-            style: [jinja.get_template(name) for name in names if name.startswith(f"{style}/")] for style in STYLES
+            style: [jinja.get_template(name) for name in names if name.startswith(f"{style}/")] for style in SENTENCES
         }
         self._no_one = jinja.get_template("no-one.j2")
 
@@ -42,8 +44,8 @@ class Phrasebook(Fuser):
         return [self._texts(request) for request in requests]
 
     def _texts(self, request: FusionRequest) -> list[str]:
-        if request.style not in self._plans:
-            raise UsageError(f'phrasebook writes the styles {" and ".join(STYLES)}, not "{request.style}"')
+        if request.style not in STYLES:
+            raise UsageError(f'phrasebook writes the styles {series(STYLES)}, not "{request.style}"')
         rng = random.Random(request.seed)
         texts: list[str] = []
         for _ in range(_TRIES * request.count):
@@ -59,6 +61,8 @@ class Phrasebook(Fuser):
             [self._vocabulary.grammar(item.name, item.value, item.phrase) for item in bag.at(level)]
             for level in ("F1", "F2", "photo")
         )
+        if style == "tags":
+            return _tags([*first, *details], photo, rng)
         pronoun = next((word.pronoun for word in first if word.pronoun), "they")
         plans: list[Template] = self._plans[style] if first or details else [self._no_one]
         subject = rng.choice(subjects(first, details, sentences=style == "long"))
@@ -77,3 +81,10 @@ class Phrasebook(Fuser):
             if text.strip():
                 return as_sentences(text)
         raise AssertionError(f"no plan of the style {style} suits {bag}")
+
+
+def _tags(words: Sequence[Grammar], photo: Sequence[Grammar], rng: random.Random) -> str:
+    """ "woman, 34 years old, big nose, blurry photo": words without their articles."""
+    noun = rng.choice(("photo", "image", "picture"))
+    tags = [re.sub(r"^an? ", "", word.text) for word in words] or ["person"]
+    return ", ".join([*tags, *(f"{word.text} {noun}" for word in photo)])

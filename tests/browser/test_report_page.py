@@ -261,6 +261,28 @@ def test_everything_that_can_be_used_has_a_name(opened):
     assert opened.page.locator("img:not([alt])").count() == 0
 
 
+def test_marks_in_captions_differ_in_more_than_colour(opened):
+    def style(element, name):
+        return element.evaluate(f"element => getComputedStyle(element).{name}")
+
+    said, invented = opened.page.locator(".caption mark").first, opened.page.locator(".caption u").first
+    missed = opened.page.locator(".said .missed").first
+    assert invented.inner_text() == "hat"
+    assert style(invented, "textDecorationLine") == "underline"
+    assert style(said, "textDecorationLine") == "none"
+    assert style(said, "backgroundColor") != style(invented, "backgroundColor")
+    assert missed.inner_text() == "misses eyeglasses"
+    assert style(missed, "outlineStyle") == "dashed"
+    assert opened.page.get_by_role("list", name="Marks in the captions").is_visible()
+
+
+def test_captions_with_slips_are_found_by_searching_for_them(opened):
+    opened.page.get_by_role("searchbox").fill("invents wearing hat")
+    assert opened.names == [drawn_run.HOSTILE.replace("\n", "␊")]
+    opened.page.get_by_role("searchbox").fill("misses")
+    assert opened.names == ["bob.png"]
+
+
 def test_the_page_is_readable_without_its_script(browser, report):
     with browser.new_context(java_script_enabled=False) as context:
         watched = Watched(context, report)

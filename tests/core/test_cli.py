@@ -12,7 +12,7 @@ import toys
 
 from text2face_core.cli import VERBS, main
 
-SELECT = ["--plugins", "toy", "--no-report"]
+SELECT = ["--plugins", "toy", "--no-report", "--set", "captions.max_tokens=0", "--set", "captions.check=false"]
 
 
 @pytest.fixture

@@ -92,6 +92,17 @@ def test_the_list_in_json_says_everything_about_every_file(store, capsys):
     assert (present["free.onnx"], present["research.onnx"]) == (True, False)
 
 
+def test_the_file_by_which_captions_are_measured_is_listed_and_can_be_pulled_by_what_it_is_for(
+    store, capsys, monkeypatch
+):
+    monkeypatch.setenv("T2F_OFFLINE", "1")
+    main(["models", "list", "--json"])
+    (row,) = (row for row in json.loads(capsys.readouterr().out) if row["used_by"] == ["captions"])
+    assert (row["name"], row["licence"], row["present"]) == ("bpe_simple_vocab_16e6.txt.gz", "MIT", False)
+    assert main(["models", "pull", "captions"]) == 2
+    assert "t2f models pull bpe_simple_vocab_16e6.txt.gz" in capsys.readouterr().err
+
+
 def test_the_table_shows_licence_and_users(store, capsys):
     assert main(["models", "list"]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "research.onnx" in line)
@@ -112,7 +123,7 @@ def test_pull_takes_names_of_files_and_of_components(store, server, capsys, name
 
 def test_pull_fetches_what_a_recipe_needs_and_no_more(store, tmp_path, capsys):
     recipe = tmp_path / "mine.toml"
-    recipe.write_text('detector = "acme"\nfuser = "acme.words"\n')
+    recipe.write_text('detector = "acme"\nfuser = "acme.words"\n[captions]\nmax_tokens = 0\n')
     assert main(["models", "pull", "--recipe", str(recipe)]) == 0
     assert capsys.readouterr().out == f"{store / 'free.onnx'}\n"
 

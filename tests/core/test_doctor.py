@@ -47,7 +47,12 @@ def test_missing_model_files_are_a_problem_offline(capsys, empty_store, monkeypa
     code, facts = examined(capsys)
     assert code == 1
     (problem,) = facts["problems"]
-    for words in ("face_detection_yunet_2023mar.onnx", "t2f models pull --recipe starter", str(empty_store)):
+    for words in (
+        "face_detection_yunet_2023mar.onnx",
+        "bpe_simple_vocab_16e6.txt.gz",
+        "t2f models pull --recipe starter",
+        str(empty_store),
+    ):
         assert words in problem
 
 

@@ -124,7 +124,7 @@ def test_webdataset_reads_its_tars(run):
     opened = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil"))
     assert [one["__key__"] for one in opened] == IDS
     assert opened[0]["jpg"].size == (96, 96)
-    assert opened[2]["txt"] == "D.\nE.\nF."
+    assert opened[2]["txt"] in TEXTS[2]
     assert opened[1]["json"]["text"] == TEXTS[1]
     assert opened[1]["json"]["findings"][:2] == [
         {"name": "age", "value": "21.0", "score": 0.5, "source": "agegender"},
@@ -251,6 +251,22 @@ def test_every_format_means_the_same_by_its_captions(tmp_path, format):  # noqa:
     assert len({one.partition(" of")[0] for one in drawn}) > 1
     assert drawn == texts_of(run, tmp_path, format, captions="random", seed=7)  # the run's own seed
     assert drawn != texts_of(run, tmp_path, format, captions="random", seed=8)
+
+
+def test_what_reads_one_string_gets_one_caption_drawn_at_random(tmp_path):
+    texts = [[f"Caption {n} of {p}." for n in range(5)] for p in range(20)]
+    run = small_run.make_run(tmp_path / "out", texts)
+
+    def txt(**settings):
+        folder = export(run, "webdataset", tmp_path / "tars", ExportSettings(**settings), overwrite=True)
+        return [one["txt"].decode() for shard in stored(folder) for one in shard]
+
+    drawn = txt()
+    assert all(one in photo for one, photo in zip(drawn, texts, strict=True))
+    assert {one.partition(" of")[0] for one in drawn} == {f"Caption {n}" for n in range(5)}
+    assert drawn == txt() == txt(seed=7) == txt(captions="random")
+    assert drawn != txt(seed=8)
+    assert txt(captions="first") == [photo[0] for photo in texts]
 
 
 def test_the_caption_drawn_for_a_photo_does_not_depend_on_the_others(tmp_path):

@@ -25,7 +25,12 @@ def test_captions_in_memory_equal_captions_in_a_directory(tmp_path, toy_plugins,
 
 
 def test_plugins_and_settings_are_those_of_the_command_line(tmp_path, toy_plugins, toy_photos):
-    result = caption_photos(toy_photos, plugins="toy", settings=["captions.per_photo=1"], available=toy_plugins)
+    result = caption_photos(
+        toy_photos,
+        plugins="toy",
+        settings=["captions.per_photo=1", "captions.max_tokens=0", "captions.check=false"],
+        available=toy_plugins,
+    )
     texts = [captions[0].text for row, captions in result if row.status == "ok"]
     assert len(texts) == 7
     assert all(text.startswith("Toy ") for text in texts)

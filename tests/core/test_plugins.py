@@ -18,7 +18,7 @@ from text2face_core.plugins import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(toys.__file__).read_text()
-RUN = ["run", "photos", "--out", "out", "--no-report", "--plugins"]
+RUN = ["run", "photos", "--out", "out", "--no-report", "--set", "captions.max_tokens=0", "--plugins"]
 
 
 @pytest.fixture

@@ -1,8 +1,14 @@
 import pytest
+from toys import EchoFuser
 
-from text2face_core import Plugins, Recipe
+from text2face_core import Component, Options, Plugins, Recipe, hookimpl
 from text2face_core.errors import PluginError, RecipeError
+from text2face_core.language.tokens import MERGES
 from text2face_core.resources import templates
+
+
+class SpareOptions(Options):
+    loud: bool = False
 
 
 @pytest.fixture
@@ -15,6 +21,8 @@ def test_every_recipe_that_ships_resolves(path, plugins):
     recipe = Recipe.load(path.stem)
     assert recipe.name == path.stem
     assert recipe.summary
+    if path.stem == "recap":  # only its user knows where the model is
+        recipe = recipe.with_settings(["recap.base_url=http://127.0.0.1:8000/v1"])
     assert recipe.resolve(plugins).of("detector")
 
 
@@ -113,3 +121,52 @@ def test_keys_change_with_what_they_stand_for_and_with_nothing_else(plugins):
         assert keys(setting)[1] == captions
     assert keys("bag.leave_out=['gender']")[0] == analysis
     assert keys("bag.leave_out=['gender']")[1] != captions
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "captions.retries=1",
+        "captions.candidates=2",
+        "captions.name_missed=false",
+        "captions.fallback=toy.echo",
+        'captions.fallback=""',
+        "captions.max_tokens=0",
+        "captions.check=false",
+        "captions.styles={tags=1}",
+    ],
+)
+def test_every_caption_setting_changes_the_key_of_captions_and_no_other(toy_plugins, setting):
+    before, after = (Recipe.load("starter").with_settings(one).resolve(toy_plugins) for one in ([], [setting]))
+    assert after.captions_key() != before.captions_key()
+    assert after.analysis_key() == before.analysis_key()
+
+
+def test_the_fallback_is_part_of_the_run_with_options_of_its_own(toy_plugins):
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def t2f_fusers():
+            yield Component("spare", lambda options, runtime: EchoFuser(), SpareOptions)
+
+    toy_plugins.register("spare", Plugin())
+    recipe = Recipe.load("starter").with_settings(["captions.fallback=spare", "spare.loud=true"])
+    resolved = recipe.resolve(toy_plugins)
+    assert [part.registered.name for part in resolved.of("fuser")] == ["phrasebook", "spare"]
+    quiet = recipe.with_settings(["spare.loud=false"]).resolve(toy_plugins)
+    assert quiet.captions_key() != resolved.captions_key()
+    assert quiet.analysis_key() == resolved.analysis_key()
+    with pytest.raises(RecipeError, match='"spare", which is not part of this run'):
+        recipe.with_settings(["captions.fallback="]).resolve(toy_plugins)
+
+
+def test_options_of_a_fuser_that_stays_as_fallback_stay_too(toy_plugins):
+    recipe = Recipe.load("starter").model_copy(update={"plugins": {"phrasebook": {}, "yunet": {"score": 0.7}}})
+    assert recipe.with_plugins(toy_plugins, ["toy.echo"]).plugins == {"phrasebook": {}, "yunet": {"score": 0.7}}
+
+
+def test_a_run_needs_the_tokenizer_only_where_captions_are_measured(plugins):
+    starter = Recipe.load("starter")
+    assert MERGES.name in starter.resolve(plugins).artifacts()
+    unmeasured = starter.with_settings(["captions.max_tokens=0"]).resolve(plugins).artifacts()
+    assert {*starter.resolve(plugins).artifacts()} - {*unmeasured} == {MERGES.name}

@@ -15,9 +15,10 @@ from drawn_run import Drawn
 from PIL import Image, ImageCms
 
 from text2face_core.cli import main
-from text2face_core.records import AnalysisRow, Bag, BagItem, CaptionRow, Face
+from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face
 from text2face_core.report import Sample, write_report
-from text2face_core.report_cards import card, highlighted, visible
+from text2face_core.report_cards import Piece, card, pieces, visible
 from text2face_core.run import RunDirectory
 from text2face_core.sources import uri_of
 from text2face_core.thumbnails import SIDE, thumbnail, window_of
@@ -66,6 +67,21 @@ def test_captions_stand_word_for_word_with_what_they_say_marked(page):
     assert "says 2 of 3" in second
     assert "misses eyeglasses" in second
     assert "invents wearing hat" in articles(page)[2]
+    assert '<u title="invented: wearing hat">hat</u>' in articles(page)[2]
+    assert MARKED.findall(articles(page)[2])[:2] == ["8 years old", "woman"]
+
+
+def test_a_caption_stands_with_its_tries_what_was_refused_and_its_length(tmp_path):
+    run = drawn_run.make_run(tmp_path / "run", (Drawn("a.jpg"),))
+    refused = {"tries": 3, "refusals": ("missed age", "over 77 tokens (83)"), "tokens": 31, "invented": ("other",)}
+    caption = replace(said("A carefree woman", missed=("age", "emotion", "emotion")), **refused)
+    run.commit_captions(0, [CaptionRow("0" * 16, (caption,))], "key")
+    (shown,) = articles(write_report(run).read_text(encoding="utf-8"))
+    assert "long · llm · 31 tokens · 3 tries" in shown
+    assert 'title="refused before: missed age / over 77 tokens (83)"' in shown
+    assert shown.count("misses emotion") == 1
+    assert "invents something else" in shown
+    assert '<u title="invented: something else">carefree</u>' in shown
 
 
 def test_findings_stand_with_value_score_and_the_component_that_saw_them(page):
@@ -95,7 +111,7 @@ def test_names_and_texts_of_others_never_become_markup(page):
 def test_facets_survive_quotes_in_names_and_values(run):
     finding = replace(next(run.rows())[0].findings[1], name="x\"'>", value='<b>"&')
     row = replace(next(run.rows())[0], findings=(finding,))
-    assert card(row, CaptionRow(row.photo_id), None).facets == (("x\"'>", '<b>"&'),)
+    assert card(row, CaptionRow(row.photo_id), None, VOCABULARY).facets == (("x\"'>", '<b>"&'),)
 
 
 def test_nothing_on_the_page_comes_from_elsewhere(page):
@@ -131,7 +147,7 @@ def test_box_and_landmarks_lie_on_the_face_in_the_thumbnail(tmp_path, size, kind
     thumb = thumbnail(RunDirectory(tmp_path), row)
     pixels = picture(thumb)
     assert pixels.shape[0] == pixels.shape[1] <= SIDE
-    marks = card(row, CaptionRow(row.photo_id), thumb).marks
+    marks = card(row, CaptionRow(row.photo_id), thumb, VOCABULARY).marks
     for x, y in marks.points:
         found = pixels[int(y / 100 * len(pixels)), int(x / 100 * len(pixels))]
         assert np.abs(found - drawn_run.MARK).max() < 90, (x, y)
@@ -184,7 +200,9 @@ def test_a_photo_that_is_gone_or_another_by_now_is_shown_by_its_crop(tmp_path, i
     thumb = thumbnail(run, row)
     assert thumb.window is None
     assert np.abs(picture(thumb) - drawn_run.SKIN).max() < 10
-    assert card(row, CaptionRow(row.photo_id), thumb).marks is None  # the box belongs to the photo, not to the crop
+    assert (
+        card(row, CaptionRow(row.photo_id), thumb, VOCABULARY).marks is None
+    )  # the box belongs to the photo, not to the crop
 
 
 @pytest.mark.parametrize(
@@ -217,27 +235,59 @@ BAG = Bag(
 )
 
 
+VOCABULARY = Vocabulary.load()
+EMOTIONS = {"fear": "afraid", "surprise": "surprised"}
+
+
+def said(text, **given):
+    return Caption(text, "llm", "long", 1, BAG, **{"mentioned": (), "missed": (), "invented": (), **given})
+
+
 @pytest.mark.parametrize(
     ("text", "marked"),
     [
         ("A woman, 41 years old.", ["woman", "41 years old"]),
         ("A 41-year-old WOMAN", ["41-year-old", "WOMAN"]),
-        ("Black-and-white photo of women", ["Black-and-white"]),
-        ("with a big nose", ["a big nose"]),
-        ("Her nose is big.", ["nose", "big"]),
-        ("414 years old bigger noses", ["noses"]),
+        ("Black-and-white photo of a lady", ["Black-and-white", "lady"]),
+        ("with a big nose", ["big nose"]),
+        ("Her nose is big.", ["Her", "nose is big"]),
         ("nothing of it", []),
         ("", []),
     ],
 )
-def test_phrases_are_marked_where_the_caption_says_them(text, marked):
-    pieces = highlighted(text, BAG, BAG.names)
-    assert "".join(piece for piece, _ in pieces) == text
-    assert [piece for piece, what in pieces if what] == marked
+def test_findings_are_marked_where_the_caption_says_them(text, marked):
+    found = pieces(said(text, mentioned=BAG.names), VOCABULARY)
+    assert "".join(piece.text for piece in found) == text
+    assert [piece.text for piece in found if piece.kind] == marked
+
+
+def test_inventions_are_marked_apart_and_only_where_the_record_has_them():
+    text = "A woman in a hat, with brown hair"
+    found = pieces(said(text, mentioned=("gender",), invented=("wearing_hat",)), VOCABULARY)
+    assert [(piece.text, piece.kind, piece.what) for piece in found if piece.kind] == [
+        ("woman", "mentioned", "gender: female"),
+        ("hat", "invented", "wearing hat"),
+    ]
+
+
+def test_each_of_two_emotions_is_marked_as_itself():
+    bag = Bag(tuple(BagItem("emotion", value, f"partly {how}", "F2") for value, how in EMOTIONS.items()))
+    text = "looking partly surprised and partly afraid"
+    found = pieces(replace(said(text, mentioned=("emotion", "emotion")), bag=bag), VOCABULARY)
+    assert [piece.what for piece in found if piece.kind] == ["emotion: surprise", "emotion: fear"]
+
+
+def test_a_finding_of_a_plugin_is_marked_by_its_phrase():
+    bag = Bag((BagItem("eye_colour", "brown", "brown eyes", "F2"),))
+    found = pieces(replace(said("a man with brown eyes", mentioned=("eye_colour",)), bag=bag), VOCABULARY)
+    assert found == (Piece("a man with "), Piece("brown eyes", "mentioned", "eye colour: brown"))
 
 
 def test_what_is_not_mentioned_is_not_marked():
-    assert highlighted("A woman, 41 years old", BAG, ["age"]) == [("A woman, ", ""), ("41 years old", "age: 41.2")]
+    assert pieces(said("A woman, 41 years old", mentioned=("age",)), VOCABULARY) == (
+        Piece("A woman, "),
+        Piece("41 years old", "mentioned", "age: 41.2"),
+    )
 
 
 @pytest.mark.parametrize(

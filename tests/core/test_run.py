@@ -201,7 +201,10 @@ def test_rows_come_back_from_a_table_as_they_went_in(tmp_path):
     np.testing.assert_array_equal(back.face.landmarks, face.landmarks)
     assert failed == AnalysisRow("01", "/b", 3, "failed", "no")
     bag = Bag((BagItem("age", 34.25, "34 years old", "F1"),))
-    captioned = CaptionRow("00ff", (Caption("A person.", "toy", "long", 2, bag, ("age",), (), ("smiling",)),))
+    caption = Caption(
+        "A person.", "toy", "long", 2, bag, ("age",), (), ("smiling",), 5, ("missed age; over 77 tokens (83)",)
+    )
+    captioned = CaptionRow("00ff", (caption,))
     tables.write_captions(tmp_path / "c.parquet", [captioned], {"key": "k"})
     assert tables.read_captions(tmp_path / "c.parquet") == [captioned]
     assert tables.read_metadata(tmp_path / "c.parquet") == {"text2face.key": "k"}

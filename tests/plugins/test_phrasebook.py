@@ -12,7 +12,7 @@ import t2f_phrasebook
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import UsageError
 from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.mentions import mentions
+from text2face_core.language.fidelity import check
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.models import ModelStore
 from text2face_core.records import Bag, BagItem, Finding
@@ -163,7 +163,7 @@ def test_everything_in_the_bag_is_said_once_and_in_order_and_nothing_is_added(st
 def test_the_fidelity_check_agrees(style):
     for number, bag in enumerate(BAGS):
         (text,) = write(bag, style, number)
-        found = mentions(text, bag, VOCABULARY)
+        found = check(text, bag, VOCABULARY)
         assert found.mentioned == bag.names, text
         assert found.invented == (), text
 
@@ -384,5 +384,23 @@ def test_any_level_and_role_can_be_said_at_any_place(level, role, phrase):
 
 
 def test_an_unknown_style_is_named():
-    with pytest.raises(UsageError, match='phrasebook writes the styles short and long, not "poem"'):
+    with pytest.raises(UsageError, match='phrasebook writes the styles short, long and tags, not "poem"'):
         write(Bag(()), "poem")
+
+
+def test_tags_are_the_words_of_the_bag_in_its_order_without_articles():
+    for seed, bag in enumerate(BAGS):
+        (text,) = write(bag, "tags", seed)
+        words = [re.sub("^an? ", "", item.phrase) for item in bag.items]
+        photo = [word for word, item in zip(words, bag.items, strict=True) if item.level == "photo"]
+        person = words[: len(words) - len(photo)] or ["person"]
+        tags = ", ".join(person)
+        assert text.startswith(tags)
+        rest = text.removeprefix(tags)
+        assert re.fullmatch("".join(f", {word} (photo|image|picture)" for word in photo), rest)
+
+
+def test_tags_are_shorter_than_short_captions_and_these_than_long_ones():
+    bag = bag_of(AGE, WOMAN, WHITE, ("bangs", True, "bangs"), ("smiling", True, "smiling"), BLURRY)
+    lengths = [max(len(write(bag, style, seed)[0]) for seed in range(20)) for style in ("tags", "short", "long")]
+    assert lengths == sorted(set(lengths))

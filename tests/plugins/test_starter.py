@@ -142,9 +142,10 @@ def test_the_network_is_small_and_says_what_the_signature_says():
     assert 0 <= figures.min() <= figures.max() <= 1
 
 
-def test_calibration_is_of_known_figures():
+def test_calibration_is_of_known_figures_and_findings():
     scales = tomllib.loads((FOLDER / "calibration.toml").read_text(encoding="utf-8"))
-    assert scales.keys() <= set(FIGURES)
+    (component,) = t2f_starter.t2f_extractors()
+    assert scales.keys() <= {*FIGURES, *component.provides}
     assert all(scale["slope"] > 0 for scale in scales.values())
 
 

@@ -1,6 +1,7 @@
 """The starter's training, on a handful of drawn faces: what it leaves is what the plugin reads."""
 
 import importlib
+import re
 import sys
 import tomllib
 
@@ -89,15 +90,20 @@ def test_what_training_leaves_can_be_exported_and_calibrated(work, step):
     import onnxruntime
     import torch
     from t2f_starter.signature import FIGURES, SIDE
-    from t2f_starter.training.export import Exported, load
+    from t2f_starter.training.export import Exported, load, shift
 
     step("train", work, "--epochs", 1, "--batch", 8, "--threads", 1)
+    said = step("balance", work)
+    before, after = (float(figure) for figure in re.findall(r"(?:IoU|offsets) ([\d.]+)", said))
+    assert after >= before
     assert "bytes" in step("export", work, work / "small.onnx")
     session = onnxruntime.InferenceSession(work / "small.onnx")
     pixels = np.random.default_rng(1).integers(0, 255, (3, SIDE, SIDE, 3), np.uint8)
     regions, figures = session.run(["regions", "figures"], {"pixels": pixels})
     with torch.no_grad():
-        wanted = Exported(load(work / "checkpoint.pt"))(torch.from_numpy(pixels))
+        network = load(work / "checkpoint.pt")
+        shift(network, work / "offsets.npy")
+        wanted = Exported(network)(torch.from_numpy(pixels))
     assert figures.shape == (3, len(FIGURES))
     np.testing.assert_allclose(figures, wanted[1].numpy(), atol=1e-5)
     assert np.mean(regions == wanted[0].numpy()) > 0.999

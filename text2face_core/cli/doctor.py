@@ -223,8 +223,8 @@ def _models(plugins: Plugins, store: ModelStore, found: Findings) -> dict[str, A
 
     files = []
     try:
-        for part in Recipe.load(RECIPE).resolve(plugins).parts:
-            files += [(artifact, store.find(artifact)) for artifact in part.registered.component.files(part.options)]
+        artifacts = Recipe.load(RECIPE).resolve(plugins).artifacts()
+        files = [(artifact, store.find(artifact)) for artifact in artifacts.values()]
     except UsageError as error:
         found.problems.append(f"the recipe {RECIPE} cannot be used: {error}")
     there = next(folder for folder in (store.folder, *store.folder.absolute().parents) if folder.is_dir())

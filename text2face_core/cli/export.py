@@ -71,8 +71,9 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
     t2f export OUT --format parquet                one table with the pictures in it: datasets, DuckDB
     t2f export OUT --format jsonl --all            everything known of every photo, as JSON lines
 
-    Captioned photos are exported, with all their captions unless --captions says otherwise. The run stays as it is,
-    and the export stands without it. It is there whole or not at all.
+    Captioned photos are exported, with all their captions unless --captions says otherwise; a txt of webdataset, which
+    trainers read as one caption, holds one drawn at random. The run stays as it is, and the export stands without it.
+    It is there whole or not at all.
 
     Pictures hold no EXIF data, and so no place. parquet and jsonl say where each photo was read from: look through
     these paths before you publish them.
@@ -85,7 +86,8 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
         if format_ not in formats and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = next(parameter for parameter in ctx.command.params if parameter.name == name)
             raise click.UsageError(f"{option.opts[0]} is for {' and '.join(formats)}, not for {format_}")
-    if given["seed"] is not None and given["captions"] != "random":
+    draws = given["captions"] == "random" or (given["captions"] == "all" and format_ == "webdataset")
+    if given["seed"] is not None and not draws:
         raise click.UsageError("--seed is for --captions random")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = export(

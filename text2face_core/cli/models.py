@@ -32,7 +32,7 @@ def models() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, as_json: bool) -> None:
-    """List every model file that a plugin may need, and whether it is here."""
+    """List every model file that a run may need, and whether it is here."""
     store = store_of(ctx)
     declared = artifacts_of(plugins_of(ctx)).values()
     rows = [{**describe_artifact(artifact, store), "used_by": users} for artifact, users in declared]
@@ -129,11 +129,12 @@ def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
 def artifacts_of(plugins: Plugins) -> Declared:
     """Every declared model file by name, with the names of the components that may need it.
 
-    Raises PluginError where two components mean different files by one name.
+    The core's own stand under "captions". Raises PluginError where two components mean different files by one name.
     """
     from ..errors import PluginError
+    from ..language.tokens import MERGES
 
-    declared: Declared = {}
+    declared: Declared = {MERGES.name: (MERGES, ["captions"])}
     for registered in plugins.components():
         component = registered.component
         for artifact in component.artifacts:
@@ -168,9 +169,7 @@ def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
 def _of_recipe(plugins: Plugins, recipe: str) -> dict[str, Artifact]:
     from ..recipe import Recipe
 
-    parts = Recipe.load(recipe).resolve(plugins).parts
-    needed = [artifact for part in parts for artifact in part.registered.component.files(part.options)]
-    return {artifact.name: artifact for artifact in needed}
+    return Recipe.load(recipe).resolve(plugins).artifacts()
 
 
 def _artifacts(declared: Declared) -> dict[str, Artifact]:

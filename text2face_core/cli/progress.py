@@ -13,18 +13,28 @@ log = logging.getLogger(__name__)
 LINE_EVERY_SECONDS = 10.0
 
 
-def make_progress(*, quiet: bool) -> Progress:
-    """What suits where stderr goes; the log file gets plain lines in any case."""
+def make_progress(*, quiet: bool, unit: str = "photo") -> Progress:
+    """What suits where stderr goes; the log file gets plain lines in any case. unit: what work is counted in."""
     if quiet:
-        return Lines(show=False)
-    return Bar() if sys.stderr.isatty() else Lines()
+        return Lines(show=False, unit=unit)
+    return Bar(unit) if sys.stderr.isatty() else Lines(unit=unit)
+
+
+def shown_rate(rate: float) -> str:
+    """A number per second, with what counts of it also where it is small.
+
+    >>> shown_rate(12.345), shown_rate(0.0431)
+    ('12.3', '0.043')
+    """
+    return f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
 
 
 class Lines:
     """A line at the start, every ten seconds and at the end: for log files and pipes."""
 
-    def __init__(self, *, show: bool = True) -> None:
+    def __init__(self, *, show: bool = True, unit: str = "photo") -> None:
         self._show = show
+        self._unit = unit
         self._counts: Counter[str] = Counter()
 
     def start(self, what: str, total: int, done: int = 0) -> None:
@@ -32,7 +42,7 @@ class Lines:
         self._what, self._total, self._done, self._before = what, total, done, done
         self._counts.clear()
         self._began = self._spoke = time.monotonic()
-        self._print(f"{what} {total - done} photo(s)" + (f", {done} done before" if done else ""))
+        self._print(f"{what} {total - done} {self._unit}(s)" + (f", {done} done before" if done else ""))
 
     def advance(self, count: int, **counts: int) -> None:
         """Count, and speak now and then."""
@@ -55,7 +65,7 @@ class Lines:
         rate = (self._done - self._before) / taken
         left = f", {(self._total - self._done) / rate:.0f} s left" if rate and self._done < self._total else ""
         counts = "".join(f", {number} {name}" for name, number in self._counts.items() if number)
-        return f"{self._what}: {self._done}/{self._total}, {rate:.1f} photos/s{left}{counts}"
+        return f"{self._what}: {self._done}/{self._total}, {shown_rate(rate)} {self._unit}s/s{left}{counts}"
 
     def _print(self, text: str) -> None:
         log.debug("%s", text)
@@ -67,12 +77,13 @@ class Lines:
 class Bar:
     """A live bar with photos/s, time left and counts of rejected and failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "photo") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
         self._counts: Counter[str] = Counter()
+        self._unit = unit
         self._bar = RichProgress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=16),
@@ -96,7 +107,7 @@ class Bar:
         self._counts.update(counts)
         rate = self._new / max(time.monotonic() - self._began, 1e-9)
         shown = "  ".join(f"{number} {name}" for name, number in self._counts.items() if number)
-        self._bar.update(self._task, advance=count, rate=f"{rate:.1f} photos/s", counts=shown)
+        self._bar.update(self._task, advance=count, rate=f"{shown_rate(rate)} {self._unit}s/s", counts=shown)
 
     def say(self, message: str) -> None:
         """A line above the bar."""

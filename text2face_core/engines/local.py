@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ..captioning import Captioning
 from ..contracts import Progress
 from ..dataset import DatasetSettings, save_crop
 from ..decode import Limits
-from ..pipeline import Analysis, Captioning, Decoded
+from ..pipeline import Analysis, Decoded
 from ..prefetch import decoded
-from ..records import AnalysisRow, PhotoRef
+from ..records import AnalysisRow, CaptionRow, PhotoRef
 from ..run import RunDirectory
+from ..speed import write_speed
+from ..stage import Clock
 from ..tables import read_analysis, read_captions
+from .parts import Parts
 
 # A batch of very large photos is cut short here, so that memory stays bounded (3 bytes a pixel).
 BATCH_PIXELS = 200_000_000
@@ -96,19 +101,52 @@ def analyse(
 
 
 def caption(
-    run: RunDirectory, key: str, captioning: Callable[[], Captioning], progress: Progress, *, retry_failed: bool = False
+    run: RunDirectory,
+    key: str,
+    captioning: Callable[[], Captioning],
+    begun: Callable[[], None],
+    clock: Clock,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
 ) -> None:
-    """Caption every chunk whose captions are missing or were made otherwise; builds the fuser only if there is one."""
+    """Caption every chunk whose captions are missing or were made otherwise; builds the fuser only if there is one.
+
+    What is done of a chunk is kept after each part, so that a kill costs no more than that, however slow the fuser.
+    begun: called, often, before anything of the run is replaced, once the fuser has shown that it works.
+    clock: the one that the fusers' time is counted on.
+    """
     chunks = {chunk: len(photos) for chunk, photos in sorted(run.chunks().items())}
     pending = [chunk for chunk in chunks if not _captioned(run, chunk, key, retry_failed=retry_failed)]
     if not pending:
+        begun()
         return
-    make = captioning()
+    make, parts = captioning(), Parts()
     progress.start("captioning", sum(chunks.values()), sum(chunks.values()) - sum(chunks[chunk] for chunk in pending))
     for chunk in pending:
-        run.commit_captions(chunk, make(read_analysis(run.analysis_path(chunk))), key)
-        progress.advance(chunks[chunk])
+        before = Counter(clock.seconds)
+        analysed = read_analysis(run.analysis_path(chunk))
+        earlier = run.captions_so_far(chunk, key)
+        rows = dict(earlier)
+        progress.advance(len(earlier))
+        for part in parts([row for row in analysed if row.photo_id not in earlier]):
+            made = make(part)
+            begun()
+            rows.update({row.photo_id: row for row in made})
+            if len(rows) < len(analysed):
+                run.keep_captions(chunk, list(rows.values()), key)
+            _report(made, make.fuser, progress)
+        begun()
+        run.commit_captions(chunk, [rows[row.photo_id] for row in analysed], key)
+        timed = [row for photo_id, row in rows.items() if photo_id not in earlier]
+        write_speed(run, chunk, timed, Counter(clock.seconds) - before)
     progress.finish()
+
+
+def _report(rows: Sequence[CaptionRow], fuser: str, progress: Progress) -> None:
+    captions = [caption for row in rows for caption in row.captions]
+    replaced = Counter(f"by {caption.fuser}" for caption in captions if caption.fuser != fuser)
+    progress.advance(len(rows), retried=sum(caption.tries > 1 for caption in captions), **replaced)
 
 
 def _captioned(run: RunDirectory, chunk: int, key: str, *, retry_failed: bool) -> bool:

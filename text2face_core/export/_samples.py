@@ -44,12 +44,14 @@ class Sample:
     """A photo with the captions that were chosen.
 
     text: a list of captions, or one string where one caption per photo was asked for.
+    line: one of these, drawn at random, on one line; empty where there is none.
     picture: where its square crop lies, if it is `pictured`. file_name: the same, from the data set's folder.
     """
 
     row: AnalysisRow
     captions: tuple[Caption, ...]
     text: str | list[str]
+    line: str
     picture: Path
     pictured: bool
     file_name: str
@@ -62,7 +64,7 @@ class Sample:
     @property
     def lines(self) -> list[str]:
         """The chosen captions with any run of white space made one blank, so that each fits on one line."""
-        return [" ".join(caption.text.split()) for caption in self.captions]
+        return [_one_line(caption) for caption in self.captions]
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -103,8 +105,9 @@ def samples(job: Job, *, pictures: bool, everything: bool) -> Iterator[Sample | 
         chosen = _choose(captioned.captions, job.settings.captions, seed, row.photo_id)
         texts = [caption.text for caption in chosen]
         text = texts if job.settings.captions == "all" else "".join(texts)
+        line = "".join(map(_one_line, _choose(chosen, "random", seed, row.photo_id)))
         file_name = picture.relative_to(job.run.dataset).as_posix()
-        yield Sample(row, chosen, text, picture, pictured, file_name)
+        yield Sample(row, chosen, text, line, picture, pictured, file_name)
 
 
 def _choose(captions: tuple[Caption, ...], which: str, seed: int, photo_id: str) -> tuple[Caption, ...]:
@@ -113,3 +116,7 @@ def _choose(captions: tuple[Caption, ...], which: str, seed: int, photo_id: str)
     if which == "first":
         return captions[:1]
     return (random_stream(seed, photo_id, "export").choice(captions),)
+
+
+def _one_line(caption: Caption) -> str:
+    return " ".join(caption.text.split())

@@ -13,7 +13,8 @@ from ._samples import Job, Sample, Writer
 
 USAGE = """\
 Streams with `webdataset.WebDataset("00000.tar")` and `datasets.load_dataset("webdataset", data_files="*.tar")`. Each
-photo has a jpg, a txt with one caption per line, and a json with `text`, `photo_id` and `findings`."""
+photo has a jpg, a txt with one caption, as trainers read it (drawn at random where there are several), and a json with
+all of them in `text`, `photo_id` and `findings`."""
 
 
 def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:
@@ -59,7 +60,7 @@ def _files(sample: Sample) -> dict[str, Any]:
     return {
         "__key__": sample.photo_id,
         "jpg": sample.picture.read_bytes(),
-        "txt": "\n".join(sample.lines).encode(),
+        "txt": sample.line.encode(),
         "json": json.dumps(about, ensure_ascii=False).encode(),
     }
 

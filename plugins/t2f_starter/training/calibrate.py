@@ -18,7 +18,7 @@ from text2face_core.regions import Limits, ParsedFace, derive
 
 from .augment import plain
 from .cache import OUTSIDE
-from .export import load
+from .export import load, shift
 from .faces import KINDS
 from .train import Faces
 
@@ -27,6 +27,7 @@ AIMED_WEIGHT = 0.1
 """What a face of an aimed kind counts for beside one drawn freely."""
 ENOUGH = 30
 """Faces from which a finding that masks give is calibrated at all."""
+LEAST_SLOPE = 0.2
 PRIOR = 1.0
 """Pull of the slope towards 1 and of the offset towards 0, in faces."""
 
@@ -92,6 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     faces = Faces(given.work / "cache")
     network = load(given.work / "checkpoint.pt")
+    shift(network, given.work / "offsets.npy")
     rows = []
     for start in range(0, len(faces.check), 32):
         pixels, _, _ = faces.batch(faces.check[start : start + 32], None)
@@ -113,6 +115,8 @@ def main() -> None:
             continue
         likely = np.clip(found[:, 0], 1e-3, 1 - 1e-3)
         slope, offset = fit(np.log(likely / (1 - likely)), found[:, 1], found[:, 2])
+        if slope < LEAST_SLOPE:
+            continue  # right at any score: nothing can be learned of it from these faces
         lines += ["", f"[{name}]", f"slope = {slope:.3f}", f"offset = {offset:.3f}"]
         print(f"{name}: slope {slope:.2f}, offset {offset:.2f}; right on {found[:, 1].mean():.1%} of {len(found)}")
     given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ pixels (N, 128, 128, 3) uint8 RGB go in; out come regions (N, 128, 128) uint8 an
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,14 +39,23 @@ def load(checkpoint: Path) -> Starter:
     return average.module.eval()  # type: ignore[no-any-return]
 
 
+def shift(network: Starter, offsets: Path) -> None:
+    """Add what `balance` found to the scores of the regions; each has four channels, one per pixel of a cell."""
+    if offsets.is_file():
+        with torch.no_grad():
+            network.regions.bias += torch.from_numpy(np.load(offsets)).repeat_interleave(4)
+
+
 def main() -> None:
     """Export."""
     parser = argparse.ArgumentParser(description="Store the network as ONNX.")
     parser.add_argument("work", type=Path, help="the folder of the whole training")
     parser.add_argument("out", type=Path, help="the file to write")
     given = parser.parse_args()
+    network = load(given.work / "checkpoint.pt")
+    shift(network, given.work / "offsets.npy")
     torch.onnx.export(
-        Exported(load(given.work / "checkpoint.pt")),
+        Exported(network),
         (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
         str(given.out),
         input_names=["pixels"],

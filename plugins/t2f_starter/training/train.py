@@ -183,7 +183,7 @@ class Training:
         self.optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return float(loss)
+        return float(loss.detach())
 
 
 def main() -> None:

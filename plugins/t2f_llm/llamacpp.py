@@ -1,0 +1,105 @@
+"""Captions by a language model that runs in this process: a GGUF file through llama.cpp, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from text2face_core.contracts import Component, FusionRequest, Runtime
+from text2face_core.hookspecs import hookimpl
+from text2face_core.language.prompts import PromptTemplate
+from text2face_core.models import Artifact, HubFile
+
+from . import LanguageModelOptions, prompts
+
+if TYPE_CHECKING:
+    from ._llamacpp import LlamaCpp
+
+QWEN = Artifact(
+    "qwen2.5-1.5b-instruct-q4_k_m.gguf",
+    sources=(
+        HubFile(
+            "Qwen/Qwen2.5-1.5B-Instruct-GGUF",
+            "qwen2.5-1.5b-instruct-q4_k_m.gguf",
+            "91cad51170dc346986eccefdc2dd33a9da36ead9",
+        ),
+    ),
+    licence="Apache-2.0",
+    sha256="6a1a2eb6d15622bf3c96857206351ba97e1af16c30d7a74ee38970e434e9407e",
+    size=1_117_320_736,
+    licence_url="https://huggingface.co/Qwen/Qwen2.5-1.5B-Instruct-GGUF",
+    note="1.5 billion weights of about 4.5 bits; runs on two CPU cores; its training texts were not published",
+)
+DEFAULT = "Qwen/Qwen2.5-1.5B-Instruct-GGUF/qwen2.5-1.5b-instruct-q4_k_m.gguf"
+KNOWN = {DEFAULT: QWEN}
+"""Artifacts by model. Any other file of the Hugging Face Hub can be named, too."""
+
+
+class LlamaCppOptions(LanguageModelOptions):
+    """Which model writes, and how much of the machine it gets."""
+
+    prompt: PromptTemplate = Field(
+        "examples",  # small models follow examples better than rules
+        description="what the model is told: a template's name, or the path of your own (see: t2f prompt)",
+    )
+    model: str = Field(DEFAULT, description="OWNER/REPOSITORY/FILE.gguf on the Hugging Face Hub")
+    path: str = Field("", description="a .gguf file of your own, used in place of `model`")
+    context: int = Field(2048, ge=128, description="tokens of prompt and answer together that there is memory for")
+    gpu_layers: int = Field(
+        -1, ge=-1, description="how many of its layers a GPU computes; -1: all on a GPU (--device cuda), none on a CPU"
+    )
+    stop: tuple[str, ...] = Field((), description="texts that end an answer, besides the model's own end token")
+
+    @field_validator("model")
+    @classmethod
+    def _a_file_of_a_repository(cls, model: str) -> str:
+        if model.count("/") < 2 or not model.endswith(".gguf"):
+            raise ValueError(f"OWNER/REPOSITORY/FILE.gguf is wanted, such as {DEFAULT}, not {model!r}")
+        return model
+
+
+def needs(options: LlamaCppOptions) -> list[Artifact]:
+    """The model's file, unless one is given."""
+    return [] if options.path else [artifact(options.model)]
+
+
+def artifact(model: str) -> Artifact:
+    """The file that `model` names; one that is not known has to stay as it was when it was first fetched."""
+    if model in KNOWN:
+        return KNOWN[model]
+    owner, repository, file = model.split("/", 2)
+    return Artifact(
+        file.rpartition("/")[2],
+        sources=(HubFile(f"{owner}/{repository}", file),),
+        licence="see its page",
+        licence_url=f"https://huggingface.co/{owner}/{repository}",
+    )
+
+
+def told(options: LlamaCppOptions, request: FusionRequest) -> str:
+    """The user's message, around which llama.cpp puts the chat template that lies in the model's file."""
+    return prompts(options.prompt).render(request)
+
+
+def build(options: LlamaCppOptions, runtime: Runtime) -> LlamaCpp:
+    """The fuser, with its model in memory."""
+    from ._llamacpp import LlamaCpp
+
+    return LlamaCpp(options, runtime)
+
+
+@hookimpl
+def t2f_fusers() -> Iterable[Component]:
+    """The one component."""
+    yield Component(
+        "llamacpp",
+        build,
+        LlamaCppOptions,
+        artifacts=tuple(KNOWN.values()),
+        needs=needs,
+        extra="llamacpp",
+        summary="a language model in this process: any GGUF file, through llama.cpp",
+        prompt=told,
+    )

@@ -1,0 +1,63 @@
+"""Captions by any server that speaks OpenAI's protocol: vLLM, llama.cpp, Ollama, SGLang, hosted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from text2face_core.contracts import Component, FusionRequest, Runtime
+from text2face_core.hookspecs import hookimpl
+
+from . import ServerOptions, prompts
+from ._formats import FORMATS
+
+if TYPE_CHECKING:
+    from ._openai import OpenAIFuser
+
+
+class OpenAIOptions(ServerOptions):
+    """Which server and model, and how they are spoken to."""
+
+    system: str = Field("", description="what the model is told before the prompt")
+    api: Literal["chat", "completions"] = Field(
+        "chat", description="completions for models whose tokenizer has no chat template, such as Vicuna"
+    )
+    chat_format: Literal["", "vicuna"] = Field(
+        "", description="with api=completions: the form in which the prompt is wrapped; '' sends it as it is"
+    )
+
+    @model_validator(mode="after")
+    def _one_format(self) -> OpenAIOptions:
+        if self.chat_format and self.api == "chat":
+            raise ValueError("chat_format is for api=completions; with api=chat the server applies the model's own")
+        return self
+
+
+def told(options: OpenAIOptions, request: FusionRequest) -> str:
+    """What the model is told: with the chat format where it is ours to apply, else system text and prompt."""
+    prompt = prompts(options.prompt).render(request)
+    if options.chat_format:
+        return FORMATS[options.chat_format].wrap(prompt, options.system)
+    return f"{options.system}\n\n{prompt}" if options.system else prompt
+
+
+def build(options: OpenAIOptions, runtime: Runtime) -> OpenAIFuser:
+    """The fuser; it asks the server when it is used."""
+    from ._openai import OpenAIFuser
+
+    return OpenAIFuser(options, runtime.models.folder / "answers")
+
+
+@hookimpl
+def t2f_fusers() -> Iterable[Component]:
+    """The one component."""
+    yield Component(
+        "openai",
+        build,
+        OpenAIOptions,
+        extra="openai",
+        summary="any language model behind an OpenAI-compatible server: vLLM, llama.cpp, Ollama, SGLang, hosted",
+        prompt=told,
+    )

@@ -1,0 +1,35 @@
+"""The picture that a model is shown: the photo upright, no larger than it has to be."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from text2face_core.decode import decode
+from text2face_core.sources.files import path_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def picture(uri: str, max_side: int) -> Image:
+    """The photo at `uri`, RGB and upright, its longer side `max_side` pixels at most.
+
+    Raises BadPhoto where it cannot be read any more.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(decode(path_of(uri)))
+    scale = max_side / max(image.size)
+    if scale < 1:
+        size = [max(1, round(side * scale)) for side in image.size]
+        image = image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    return image
+
+
+def data_url(image: Image, quality: int) -> str:
+    """The picture as a data: URL of a JPEG; equal pixels give equal text."""
+    content = BytesIO()
+    image.save(content, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")

@@ -1,0 +1,141 @@
+"""`t2f stats`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import DONE
+from .common import json_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..speed import Speed
+
+Figures = dict[str, Any]
+
+FIGURES = ("captions", "recall", "inventing", "words", "tokens", "distinct-1", "distinct-2", "retried", "per second")
+MOST_NAMES = 8
+
+
+@click.command(short_help="Print the figures of a run's captions.")
+@click.argument("out", type=click.Path(path_type=Path))
+@json_option
+def stats(out: Path, *, as_json: bool) -> int:
+    """Print what the captions of the run in OUT are like, by fuser and style.
+
+    \b
+    captions     how many were kept
+    recall       of the findings that captions were to say, the share that they say
+    inventing    the share of captions that say something else of the person
+    words        mean number of words; tokens: of CLIP's tokens, of which its text encoder reads 77
+    distinct-1   different words per word, distinct-2: different pairs of words per pair; over 1,000 captions at most
+    retried      the share of captions that the fuser was asked for more than once
+    per second   captions kept per second inside the fuser, tries that came to nothing included
+
+    A caption that a fuser could not write well enough is written by the fallback, and counted as the fallback's.
+    """
+    from ..run import RunDirectory
+    from ..speed import read_speed
+    from ..stats import collect
+
+    run = RunDirectory.open(out)
+    captions = collect(run.rows())["captions"]
+    speeds = read_speed(run)
+    asked = run.settings["recipe"].get("fuser", "")
+    if as_json:
+        click.echo(json.dumps(_for_programs(captions, speeds, asked), indent=2, ensure_ascii=False))
+    elif not captions["number"]:
+        click.echo(f"the run in {out} has no captions yet")
+    else:
+        _print(captions, speeds, asked)
+    return DONE
+
+
+def _for_programs(captions: Figures, speeds: dict[str, Speed], asked: str) -> Figures:
+    timed = {
+        fuser: {"captions": speed.captions, "seconds": round(speed.seconds, 6), "per_second": speed.per_second}
+        for fuser, speed in speeds.items()
+    }
+    return {**captions, "fuser": asked, "fallback": _fallback(captions, asked), "speed": timed}
+
+
+def _fallback(captions: Figures, asked: str) -> float | None:
+    """The share of captions that another fuser than the recipe's wrote."""
+    if not captions["number"]:
+        return None
+    own: int = captions["by_fuser"].get(asked, {"number": 0})["number"]
+    return 1 - own / int(captions["number"])
+
+
+def _print(captions: Figures, speeds: dict[str, Speed], asked: str) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_table(captions, speeds))
+    if asked and (share := _fallback(captions, asked)):
+        console.print(f"{_percent(share)} of the captions are not by {asked}, but by the fallback", highlight=False)
+    for what, counted in (
+        ("missed", captions["missed_names"]),
+        ("invented", captions["invented_names"]),
+        ("tries refused", captions["refusals"]),
+    ):
+        if counted:
+            first = [f"{name} {number}" for name, number in list(counted.items())[:MOST_NAMES]]
+            more = [f"{len(counted) - MOST_NAMES} more"] if len(counted) > MOST_NAMES else []
+            console.print(f"{what}: {', '.join(first + more)}", markup=False, highlight=False)
+
+
+def _table(captions: Figures, speeds: dict[str, Speed]) -> Table:
+    """Figures down, fusers and their styles across: so it fits a terminal."""
+    from rich.table import Table
+
+    photos = f"{captions['photos']} photo{'s' if captions['photos'] != 1 else ''}"
+    table = Table("", title=f"{captions['number']} captions of {photos}", title_justify="left")
+    columns = []
+    for fuser, made in captions["by_fuser"].items():
+        table.add_column(fuser, justify="right")
+        columns.append(_cells(made, speeds.get(fuser)))
+        styles = captions["by_fuser_and_style"][fuser]
+        for style, one in styles.items() if len(styles) > 1 else ():
+            table.add_column(style, justify="right", style="dim")
+            columns.append(_cells(one, None))
+    if len(captions["by_fuser"]) > 1:
+        table.add_column("all", justify="right")
+        columns.append(_cells(captions, None))
+    for figure, *cells in zip(FIGURES, *columns, strict=True):
+        table.add_row(figure, *cells)
+    return table
+
+
+def _cells(figures: Figures, speed: Speed | None) -> list[str]:
+    return [
+        str(figures["number"]),
+        _percent(figures["recall"]),
+        _percent(figures["inventing"]),
+        _number(figures["words_mean"]),
+        _number(figures["tokens_mean"]),
+        _number(figures["distinct_1"]),
+        _number(figures["distinct_2"]),
+        _percent(figures["retried"]),
+        _number(speed.per_second if speed else None),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "\u2013" if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def _number(value: float | None) -> str:
+    """Three figures.
+
+    >>> _number(0.08123), _number(12.345), _number(1234.0)
+    ('0.0812', '12.3', '1234')
+    """
+    if value is None:
+        return "\u2013"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

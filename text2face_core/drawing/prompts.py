@@ -1,0 +1,84 @@
+"""Where prompts come from: the command line, files, and the captions of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import NothingToDo, SourceError
+from ..run import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt, and where it came from: a photo's id or file; empty where somebody wrote it."""
+
+    text: str
+    source: str = ""
+
+
+def read_prompts(
+    given: Sequence[str], file: Path | None = None, captions: Path | None = None, limit: int | None = None
+) -> list[Prompt]:
+    """All prompts: those given, then those of a file, then captions; `limit` of them at most.
+
+    Raises SourceError where a file cannot be read, NothingToDo where there is no prompt.
+    """
+
+    def all_prompts() -> Iterator[Prompt]:
+        yield from (Prompt(text) for text in given)
+        if file:
+            yield from of_file(file)
+        if captions:
+            yield from of_captions(captions)
+
+    prompts = list(islice(all_prompts(), limit))
+    for prompt in prompts:
+        if any("\ud800" <= letter <= "\udfff" for letter in prompt.text):
+            raise SourceError(f"the prompt {prompt.text!r} is not valid Unicode")
+    if not prompts:
+        where = " and ".join(str(path) for path in (file, captions) if path)
+        raise NothingToDo(f"{where or 'the command'} holds no prompt")
+    return prompts
+
+
+def of_file(path: Path) -> Iterator[Prompt]:
+    """A prompt a line; or, in a .jsonl file, "prompt" or "text" of each line, the first where it is a list."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not at Unicode's other ends of lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"the prompts in {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if path.suffix.lower() in {".jsonl", ".ndjson"}:
+            yield _of_json(line, f"{path}, line {number}")
+        else:
+            yield Prompt(line.strip())
+
+
+def of_captions(path: Path) -> Iterator[Prompt]:
+    """The first caption of each captioned photo of a run, or of each picture of an imagefolder."""
+    if not (path / "run.toml").is_file() and (path / "metadata.jsonl").is_file():
+        yield from of_file(path / "metadata.jsonl")
+        return
+    for row, captioned in RunDirectory.open(path).rows():
+        if captioned.captions:
+            yield Prompt(captioned.captions[0].text, row.photo_id)
+
+
+def _of_json(line: str, where: str) -> Prompt:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError as error:
+        raise SourceError(f"{where} is no JSON: {error}") from error
+    found = entry.get("prompt", entry.get("text")) if isinstance(entry, dict) else None
+    if isinstance(found, list) and found:
+        found = found[0]
+    if not isinstance(found, str):
+        raise SourceError(f'{where} has no prompt; wanted is {{"prompt": "…"}} or {{"text": "…"}}')
+    return Prompt(found, str(entry.get("file_name", "")))

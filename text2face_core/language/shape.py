@@ -1,0 +1,144 @@
+"""What is no caption by its looks, whatever it says: lists, headings, talk about the task, echoes, other languages.
+
+By words and signs alone, so that it costs microseconds; whether it says the right things is `fidelity`'s question.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
+_ECHO = 8  # words in a row; shorter runs ("he looks surprised and he has") are anybody's
+_LONGEST = 30  # words of a caption without a full stop
+_STOP = re.compile(r"[^\W\d_]{3}[.!?]\s")
+_REPEATED = 3  # times the same four words
+
+_BULLET = re.compile(r"^\s*(?:[-*\u2022\u2023\u25aa\u25cf\u2013\u2014]|\(?\d{1,2}[.)]|\(?[a-h]\))\s", re.MULTILINE)
+_BULLETS_IN_LINE = re.compile(r"[\u2022\u25aa\u25cf]|(?:^|\s)1[.)]\s.*\s2[.)]\s")
+_PAIRS = re.compile(r"\b[^\W\d_]+(?:[ _-][^\W\d_]+)?\s*:\s*[\w\"'\u201c]")
+_MARKS = re.compile(
+    r"\*\*|__|```|^\s*#|###|^\s*[\[{]|<[/|]?[a-z_]+[|]?>|\[/?inst\]|\b(?:user|assistant|system|human)\s*:",
+    re.IGNORECASE,
+)
+_WRITING = (
+    r"(?:captions?|descriptions?|sentences?|prompts?|paragraphs?|summary|version|tags?|text|output|response"
+    r"|answer|examples?|instructions?)"
+)
+_TASK = re.compile(
+    rf"""^(?:sure|certainly|absolutely|of\ course|okay|ok|alright|got\ it|understood|great)\b\s*[,!.:\u2013\u2014-]
+    |^(?:sure|certainly|of\ course|okay|ok)\b.{{0,20}}\b(?:here|i|this)\b
+    |^(?:\w+\W+){{0,3}}here(?:\s+is|\s+are|['\u2019]s)\s+(?:\S+\s+){{0,6}}?{_WRITING}\b
+    |^(?:(?:the|a|my|final|image|photo|short|long)\s+)*{_WRITING}\s*(?::|\bis\b|\b(?:would|could)\ be\b)
+    |^(?:based\ on|given|according\ to|using|from)\s+(?:\S+\s+){{0,3}}?
+        (?:characteristics|attributes|information|details|words|features|findings|list|description|prompt)\b
+    |\bas\s+an?\s+(?:ai\b|artificial|assistant\b|(?:large\s+)?language\s+model)
+    |\blanguage\s+model\b
+    |(?-i:\bI\b)  # nobody in a photo says so
+    |\b(?:let\s+me\s+know|feel\s+free|hope\s+this|as\s+requested|as\s+you\s+(?:asked|requested)|your\s+request)\b
+    |\bnote\s*(?::|\s+that\b)
+    |\b(?:this|the|above|following|coherent|fluent|given|provided)\s+{_WRITING}\b
+    |\b(?:given|provided|specified|listed|above|following|mentioned|requested|all\ the|main|other|primary|secondary)\s+
+        (?:characteristics|attributes|traits|features|details)\b
+    |\b\d+\s+words\b|\bwords?\s+(?:count|limit)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_WORDS = {
+    name: frozenset(words.split())
+    for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
+}
+_ENGLISH = _WORDS["grammar"] | _WORDS["nouns"]
+
+
+def tidied(text: str) -> str:
+    """The text without white space and quotation marks around it; a line that was only wrapped is joined again.
+
+    >>> tidied(' "A woman with\\nbrown hair." ')
+    'A woman with brown hair.'
+    """
+    text = text.strip()
+    while len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+        text = text[1:-1].strip()
+    text = re.sub(r"(?<=[^\s.!?:])[ \t]*\r?\n[ \t]*(?=[a-z])", " ", text)
+    return re.sub(r"[ \t\xa0]+", " ", text)
+
+
+def flaw(text: str, prompt: str = "", style: str = "") -> str:
+    """Why a tidied text is no caption, in a few words; empty where it is one.
+
+    prompt: what the model was told, less what it was asked to say; a text that repeats it is refused.
+    style: "tags" for a list of words with commas between, anything else for sentences.
+
+    >>> flaw("A woman with brown hair."), flaw("Sure! A woman with brown hair."), flaw("woman, hair, hat, young")
+    ('', 'talk about the task', 'a list')
+    """
+    words = _WORD.findall(text.lower())
+    if not words:
+        return "empty"
+    return (
+        _language(text, words)
+        or ("talk about the task" if not _WORDS["task"].isdisjoint(words) and _TASK.search(text) else "")
+        or _layout(text)
+        or ("echo of the prompt" if prompt and echoes(words, prompt) else "")
+        or ("repeats itself" if _repeats(words) else "")
+        or ("" if style == "tags" else _sentence(text, words))
+    )
+
+
+def echoes(words: list[str], prompt: str) -> bool:
+    """Whether a run of words stands just so in the prompt; runs do not reach over its lines."""
+    if len(words) < _ECHO:
+        return False
+    runs = {
+        tuple(said[at : at + _ECHO])
+        for line in prompt.lower().splitlines()
+        for said in [_WORD.findall(line)]
+        for at in range(len(said) - _ECHO + 1)
+    }
+    return any(tuple(words[at : at + _ECHO]) in runs for at in range(len(words) - _ECHO + 1))
+
+
+def _language(text: str, words: list[str]) -> str:
+    if not text.isascii():
+        strange = [letter for letter in text if not letter.isascii()]
+        if sum(letter.isalpha() and not unicodedata.name(letter, "").startswith("LATIN") for letter in strange) > 1:
+            return "not English"
+        if any(unicodedata.category(letter) in {"So", "Cn", "Co"} or letter == "\ufffd" for letter in strange):
+            return "signs that are no words"
+    foreign = sum(word in _WORDS["foreign"] for word in words)
+    if foreign > 1 and foreign > sum(word in _ENGLISH for word in words):
+        return "not English"
+    return ""
+
+
+def _layout(text: str) -> str:
+    if _MARKS.search(text):
+        return "headings or marks of a page"
+    if _BULLET.search(text) or _BULLETS_IN_LINE.search(text) or (":" in text and len(_PAIRS.findall(text)) > 1):
+        return "a list"
+    return "more than one paragraph" if "\n" in text else ""
+
+
+def _repeats(words: list[str]) -> bool:
+    if len(words) < 4 * _REPEATED:
+        return False
+    runs = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
+    return max(runs.values()) >= _REPEATED
+
+
+def _sentence(text: str, words: list[str]) -> str:
+    stopped = text.rstrip("\"'\u201d\u2019)")[-1:] in {".", "!", "?", "\u2026"}
+    loose = words[-1] in _WORDS["dangling"] or text[-1] in ",;:-\u2013\u2014"
+    if not stopped and (loose or len(words) > _LONGEST or _STOP.search(text)):
+        return "unfinished"
+    if text.count(",") + text.count(";") > 1 and _WORDS["grammar"].isdisjoint(words):
+        return "a list"
+    if any(one == two for one, two in pairwise(words) if one in _WORDS["dangling"] and one != "her"):
+        return "repeats itself"
+    return ""
