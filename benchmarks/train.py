@@ -221,7 +221,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
         indices=material.trained,
         bucket=None,
         half=False,
-        checkpoints=None,  # type: ignore[arg-type]  no step of a benchmark writes one
+        checkpoints=None,  # no step of a benchmark writes one
         log=None,
         examine=lambda _: None,
         progress=Silent(),
