@@ -33,10 +33,14 @@ HAPPY, NEUTRAL = 0.5, 0.25
 """Smile from which a face looks happy, and below which it may look neutral."""
 SHUT = 0.3
 """How open a mouth may seem on a face that looks neutral: who speaks or sings does not."""
-SQUINT = 0.58
-"""Eyes that are screwed up more are not called fully open."""
+SQUINT, WIDE = 0.58, 0.94
+"""Eyes that are screwed up more, or less surely open, are not called fully open: a lid is three or four pixels high."""
 SPECK = 0.1
 """Patches of hair below this share of the largest are another's hair, or shade on the neck: they are not counted."""
+COLLAR = 0.7
+"""Under a hat, patches of hair that begin further below the eyes are not counted: often they are a dark collar."""
+BLEACHED = 85.0
+"""Lightness of the brightest fifth of hair from which it may only look gray because light has bleached it out."""
 COLOURS = ("black_hair", "blond_hair", "brown_hair", "gray_hair", "red_hair")
 TIED_BACK = 0.4
 """How female a face may look while hair that seems short is called short: women's hair is more often tied back."""
@@ -69,13 +73,8 @@ class Starter(Extractor):
     def _findings(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> list[Finding]:
         face, figures = self._parsed(portrait, row)
         masked = derive(face, EVERYTHING)
-        # On a bald head, what little looks like hair is often a beard or a shadow.
-        bald = any(finding.name == "bald" and finding.value for finding in masked)
-        derived = [
-            self._honest(finding)
-            for finding in masked
-            if _agrees(finding, figures) and not (bald and finding.name in COLOURS)
-        ]
+        unseen = _unseen(face, masked)
+        derived = [self._honest(f) for f in masked if f.name not in unseen and _agrees(f, figures)]
         shown = [*_worn(face, figures), *_smile(figures), *derived]
         return [finding for finding in shown if finding.score >= self._options.certainty]
 
@@ -102,13 +101,26 @@ class Starter(Extractor):
 
 
 def _without_specks(face: ParsedFace) -> ParsedFace:
-    """The face without small patches of hair inside the photo."""
+    """The face without patches of hair that are hardly its own."""
     import cv2
 
     _, patches, stats, _ = cv2.connectedComponentsWithStats(face.mask(Region.HAIR).astype(np.uint8))
-    speck = stats[:, cv2.CC_STAT_AREA] < SPECK * stats[1:, cv2.CC_STAT_AREA].max(initial=0)
-    speck[0] = False  # what is no hair
-    return replace(face, regions=np.where(speck[patches], np.uint8(Region.BACKGROUND), face.regions))
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    worn = face.area(face.mask(Region.HAT)) > EVERYTHING.hat
+    kept = [
+        bool(sizes[n] >= SPECK * sizes[1:].max()) and not (worn and face.down[patches == n].min() > COLLAR)
+        for n in range(1, len(sizes))
+    ]
+    lost = ~np.array([True, *kept])
+    return replace(face, regions=np.where(lost[patches], np.uint8(Region.BACKGROUND), face.regions))
+
+
+def _unseen(face: ParsedFace, masked: Sequence[Finding]) -> tuple[str, ...]:
+    """Names of what the masks seem to show, but light or a bald head makes doubtful."""
+    if any(finding.name == "bald" and finding.value for finding in masked):
+        return COLOURS  # what little looks like hair is often a beard or a shadow
+    hair = face.colours(face.mask(Region.HAIR))
+    return ("gray_hair",) if len(hair) and np.percentile(hair[:, 0], 80) > BLEACHED else ()
 
 
 def _present(name: str, probability: float) -> Finding:
@@ -146,9 +158,9 @@ def _agrees(finding: Finding, figures: Figures) -> bool:
         case "mouth_slightly_open" | "teeth_visible":
             return finding.value is False or figures["mouth_open"] >= 0.5
         case "eye_openness":
-            if figures["eyeglasses"] >= 0.5 or (finding.value == "fully_open" and figures["squint"] > SQUINT):
-                return False
-            return (finding.value == "closed") == (figures["eyes_closed"] > 0.5)
+            narrow = figures["squint"] > SQUINT or finding.score < WIDE
+            agrees = (finding.value == "closed") == (figures["eyes_closed"] > 0.5)
+            return agrees and figures["eyeglasses"] < 0.5 and not (finding.value == "fully_open" and narrow)
         case "hair_length":
             return finding.value != "short" or figures["female"] < TIED_BACK
         case "bald" | "bangs":
