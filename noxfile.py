@@ -14,6 +14,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "browser", "plugins"]
 
 ROOT = Path(__file__).parent
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
 """The extras that need torch, but for vLLM, which is large and wants a GPU."""
 COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULTILINE)
@@ -38,7 +39,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything but the browser, with the coverage of the core."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--cov", "-m", "not browser", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "--cov", "-m", "not browser", *session.posargs)
 
 
 @nox.session
@@ -55,7 +56,8 @@ def browser(session: nox.Session) -> None:
 def plugins(session: nox.Session) -> None:
     """The plugins that need torch, with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", f".[{NETWORKS},test]")
-    session.run("pytest", "tests/plugins", "tests/core/test_inference.py", "-m", "not heavy", *session.posargs)
+    places = ["tests/plugins", "tests/core/test_inference.py"]
+    session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs)
 
 
 @nox.session

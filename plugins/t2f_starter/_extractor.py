@@ -33,14 +33,29 @@ HAPPY, NEUTRAL = 0.5, 0.25
 """Smile from which a face looks happy, and below which it may look neutral."""
 SHUT = 0.3
 """How open a mouth may seem on a face that looks neutral: who speaks or sings does not."""
-SQUINT, WIDE = 0.58, 0.94
-"""Eyes that are screwed up more, or less surely open, are not called fully open: a lid is three or four pixels high."""
+SQUINT, WIDE = 0.58, 0.975
+"""Eyes that are screwed up more, or less surely open (less than about five pixels high), are not called fully open;
+those that are screwed up less are not called partly open, as narrow eyes are not."""
 SPECK = 0.1
 """Patches of hair below this share of the largest are another's hair, or shade on the neck: they are not counted."""
 COLLAR = 0.7
 """Under a hat, patches of hair that begin further below the eyes are not counted: often they are a dark collar."""
-BLEACHED = 85.0
-"""Lightness of the brightest fifth of hair from which it may only look gray because light has bleached it out."""
+MUCH_HAIR = 1.0
+"""Area of hair, in squared inter-ocular distances, whose colour is said under a hat: less may be the hat's shade."""
+BLEACHED, SHINY = 85.0, 50.0
+"""Lightness of the brightest fifth of hair from which gray may be bleached by light, and brown may be dark blond."""
+FULL = {"medium": (1.25, 0.5), "long": (1.85, 0.9)}
+"""How far below the eyes, and how wide there, hair of a length is: less may be a strand, a shadow, a bob's end."""
+BAND = 0.2
+"""Over what height that width is measured. All three in inter-ocular distances."""
+PALE = 15.0
+"""Chroma of hair below which blond may be white."""
+DIM = 80.0
+"""Lightness that a fiftieth of the crop exceeds, below which skin may be darkened by dim light."""
+OPEN = 0.95
+"""How open a mouth seems that is said to be open: lips that shine look like a slit."""
+LIGHT = "monk_03"
+"""The darkest skin that is still said in dim light."""
 COLOURS = ("black_hair", "blond_hair", "brown_hair", "gray_hair", "red_hair")
 TIED_BACK = 0.4
 """How female a face may look while hair that seems short is called short: women's hair is more often tied back."""
@@ -73,10 +88,18 @@ class Starter(Extractor):
     def _findings(self, portrait: Portrait, row: tuple[np.ndarray, Figures]) -> list[Finding]:
         face, figures = self._parsed(portrait, row)
         masked = derive(face, EVERYTHING)
-        unseen = _unseen(face, masked)
+        unseen = _unseen(face, masked) | self._covered(face, figures)
         derived = [self._honest(f) for f in masked if f.name not in unseen and _agrees(f, figures)]
         shown = [*_worn(face, figures), *_smile(figures), *derived]
         return [finding for finding in shown if finding.score >= self._options.certainty]
+
+    def _covered(self, face: ParsedFace, figures: Figures) -> set[str]:
+        """What is not said of hair that cloth may cover, or may be mistaken for."""
+        hat = figures["wearing_hat"]
+        if max(hat, 1 - hat) < self._options.certainty:
+            return {*COLOURS, "hair_length"}
+        little = hat > 0.5 and face.area(face.mask(Region.HAIR)) < MUCH_HAIR
+        return set(COLOURS) if little else set()
 
     def _honest(self, finding: Finding) -> Finding:
         """The finding with the share of faces on which the teacher's mask gives the same value, at such a score.
@@ -115,12 +138,33 @@ def _without_specks(face: ParsedFace) -> ParsedFace:
     return replace(face, regions=np.where(lost[patches], np.uint8(Region.BACKGROUND), face.regions))
 
 
-def _unseen(face: ParsedFace, masked: Sequence[Finding]) -> tuple[str, ...]:
+def _unseen(face: ParsedFace, masked: Sequence[Finding]) -> set[str]:
     """Names of what the masks seem to show, but light or a bald head makes doubtful."""
-    if any(finding.name == "bald" and finding.value for finding in masked):
-        return COLOURS  # what little looks like hair is often a beard or a shadow
-    hair = face.colours(face.mask(Region.HAIR))
-    return ("gray_hair",) if len(hair) and np.percentile(hair[:, 0], 80) > BLEACHED else ()
+    said = {finding.name: finding.value for finding in masked}
+    unseen: set[str] = set()
+    begins, least = FULL.get(str(said.get("hair_length")), (0.0, 0.0))
+    if _width(face, begins) < least:
+        unseen.add("hair_length")
+    if said.get("bald"):
+        unseen.update(COLOURS)  # what little looks like hair is often a beard or a shadow
+    hair, light = face.colours(face.mask(Region.HAIR)), face.colours(face.inside)[:, 0]
+    brightest = float(np.percentile(hair[:, 0], 80)) if len(hair) else 0.0
+    if brightest > BLEACHED:
+        unseen.add("gray_hair")
+    if brightest > SHINY:
+        unseen.add("brown_hair")
+    if len(hair) and np.hypot(*np.median(hair[:, 1:], axis=0)) < PALE:
+        unseen.add("blond_hair")
+    if len(light) and np.percentile(light, 98) < DIM and str(said.get("skin_tone")) > LIGHT:
+        unseen.add("skin_tone")
+    return unseen
+
+
+def _width(face: ParsedFace, down: float) -> float:
+    """Of the hair in the band that begins so far below the eyes, where the photo shows it."""
+    band = (face.down >= down) & (face.down < down + BAND)
+    ends = float(face.down[face.inside].max(initial=0.0))
+    return face.area(face.mask(Region.HAIR) & band) / max(min(BAND, ends - down), BAND / 4)
 
 
 def _present(name: str, probability: float) -> Finding:
@@ -154,13 +198,17 @@ def _agrees(finding: Finding, figures: Figures) -> bool:
     """Whether the figures say the same as the masks."""
     match finding.name:
         case "mouth_openness":
-            return (finding.value == "closed") == (figures["mouth_open"] < 0.5)
+            return figures["mouth_open"] < 0.5 if finding.value == "closed" else figures["mouth_open"] >= OPEN
         case "mouth_slightly_open" | "teeth_visible":
-            return finding.value is False or figures["mouth_open"] >= 0.5
+            return finding.value is False or figures["mouth_open"] >= OPEN
         case "eye_openness":
-            narrow = figures["squint"] > SQUINT or finding.score < WIDE
-            agrees = (finding.value == "closed") == (figures["eyes_closed"] > 0.5)
-            return agrees and figures["eyeglasses"] < 0.5 and not (finding.value == "fully_open" and narrow)
+            screwed_up = figures["squint"] > SQUINT
+            agrees = {
+                "closed": figures["eyes_closed"] > 0.5,
+                "partly_open": screwed_up and figures["eyes_closed"] <= 0.5,
+                "fully_open": not screwed_up and finding.score >= WIDE and figures["eyes_closed"] <= 0.5,
+            }
+            return figures["eyeglasses"] < 0.5 and agrees[str(finding.value)]
         case "hair_length":
             return finding.value != "short" or figures["female"] < TIED_BACK
         case "bald" | "bangs":

@@ -89,9 +89,12 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel):
     templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()}
     assert {f"text2face_core/{name}" for name in templates} <= names
     assert {"text2face_core/py.typed", "text2face_core/language/vocabulary.toml"} <= names
-    assert {f"{module}/__init__.py" for module in modules_of_the_project()} <= names
+    for module in modules_of_the_project():
+        path = module.replace(".", "/")
+        assert names & {f"{path}.py", f"{path}/__init__.py"}, module
     tops = {name.partition("/")[0] for name in names}
-    assert tops == {"text2face_core", *modules_of_the_project(), *(top for top in tops if top.endswith(".dist-info"))}
+    ours = {module.partition(".")[0] for module in modules_of_the_project()}
+    assert tops == {"text2face_core", *ours, *(top for top in tops if top.endswith(".dist-info"))}
     unwanted = [name for name in names if name.endswith((".jpg", ".pyc")) or "/tests/" in name or "__pycache__" in name]
     # the scaffold's own tests are templates
     assert [name for name in unwanted if not name.startswith("text2face_core/templates/plugin/")] == []

@@ -314,8 +314,9 @@ def test_a_proxy_of_the_environment_is_not_used_for_a_server_on_this_machine(bui
 
 def test_an_interrupt_ends_it_at_once(tmp_path):
     script = """
-        import sys
+        import signal, sys
         from llm_server import ask, build_fuser
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
         build_fuser(sys.argv[2], sys.argv[1]).fuse([ask(number) for number in range(50)])
     """
     with serving(lambda what, attempt: "hang") as server:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import t2f_starter
 from PIL import Image
+from t2f_starter._extractor import _agrees, _smile, _unseen, _without_specks
 from t2f_starter.signature import FIGURES, POINTS, SIDE, framing
 
-from text2face_core import Face, Photo, Portrait, Runtime
+from text2face_core import Face, Finding, Photo, Portrait, Runtime
 from text2face_core.models import ModelStore
-from text2face_core.regions import Region
+from text2face_core.regions import Limits, ParsedFace, Region, derive
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 FOLDER = Path(t2f_starter.__file__).parent
@@ -86,6 +87,101 @@ def test_findings_are_those_declared_with_scores_that_are_sure(said):
     findings = [finding for row in said.values() for finding in row.values()]
     assert {finding.name for finding in findings} <= set(component.provides)
     assert all(0.7 <= finding.score <= 1 for finding in findings)
+
+
+def test_no_finding_is_surer_than_the_rule_that_gives_it(said):
+    portraits = [portrait(number) for number in range(1, 13)]
+    for number, (face, _) in enumerate(starter().parse(portraits), start=1):
+        for finding in derive(face, Limits(said_from=0)):
+            if finding.name in said[number]:
+                assert said[number][finding.name].score <= finding.score + 0.001
+
+
+def drawn(*patches: tuple[Region, slice, slice], colour=(120, 90, 70)) -> ParsedFace:
+    """A face of the given regions, all of it in one colour."""
+    regions = np.zeros((SIDE, SIDE), np.uint8)
+    for region, rows, columns in patches:
+        regions[rows, columns] = region
+    pixels = np.full((SIDE, SIDE, 3), colour, np.uint8)
+    return ParsedFace(pixels, regions, np.array(POINTS) * SIDE - 0.5, np.ones((SIDE, SIDE), bool))
+
+
+HEAD = (Region.HAIR, slice(10, 45), slice(30, 98))
+
+
+def test_a_stray_patch_of_hair_is_not_counted():
+    face = _without_specks(drawn(HEAD, (Region.HAIR, slice(100, 110), slice(2, 12))))
+    assert (face.regions[10:45, 30:98] == Region.HAIR).all()
+    assert not (face.regions[60:] == Region.HAIR).any()
+
+
+def test_under_a_hat_a_dark_collar_is_not_hair():
+    collar = (Region.HAIR, slice(105, 128), slice(10, 60))
+    hat = (Region.HAT, slice(0, 40), slice(30, 98))
+    assert not (_without_specks(drawn(hat, collar)).regions == Region.HAIR).any()
+    assert (_without_specks(drawn(collar)).regions == Region.HAIR).any()
+
+
+def length_of(*patches):
+    face = drawn(HEAD, *patches)
+    findings = derive(face, Limits(said_from=0))
+    assert "hair_length" in {finding.name for finding in findings}
+    return {finding.name: finding.value for finding in findings}["hair_length"], "hair_length" in _unseen(
+        face, findings
+    )
+
+
+def test_hair_that_is_long_only_in_a_strand_is_not_called_long():
+    assert length_of((Region.HAIR, slice(45, 126), slice(2, 8))) == ("long", True)
+    assert length_of((Region.HAIR, slice(45, 126), slice(0, 34)), (Region.HAIR, slice(45, 126), slice(94, 128))) == (
+        "long",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("colour", "name", "doubtful"),
+    [
+        ((235, 235, 235), "gray_hair", True),  # bleached by light
+        ((150, 150, 150), "gray_hair", False),
+        ((170, 130, 80), "brown_hair", True),  # as light as dark blond
+        ((90, 60, 35), "brown_hair", False),
+        ((215, 210, 195), "blond_hair", True),  # as pale as white hair
+        ((215, 185, 130), "blond_hair", False),
+    ],
+)
+def test_a_hair_colour_that_light_or_age_may_have_made_is_doubtful(colour, name, doubtful):
+    assert (name in _unseen(drawn(HEAD, colour=colour), [])) is doubtful
+
+
+def test_nothing_is_said_of_the_colour_of_a_bald_head():
+    assert "black_hair" in _unseen(drawn(HEAD), [Finding("bald", True, 0.6)])
+    assert "black_hair" not in _unseen(drawn(HEAD), [Finding("bald", False, 0.6)])
+
+
+FIGURES_OF_A_CALM_FACE = dict.fromkeys(FIGURES, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "score", "squint", "eyes_closed", "said_so"),
+    [
+        ("fully_open", 0.99, 0.3, 0.1, True),
+        ("fully_open", 0.95, 0.3, 0.1, False),
+        ("fully_open", 0.99, 0.7, 0.1, False),
+        ("partly_open", 0.8, 0.7, 0.1, True),
+        ("partly_open", 0.8, 0.3, 0.1, False),
+        ("closed", 0.9, 0.3, 0.9, True),
+        ("closed", 0.9, 0.3, 0.1, False),
+    ],
+)
+def test_eyes_are_open_or_closed_where_mask_and_figures_agree(value, score, squint, eyes_closed, said_so):
+    figures = FIGURES_OF_A_CALM_FACE | {"squint": squint, "eyes_closed": eyes_closed}
+    assert _agrees(Finding("eye_openness", value, score), figures) is said_so
+
+
+def test_who_opens_the_mouth_does_not_look_neutral():
+    assert {f.name for f in _smile(FIGURES_OF_A_CALM_FACE)} == {"smiling", "emotion"}
+    assert {f.name for f in _smile(FIGURES_OF_A_CALM_FACE | {"mouth_open": 0.5})} == {"smiling"}
 
 
 def test_a_black_and_white_portrait_has_neither_hair_colour_nor_skin_tone(said):
