@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,9 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
-def _no_switches(monkeypatch):
+def _as_from_the_start(monkeypatch):
     for name in ("T2F_LOAD_PLUGINS", "T2F_TRACE", "T2F_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    for whisperer in ("", "httpx2", "httpcore2"):  # an earlier test, or what it loaded, may have turned them up
+        logging.getLogger(whisperer).setLevel(logging.WARNING)
 
 
 @pytest.fixture
