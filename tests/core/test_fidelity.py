@@ -186,7 +186,14 @@ def names(what, given):
 
 
 @pytest.mark.parametrize("what", ["missed", "invented"])
-@pytest.mark.parametrize("labelled", ["fidelity.jsonl", "fidelity_more.jsonl"])
+@pytest.mark.parametrize(
+    "labelled",
+    [
+        "fidelity.jsonl",
+        "fidelity_more.jsonl",
+        "fidelity_heldout.jsonl",  # what the check gets wrong here is not to be mended by looking at it
+    ],
+)
 def test_the_labelled_sets_are_read_with_an_f1_of_097_or_more(labelled, what):
     count = Counter()
     for line in map(json.loads, (DATA / labelled).read_text("utf-8").splitlines()):
