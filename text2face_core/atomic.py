@@ -32,6 +32,12 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed inside `replacing` left; only for folders in which nobody else writes."""
+    for temporary in folder.glob(".*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Put `text` into `path`, atomically."""
     with replacing(path) as temporary:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import tables
-from .atomic import explain, write_text
+from .atomic import explain, remove_unfinished, write_text
 from .errors import RunError
 from .records import AnalysisRow, CaptionRow, PhotoRef
 
@@ -103,6 +103,8 @@ class RunDirectory:
             ) from error
         except OSError as error:
             raise RunError(explain(error, self.path / "run.toml")) from error
+        for folder in (self.path, self.path / "analysis", self.path / "captions", self.dataset):
+            remove_unfinished(folder)
         return lock
 
     def photos(self) -> list[PhotoRef]:
@@ -153,6 +155,7 @@ class RunDirectory:
 
     def commit_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
         """Write the shard; from then on the chunk's analysis is done."""
+        remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:

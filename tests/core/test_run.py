@@ -208,3 +208,17 @@ def test_rows_come_back_from_a_table_as_they_went_in(tmp_path):
     tables.write_captions(tmp_path / "c.parquet", [captioned], {"key": "k"})
     assert tables.read_captions(tmp_path / "c.parquet") == [captioned]
     assert tables.read_metadata(tmp_path / "c.parquet") == {"text2face.key": "k"}
+
+
+def test_what_a_killed_process_left_half_written_goes(finished, toy_plugins, toy_recipe, toy_photos):
+    shard = finished.analysis_path(0)
+    shard.unlink()
+    images = finished.dataset / "images" / "00000"
+    litter = [
+        folder / ".half.1.tmp" for folder in (finished.path, shard.parent, finished.captions_path(0).parent, images)
+    ]
+    for path in litter:
+        path.write_bytes(b"half a")
+    with finished.lock():
+        work(finished, toy_plugins, toy_recipe, toy_photos)
+    assert not [path for path in litter if path.exists()]
