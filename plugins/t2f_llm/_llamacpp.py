@@ -8,6 +8,7 @@ read in one go, once. That keeps most of the speed of a prompt cache, since on a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -100,6 +101,10 @@ class OneSlot:
         self._server = _load(path, options, runtime, str(Path(room) / "llama.sock"))
         self._head = ""
         self._trusted = 0  # how many tokens of the head are remembered as they were first read
+        # An engine that is given up before its thread has begun waits for it for ever. An answer, whichever, shows that
+        # it has.
+        with contextlib.suppress(Refused):
+            self._chat("", 0, max_tokens=0, remember=False)
 
     def ask(self, head: str, prompt: str, seeds: Sequence[int]) -> list[str]:
         """One text for each seed. `head` is the part of the prompt to be remembered for further prompts.

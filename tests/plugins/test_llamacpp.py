@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -155,6 +156,21 @@ def test_nothing_is_left_behind_and_no_port_is_open(make):
     assert room.stat().st_mode & 0o077 == 0
     del fuser
     assert not room.exists()
+
+
+def test_an_engine_can_be_given_up_as_soon_as_it_is_there(gguf, tmp_path):
+    script = """
+        import sys
+        from pathlib import Path
+        from t2f_llm.llamacpp import LlamaCppOptions, build
+        from text2face_core.contracts import Runtime
+        from text2face_core.models import ModelStore
+        for _ in range(50):
+            build(LlamaCppOptions(path=sys.argv[1]), Runtime(ModelStore(Path(sys.argv[2]))))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(gguf), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
 
 
 def test_the_model_is_told_the_prompt_and_nothing_else():
