@@ -24,6 +24,11 @@ def _as_from_the_start(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for whisperer in ("", "httpx2", "httpcore2"):  # an earlier test, or what it loaded, may have turned them up
         logging.getLogger(whisperer).setLevel(logging.WARNING)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("text2face_core", "t2f_"))]:
+        logger = logging.getLogger(name)  # a test that ran `t2f` left it with handlers
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -113,6 +114,10 @@ class Plugins:
     def names(self) -> list[str]:
         """Names of the plugins, in alphabetical order; nothing is imported."""
         return sorted(self._found)
+
+    def packages(self) -> set[str]:
+        """The top-level packages that hold the plugins; nothing is imported."""
+        return {re.split("[.:]", found.module)[0] for found in self._found.values()}
 
     def listing(self) -> list[Plugin]:
         """Every plugin with what it offers or why it cannot be used; imports the plugins, not their packages."""

@@ -11,8 +11,7 @@ from typing import Self
 
 from filelock import FileLock
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 

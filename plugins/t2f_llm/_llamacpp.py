@@ -30,8 +30,7 @@ from .llamacpp import LlamaCppOptions, artifact
 if TYPE_CHECKING:
     import xllamacpp
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 SEEDS = 2**32 - 1  # llama.cpp's seeds have 32 bits, and with the highest it draws its own
 ALL_LAYERS = 999

@@ -15,8 +15,7 @@ from ._client import NotNow, Refused
 
 T = TypeVar("T")
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 SPEAK_AFTER, SPEAK_EVERY = 3.0, 15.0

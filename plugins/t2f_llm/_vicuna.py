@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from text2face_core.models import ModelStore
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 SEEDS = 2**63 - 2**16  # torch's generators take 63 bits; vLLM adds the number of the candidate
 

@@ -26,8 +26,7 @@ from ._patience import GaveUp, Patience
 T = TypeVar("T")
 Body = dict[str, Any]
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 SEEDS = 2**31  # every server takes seeds below; llama.cpp reads the largest of 32 bits as "random"
 MOST_WARNINGS = 20  # about refused requests, each of another kind

@@ -15,8 +15,7 @@ from text2face_core.errors import BadPhoto
 from . import RecapOptions, told
 from ._picture import data_url, picture
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 
 class ServerRecap(Fuser):

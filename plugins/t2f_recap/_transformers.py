@@ -19,8 +19,7 @@ from ._picture import picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Below the logger of text2face_core, so that `t2f` shows it and its log file gets it.
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 
 class LocalRecap(Fuser):

@@ -17,7 +17,7 @@ from text2face_core.errors import ArtifactError, PluginError
 from ._tokens import settle_pad
 from .options import LICENCES
 
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 PARTS = ("unet", "text_encoder", "vae", "tokenizer", "scheduler")
 PREDICTIONS = ("epsilon", "v_prediction")

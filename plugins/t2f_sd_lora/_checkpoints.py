@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._optimiser import Average, Optimiser
 
-log = logging.getLogger(f"text2face_core.{__name__}")
+log = logging.getLogger(__name__)
 
 FORMAT = "text2face sd_lora 1"
 NAME = re.compile(r"step-(\d+)\.safetensors")

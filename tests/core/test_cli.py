@@ -47,6 +47,25 @@ def test_quiet_says_nothing_and_a_log_file_gets_everything(installed, toy_photos
     assert "analysing 11 photo(s)" in (installed.parent / "log.txt").read_text()
 
 
+def test_what_a_plugin_logs_is_shown_and_kept_like_the_core_s_own(installed, capsys):
+    info = installed / "t2f_chatty-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-chatty\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[text2face]\nchatty = chatty.plugin:hooks\n")
+    (installed / "chatty").mkdir()
+    (installed / "chatty" / "plugin.py").write_text(
+        "import logging\nlog = logging.getLogger(__name__)\nhooks = object()\n"
+        "log.warning('squares only')\nlog.debug('of any colour')\n"
+    )
+    assert main(["--log-file", "log.txt", "plugins", "list"]) == 0
+    shown = capsys.readouterr().err
+    assert "t2f: squares only\n" in shown
+    assert "of any colour" not in shown
+    kept = (installed.parent / "log.txt").read_text()
+    assert "WARNING chatty.plugin: squares only" in kept
+    assert "DEBUG chatty.plugin: of any colour" in kept
+
+
 def test_fuse_writes_captions_again_and_leaves_the_analysis(installed, toy_photos):
     main(["run", str(toy_photos), "--out", "out", *SELECT])
     analysis = (installed.parent / "out" / "analysis" / "00000.parquet").read_bytes()

@@ -1,7 +1,6 @@
 """The openai fuser against a server of its own that misbehaves in the ways that servers do."""
 
 import asyncio
-import logging
 import os
 import signal
 import subprocess
@@ -36,7 +35,6 @@ class Forgetful(Counter):
 @pytest.fixture(autouse=True)
 def _a_quiet_place(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(logging.getLogger("text2face_core"), "propagate", True)  # whatever t2f did to it before
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Answers are kept: nothing is asked twice, whatever happens to processes and to the file."""
 
-import logging
 import os
 import signal
 import sqlite3
@@ -20,7 +19,6 @@ pytest.importorskip("httpx2")
 @pytest.fixture(autouse=True)
 def _a_quiet_place(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(logging.getLogger("text2face_core"), "propagate", True)  # whatever t2f did to it before
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ KEY = "sk-sentinel-0123456789abcdef"
 @pytest.fixture(autouse=True)
 def _a_quiet_place(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(logging.getLogger("text2face_core"), "propagate", True)  # whatever t2f did to it before
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,16 +23,15 @@ accept_option: Callable[[Any], Any] = click.option(
 )
 
 
+CORE = "text2face_core"
+
+
 def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
-    """Messages go to stderr as `t2f: …`; the log file gets everything with time and place."""
-    logger = logging.getLogger("text2face_core")
-    logger.handlers.clear()
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
+    """Messages of the core go to stderr as `t2f: …`; the log file gets everything with time and place."""
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     screen.setFormatter(logging.Formatter("t2f: %(message)s"))
-    logger.addHandler(screen)
+    handlers: list[logging.Handler] = [screen]
     if log_file:
         try:
             file = logging.FileHandler(log_file, encoding="utf-8")
@@ -41,15 +40,26 @@ def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: s
                 f"{log_file} cannot be written: {error.strerror}", param_hint="--log-file"
             ) from error
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        logger.addHandler(file)
+        handlers.append(file)
         ctx.call_on_close(file.close)
+    _hear(CORE, handlers)
 
 
 def plugins_of(ctx: click.Context) -> Plugins:
-    """The plugins that this command may use."""
+    """The plugins that this command may use; what they log goes where the core's messages go."""
     from ..plugins import Plugins
 
-    return Plugins.load(builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
+    plugins = Plugins.load(builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
+    for package in plugins.packages():
+        _hear(package, logging.getLogger(CORE).handlers)
+    return plugins
+
+
+def _hear(package: str, handlers: Sequence[logging.Handler]) -> None:
+    logger = logging.getLogger(package)
+    logger.handlers[:] = handlers
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
 
 
 def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool | None = None) -> ModelStore:
