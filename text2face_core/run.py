@@ -191,12 +191,21 @@ class RunDirectory:
         Captions of other settings than run.toml's, which a `t2f fuse` that was stopped has not yet replaced, are left
         out, so that no two kinds are ever mixed.
         """
-        key = self.settings.get("keys", {}).get("captions") if self.exists else None
         for chunk in sorted({photo.chunk for photo in self.photos()}):
             if not self.analysis_path(chunk).is_file():
                 continue
             captions = {}
-            if self.captions_path(chunk).is_file() and (key is None or self.captions_are_done(chunk, key)):
+            if self._is_captioned(chunk):
                 captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
             for row in tables.read_analysis(self.analysis_path(chunk)):
                 yield row, captions.get(row.photo_id, CaptionRow(row.photo_id))
+
+    def waiting(self) -> int:
+        """How many photos a run or a `t2f fuse` that was stopped has not come to."""
+        return sum(len(photos) for chunk, photos in self.chunks().items() if not self._is_captioned(chunk))
+
+    def _is_captioned(self, chunk: int) -> bool:
+        if not (self.analysis_path(chunk).is_file() and self.captions_path(chunk).is_file()):
+            return False
+        key = self.settings.get("keys", {}).get("captions") if self.exists else None
+        return key is None or self.captions_are_done(chunk, key)

@@ -142,6 +142,20 @@ def test_without_captions_there_is_nothing_to_export(tmp_path):
     assert not (run.path / "export-kohya").exists()
 
 
+def test_photos_that_wait_for_captions_are_spoken_of(run, caplog):
+    export(run, "jsonl")
+    assert not caplog.records
+    run.captions_path(1).unlink()
+    export(run, "jsonl", overwrite=True)
+    assert f"3 of 6 photos of {run.path} still wait for captions" in caplog.text
+    run.analysis_path(1).unlink()
+    assert run.waiting() == 3
+    run.captions_path(0).unlink()
+    assert run.waiting() == 6
+    with pytest.raises(NothingToDo):
+        export(run, "jsonl", overwrite=True)
+
+
 def test_without_accepted_photos_the_message_points_to_the_report(tmp_path):
     with pytest.raises(NothingToDo, match=r"none of the 2 photos .* was accepted.* t2f report"):
         export(small_run.make_run(tmp_path / "out", []), "jsonl")

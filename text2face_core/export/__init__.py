@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +14,8 @@ from ..run import RunDirectory
 from . import _imagefolder, _jsonl, _kohya, _parquet, _webdataset
 from ._folder import building
 from ._samples import ExportSettings, Job, Sample, Writer, samples
+
+log = logging.getLogger(__name__)
 
 __all__ = ["FORMATS", "ExportSettings", "Format", "export"]
 
@@ -39,7 +42,8 @@ def export(
 ) -> Path:
     """Write the run's captioned photos to the folder `out` (without one: export-FORMAT in the run) and return it.
 
-    The folder comes to be whole or not at all. Equal runs and settings give equal bytes.
+    The folder comes to be whole or not at all. Equal runs and settings give equal bytes. Photos that wait for captions
+    are left out with a warning.
     Raises RunError where `out` holds files already (with `overwrite`: files that no export wrote), NothingToDo where no
     photo has what the format needs, MissingExtra where the format's package is not installed.
 
@@ -81,6 +85,14 @@ def export(
             format=format,
         )
         (folder / "README.md").write_bytes(about.encode())
+    if waiting := run.waiting():
+        log.warning(
+            "%d of %d photos of %s still wait for captions and are not in this export. The t2f run or t2f fuse that "
+            "was stopped goes on when it is called again; then export with --overwrite",
+            waiting,
+            len(run.photos()),
+            run.path,
+        )
     return job.out
 
 
