@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from .errors import PluginError
+from .errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,9 +108,22 @@ class Fuser(ABC):
 
 @dataclass(frozen=True, slots=True)
 class CaptionedDataset:
-    """A folder in imagefolder form: metadata.jsonl with `file_name` and `text` (a list of captions) beside images."""
+    """Photos with captions, as the user named them: a run directory, an imagefolder or web-dataset shards."""
 
     path: Path
+
+    @property
+    def imagefolder(self) -> Path:
+        """The folder with metadata.jsonl, which has a `file_name` and a `text` (a list of captions) for each image.
+
+        Raises UsageError where there is none.
+        """
+        for folder in (self.path / "dataset", self.path):
+            if (folder / "metadata.jsonl").is_file():
+                return folder
+        raise UsageError(
+            f"{self.path} holds no metadata.jsonl: name a run directory, or what t2f export --format imagefolder wrote"
+        )
 
 
 @dataclass(frozen=True, slots=True)

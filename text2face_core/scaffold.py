@@ -21,6 +21,7 @@ SUMMARIES: Mapping[Kind, str] = {
     "filter": "turns away tilted heads",
     "detector": "faces already cut out and aligned as in FFHQ",
     "fuser": "captions as plain lists",
+    "trainer": "the colour that goes with each word",
 }
 LONGEST_NAME = 40
 
@@ -32,8 +33,6 @@ def write_plugin(name: str, kind: Kind, out: Path | None = None, taken: Mapping[
     Raises PluginError where the name cannot be used, UsageError where the folder is there or cannot be written.
     """
     _check_name(name, taken or {})
-    if kind not in SUMMARIES:
-        raise PluginError(f"there is no template for a {kind}: choose one of {', '.join(SUMMARIES)}")
     folder = Path(out or f"t2f-{name.replace('_', '-')}")
     files = _render(name, kind)
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugin, Plugins, Registered
 
 KINDS = ("detector", "filter", "extractor", "fuser", "trainer")
-SCAFFOLDS = ("extractor", "filter", "detector", "fuser")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer")
 SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
 LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
 
@@ -210,7 +210,7 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
     from ..recipe import Recipe
 
     if kind == "trainer":
-        return []
+        return [{"what": "use it", "command": f"t2f train RUN --plugins {name}"}]
     ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]
     if kind in {"filter", "extractor"}:
         starter = Recipe.load("starter")
