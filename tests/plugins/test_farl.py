@@ -1,7 +1,6 @@
 """FaRL's declaration, its frames, and its attributes with random weights; for its parsers see test_farl_parsing.py."""
 
 import functools
-import subprocess
 import sys
 from pathlib import Path
 
@@ -31,20 +30,6 @@ def runtime(tmp_path_factory):
 
 
 # without torch
-
-
-def test_declaring_the_plugin_loads_nothing_heavy():
-    code = (
-        "import sys, t2f_farl; list(t2f_farl.t2f_extractors()); print({'torch', 'cv2', 'onnxruntime'} & {*sys.modules})"
-    )
-    paths = [str(Path(t2f_farl.__file__).parents[1]), str(HERE.parents[2])]
-    run = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}; {code}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout.strip() == "set()"
 
 
 def test_names_are_those_of_celeba_in_its_order():
