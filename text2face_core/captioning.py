@@ -143,6 +143,7 @@ class Captioning:
         self._fuser = writers[0]
         self._fallback = writers[-1] if self._settings.fallback else None
         self._unknown: set[str] = set()
+        self._warned_of_none = False
 
     @property
     def fuser(self) -> str:
@@ -174,6 +175,7 @@ class Captioning:
         for draft in drafts:
             if draft.kept:
                 captions[draft.request.photo_id].append(draft.caption(draft.kept))
+        self._warn_of_none([draft for draft in drafts if not captions[draft.request.photo_id]])
         return [CaptionRow(row.photo_id, tuple(captions[row.photo_id])) for row in rows]
 
     def _warn_of_unknown(self, rows: Sequence[AnalysisRow]) -> None:
@@ -181,6 +183,14 @@ class Captioning:
         for name in sorted(names - self._unknown):
             log.warning('captions will not say "%s": the vocabulary has no words for it (see t2f_vocabulary)', name)
         self._unknown |= names
+
+    def _warn_of_none(self, drafts: Sequence[Draft]) -> None:
+        """Say once that a photo is left without; `t2f stats` counts them."""
+        if drafts and not self._warned_of_none:
+            self._warned_of_none = True
+            text = "%s gets no caption, and others may get none: no text for it could be kept (%s). "
+            text += "captions.fallback names a fuser that writes then"
+            log.warning(text, drafts[0].request.uri, drafts[0].refusals[-1])
 
     def _stop_if_dead(self, answers: Sequence[list[str] | Failure], photos: int) -> None:
         """Else a fault of the fuser would leave a run of any size to the fallback."""

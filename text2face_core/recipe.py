@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from .contracts import Kind, Options
 from .dataset import DatasetSettings
 from .errors import RecipeError
-from .language.bag import BagSettings
+from .language.bag import BagSettings, check_names
 from .resources import templates
 from .run import fingerprint
 
@@ -198,7 +198,9 @@ class Recipe(Options):
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}'
                 )
-        return Resolved(self, tuple(parts), Vocabulary.load(plugins.vocabularies(names)))
+        vocabulary = Vocabulary.load(plugins.vocabularies(names))
+        check_names(self.bag, vocabulary)
+        return Resolved(self, tuple(parts), vocabulary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ class Answers:
     """Texts by key, in SQLite; use it in a `with` block, in one thread.
 
     A cache must never stop a run: a damaged file is set aside, and where none can be written nothing is kept; each with
-    a warning. path: None keeps nothing.
+    a warning. path: None keeps nothing. option: what a user sets to have them elsewhere, for the warning.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, option: str = "cache") -> None:
         self._path = path
+        self._option = option
         self._base: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -72,7 +73,8 @@ class Answers:
                 error = again
             else:
                 return
-        log.warning("answers are not kept: %s cannot be used (%s). openai.cache names another file", self._path, error)
+        text = "answers are not kept: %s cannot be used (%s). %s names another file"
+        log.warning(text, self._path, error, self._option)
 
     def _close(self) -> None:
         if self._base is not None:

@@ -209,4 +209,5 @@ def _why(error: BaseException) -> str:
 
 def _place(headers: httpx2.Headers) -> str:
     parts = urlsplit(headers.get("location", ""))
-    return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else "another address"
+    where = parts.netloc.rpartition("@")[2]  # without a password
+    return f"{parts.scheme}://{where}{parts.path}" if where else "another address"

@@ -8,8 +8,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -34,25 +34,32 @@ MOST_WARNINGS = 20  # about refused requests, each of another kind
 
 @dataclass(slots=True)
 class _Failures:
-    """Requests that were refused; where that befalls one after the other, the server answers nobody."""
+    """Requests that were refused; where that befalls photo after photo from the beginning, nobody is answered."""
 
     name: str
     where: str
     limit: int
     said: set[str]
-    in_a_row: int = 0
-    first: str = ""
+    photos: set[str] = field(default_factory=set)
+    first: Refused | None = None
 
-    def add(self, error: Refused) -> None:
-        self.first = self.first or str(error)
-        self.in_a_row += 1
+    def add(self, error: Refused, photo_id: str, *, answered: bool) -> None:
+        self.first = self.first or error
+        self.photos.add(photo_id)
         if str(error) not in self.said and len(self.said) < MOST_WARNINGS:
             self.said.add(str(error))
-            log.warning("%s refuses a request, which gets no text: %s", self.where, error)
-        if self.in_a_row >= self.limit:
+            what = "gives up on" if isinstance(error, GaveUp) else "refuses"
+            log.warning("%s %s a request, which gets no text: %s", self.where, what, error)
+        if len(self.photos) >= self.limit and not answered:
             self.stop()
 
     def stop(self) -> NoReturn:
+        if isinstance(self.first, GaveUp):
+            raise FuserError(
+                f"{self.where} answers no request ({self.first}). See what the server itself says of them; the same "
+                f"command then goes on where this one stopped ({self.name}.timeout and {self.name}.retries say how "
+                "long is waited for an answer)"
+            )
         raise FuserError(
             f"{self.where} refuses every request ({self.first}). If it does not know a field of them: "
             f"{self.name}.send_seed=false leaves out the seed, {self.name}.extra_body={{top_p=''}} any other. "
@@ -108,7 +115,7 @@ class Server:
         async with Client(self._name, options.base_url, options.key_env, options.timeout) as client:
             patience = Patience(self._name, options.base_url, options.retries, options.patience)
             self._model = self._model or await _only_model(self._name, client, patience)
-            with Answers(self._file) as answers:
+            with Answers(self._file, f"{self._name}.cache") as answers:
                 failures = _Failures(self._name, options.base_url, max(8, options.concurrency), self._said)
                 session = _Session(client, patience, answers, failures, self._model)
 
@@ -144,7 +151,7 @@ class Server:
                     texts[number] = self._keep(session, keys[number], one[0])
                     self._takes_n &= not several  # it did not give as many as it was asked for, but gives them singly
         except Refused as error:
-            session.failures.add(error)
+            session.failures.add(error, request.photo_id, answered=self._has_answered)
         return [text for text in texts if text is not None]
 
     async def _several(self, session: _Session, body: Body, seed: int, count: int) -> list[str]:
@@ -174,7 +181,6 @@ class Server:
 
     def _keep(self, session: _Session, key: bytes, text: str) -> str:
         self._has_answered = True
-        session.failures.in_a_row = 0
         session.answers.put(key, text)
         return text
 
@@ -258,8 +264,11 @@ def _apart(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             while not wait([running], timeout=1).done:  # in steps, because Windows cannot interrupt a wait
                 pass
         except BaseException:
-            loop, task = begun.result()
-            with contextlib.suppress(RuntimeError):  # it has just ended by itself
-                loop.call_soon_threadsafe(task.cancel)
+            either: list[Future[Any]] = [begun, running]  # a thread that could make no loop has begun nothing
+            wait(either, return_when=FIRST_COMPLETED)
+            if begun.done():
+                loop, task = begun.result()
+                with contextlib.suppress(RuntimeError):  # it has just ended by itself
+                    loop.call_soon_threadsafe(task.cancel)
             raise
         return running.result()

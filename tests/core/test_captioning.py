@@ -157,6 +157,20 @@ def test_without_a_fallback_the_try_with_the_fewest_faults_stays_the_earliest_of
         assert caption.refusals[1:] == ("missed age", "missed gender", "missed age")
 
 
+def test_photos_that_get_no_caption_at_all_are_warned_of_once_with_the_reason(caplog):
+    captioning, _ = set_up(
+        lambda request: [right(request) if request.photo_id == photo_id(0) else "Sure! Here it is."],
+        'captions.fallback=""',
+    )
+    for _ in range(2):
+        captioning(rows_of(3))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "/photos/1.jpg gets no caption, and others may get none: no text for it could be kept (talk about the task). "
+        "captions.fallback names a fuser that writes then"
+    )
+
+
 def test_without_a_fallback_a_text_of_the_wrong_shape_does_not_stay():
     captioning, _ = set_up(lambda request: ["Sure! " + right(request)], 'captions.fallback=""')
     assert captions_of(captioning, rows_of(2)) == []

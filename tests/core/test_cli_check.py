@@ -86,6 +86,33 @@ def test_names_and_words_that_the_vocabulary_lacks_are_found_by_their_phrase(tmp
     assert answers[2] == {"id": 3, "mentioned": [], "missed": [], "invented": []}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "phrase", "right", "wrong"),
+    [
+        ("gender", "Woman", "woman", "A lady.", "A man."),
+        ("male", 1, "man", "A gentleman.", "A lady."),
+        ("ethnicity", "latino hispanic", "Latino", "A Hispanic person.", "A Black person."),
+        ("eyeglasses", 1, "glasses", "A person with spectacles.", "A person without glasses."),
+        ("eye_openness", "half", "partly open eyes", "With half-closed eyes.", "With closed eyes."),
+    ],
+)
+def test_a_value_in_other_words_than_ours_is_what_its_phrase_says(tmp_path, capsys, name, value, phrase, right, wrong):
+    bag = [{"name": name, "value": value, "phrase": phrase, "level": "F2"}]
+    lines = [{"id": 1, "bag": bag, "caption": right}, {"id": 2, "bag": bag, "caption": wrong}]
+    _, answers, _ = check(tmp_path, capsys, lines)
+    assert answers[0] == {"id": 1, "mentioned": [name], "missed": [], "invented": []}
+    assert (answers[1]["missed"], len(answers[1]["invented"])) == ([name], 1)
+
+
+def test_a_plugin_that_is_not_there_is_named_with_the_choices(tmp_path, capsys):
+    path = tmp_path / "captions.jsonl"
+    path.write_text(json.dumps(GOOD))
+    assert main(["check", str(path), "--plugins", "nosuch"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('t2f: no plugin is called "nosuch".')
+    assert "phrasebook" in said
+
+
 def test_a_file_without_lines_is_nothing_to_do(tmp_path, capsys):
     assert check(tmp_path, capsys, []) == (3, [], "t2f: there is no line to check\n")
 

@@ -43,6 +43,7 @@ M1 order      | brown_hair, hair_length=long | Her hair falls long and brown. | 
 M1 order      | brown_hair | hair that is brown | |
 M1 order      | brown_hair | hair of a deep brown | |
 M1 order      | brown_hair | hair color: brown | |
+M1 signs      | age=34 (34 years old), no_beard | a 34‑year‑old, clean‐shaven person | |
 M1 order      | big_lips, big_nose | a big nose and lips | |
 M1 order      | eye_openness=closed, mouth_openness=closed | eyes and mouth closed | |
 M1 inflection | arched_eyebrows | His eyebrow is arched. | | gender
@@ -286,8 +287,10 @@ I3 shaven       | gender=male | a man with no beard | | no_beard
 I4 eyes         | gender=female | a woman with blue eyes | | other
 I4 eyes         | brown_hair | brown hair and eyes | | other
 I4 clothes      | gender=female | a woman in a red dress | | other
+I4 clothes      | ethnicity=white | a person in white | ethnicity | other
 I4 background   | gender=female | a woman in front of a wall | | other
 I4 job          | gender=female | a woman who is a doctor | | other
+I4 somebody     | gender=male | a man whose wife is here | | other
 I4 name         | gender=female | a woman named Emily | | other
 I4 body         | gender=female | a slender woman | | other
 I4 character    | gender=female | a confident, carefree woman | | other
@@ -300,6 +303,8 @@ I5 held         | eyeglasses | no glasses | eyeglasses | eyeglasses
 I5 held         | blurry | The image is not blurry. | blurry | blurry
 I5 not held     | gender=female | a woman with no glasses | |
 I5 not held     | gender=female | a woman without makeup, hat or jewelry | |
+I5 not held     | gender=female | a woman neither smiling nor wearing glasses | |
+I5 not held     | gender=female | a woman, not smiling, nor is she wearing lipstick | |
 I6 degree       | big_nose | a very distinctive, slightly big nose | |
 I6 filler       | big_nose | a big nose, creating a coherent description | |
 I6 task         | big_nose | Sure! Here is a caption that uses the words given: a big nose. | |

@@ -170,3 +170,18 @@ def test_a_run_needs_the_tokenizer_only_where_captions_are_measured(plugins):
     assert MERGES.name in starter.resolve(plugins).artifacts()
     unmeasured = starter.with_settings(["captions.max_tokens=0"]).resolve(plugins).artifacts()
     assert {*starter.resolve(plugins).artifacts()} - {*unmeasured} == {MERGES.name}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("bag.leave_out=['ethnicty']", 'bag.leave_out: no finding of this run is called "ethnicty"; did you mean'),
+        ("bag.leave_out=['zzz']", "there are: age, arched_eyebrows"),
+        ("bag.min_scores={bald_=0.9}", 'bag.min_scores: .*"bald"'),
+        ("bag.drops=[{drop='atractive', when=['smiling'], probability=0.5}]", 'bag.drops: .*"attractive"'),
+        ("bag.drops=[{drop='attractive', when=['smilling'], probability=0.5}]", 'bag.drops: .*"smiling"'),
+    ],
+)
+def test_a_finding_that_is_misspelt_is_refused_and_not_said_after_all(setting, said):
+    with pytest.raises(RecipeError, match=said):
+        Recipe.load("starter").with_settings([setting]).resolve(Plugins.load(builtin_only=True))

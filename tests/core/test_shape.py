@@ -31,6 +31,8 @@ GOOD = [
     "A man with no beard, no. 5 on his cap.",
     "A woman of 30. 40-year-old men are not in the photo.",
     "A teenager with an oval face and a pointy nose, mouth closed, eyes fully open.",
+    "A happy, smiling, chubby baby.",
+    "The girl sports bangs, a smile, a necklace.",
 ]
 
 REFUSED = [
@@ -85,6 +87,9 @@ REFUSED = [
     ("Gender: woman, Age: 34, Hair: brown", "a list"),
     ("34 years old, woman, white, brown hair, smiling", "a list"),
     ("woman; brown hair; smiling", "a list"),
+    ("4 to 14 years old, short hair, happy, a slightly open mouth, smiling", "a list"),
+    ("18 to 28 years old, woman, no beard, brown hair", "a list"),
+    ("An Asian woman, 34 years old, black hair, a hat", "a list"),
     # paragraphs
     ("A woman with brown hair.\n\nShe wears a hat.", "more than one paragraph"),
     ("A woman with brown hair.\nA woman with a hat.", "more than one paragraph"),

@@ -191,6 +191,29 @@ def test_the_table_has_a_column_for_each_fuser_and_style_and_one_for_all(run, ca
     assert "tries refused: missed 1" in lines
 
 
+def test_two_fusers_and_their_styles_fit_a_terminal_of_eighty_columns(run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    texts = [
+        caption(f"{fuser} {style} {number}", fuser, style, mentioned=("age",), tokens=30)
+        for fuser in ("openai", "phrasebook")
+        for style in ("long", "short")
+        for number in range(50)
+    ]
+    run.commit_captions(0, [CaptionRow(f"{0:016x}", tuple(texts))], "key")
+    run.commit_captions(1, [], "key")
+    assert main(["stats", str(run.path)]) == 0
+    shown = capsys.readouterr().out
+    assert "\u2026" not in shown
+    rows = [line.split() for line in shown.splitlines()]
+    heads = [[word for word in row if word != "\u2503"] for row in rows if "\u2503" in row]
+    assert heads == [["openai", "phrasebook", "all"], ["openai", "long", "short"], ["phrasebook", "long", "short"]]
+    assert [row[3:-1:2] for row in rows if row[:2] == ["\u2502", "captions"]] == [
+        ["100", "100", "200"],
+        ["100", "50", "50"],
+        ["100", "50", "50"],
+    ]
+
+
 def test_a_run_by_its_own_fuser_alone_says_nothing_of_a_fallback(run, capsys):
     assert main(["stats", str(run.path)]) == 0
     shown = capsys.readouterr().out
@@ -211,6 +234,14 @@ def test_a_run_without_captions_says_so(tmp_path, capsys):
     run = small_run.make_run(tmp_path / "run", texts=[])
     assert main(["stats", str(run.path)]) == 0
     assert "has no captions yet" in capsys.readouterr().out
+
+
+def test_photos_that_were_accepted_and_have_no_caption_are_counted(run, capsys):
+    run.commit_captions(0, [CaptionRow(f"{0:016x}", (caption("one two"),))], "key")
+    run.commit_captions(1, [], "key")
+    assert main(["stats", str(run.path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3 of the photos that were accepted have no caption" in shown
 
 
 def test_where_there_is_no_run(tmp_path, capsys):

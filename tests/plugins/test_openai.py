@@ -1,6 +1,7 @@
 """The openai fuser against a server of its own that misbehaves in the ways that servers do."""
 
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import tracemalloc
 import zlib
 from collections import Counter
+from concurrent.futures import wait
 from functools import partial
 
 import pytest
@@ -115,7 +117,7 @@ def test_a_wait_longer_than_patience_ends_the_run_at_once(build):
         ("404 no such model: toy", "no such model: toy.*openai.model.*openai.base_url"),
         ("402", "paid first"),
         ("429 insufficient_quota", "paid first"),
-        ("moved", "has moved to http://127.0.0.2/v1/chat/completions"),
+        ("moved", "has moved to http://127.0.0.2:1/v1/chat/completions"),
     ],
 )
 def test_what_would_befall_every_request_is_an_error_that_names_the_fix(fault, said, build):
@@ -150,11 +152,38 @@ def test_a_server_that_refuses_everything_stops_the_run_and_not_after_every_phot
         assert server.attempts.total() < 15
 
 
+@pytest.mark.parametrize("fault", ["500", "no json", "cut", "trickle"])
+def test_a_server_that_fails_at_every_request_is_not_said_to_refuse_a_field(fault, build, caplog):
+    with (
+        serving(lambda what, attempt: fault) as server,
+        pytest.raises(FuserError, match=r"answers no request.*2 times.*goes on where this one stopped") as caught,
+    ):
+        build(server, retries=1, timeout=0.5).fuse([ask(number) for number in range(3)])
+    assert "send_seed" not in str(caught.value)
+    assert "refuses" not in caplog.text
+    assert "gives up on a request" in caplog.text
+
+
 def test_after_the_first_answer_a_batch_of_refused_requests_is_no_reason_to_stop(build):
     with serving(lambda what, attempt: "400" if "3 years" in what else "") as server:
         fuser = build(server)
         fuser.fuse([ask(1)])
         assert fuser.fuse([ask(3)]) == [[]]
+
+
+def test_many_refused_requests_in_a_row_are_no_reason_to_stop_once_others_were_answered(build):
+    with serving(lambda what, attempt: "" if "1 years" in what or "59 years" in what else "400 too long") as server:
+        texts = build(server, concurrency=1).fuse([ask(1), *(ask(number) for number in range(22, 31)), ask(59)])
+        assert [len(one) for one in texts] == [1, *[0] * 9, 1]
+
+
+def test_the_captions_of_two_photos_that_are_refused_are_no_reason_to_stop(build):
+    requests = [
+        dataclasses.replace(ask(number), photo_id=ask(number // 5).photo_id, number=number % 5) for number in range(12)
+    ]
+    with serving(lambda what, attempt: "" if "11 years" in what else "400 too long") as server:
+        texts = build(server, concurrency=1).fuse(requests)
+        assert [len(one) for one in texts] == [*[0] * 11, 1]
 
 
 def test_a_server_that_is_not_there_is_waited_for_and_then_an_error_says_how_to_go_on(build, caplog):
@@ -308,6 +337,19 @@ def test_a_proxy_of_the_environment_is_not_used_for_a_server_on_this_machine(bui
     monkeypatch.delenv("NO_PROXY", raising=False)
     with serving() as server:
         assert build(server).fuse([ask(1)])[0]
+
+
+def test_an_interrupt_before_anything_was_asked_does_not_wait_for_ever(build, monkeypatch):
+    monkeypatch.setattr("asyncio.run", lambda asked: asked.close())  # as where no loop can be made
+
+    def interrupted(*_, **how):
+        if "timeout" in how:
+            raise KeyboardInterrupt
+        return wait(*_, **how)
+
+    monkeypatch.setattr("t2f_llm.server.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build("http://127.0.0.1:9/v1").fuse([ask(1)])
 
 
 def test_an_interrupt_ends_it_at_once(tmp_path):

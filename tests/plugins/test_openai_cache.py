@@ -134,6 +134,12 @@ def test_a_file_that_cannot_be_used_costs_a_warning_and_no_caption(build, tmp_pa
     assert "openai.cache" in record.getMessage()
 
 
+def test_the_warning_names_the_option_of_the_plugin_that_asks(tmp_path, caplog):
+    with Answers(tmp_path, "recap.cache"):
+        pass
+    assert "recap.cache names another file" in caplog.text
+
+
 def test_a_file_of_another_program_is_left_alone(build, tmp_path, caplog):
     file = tmp_path / "other.db"
     with sqlite3.connect(file) as base:

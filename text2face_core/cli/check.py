@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -16,7 +16,10 @@ from . import DONE, SOME_FAILED
 from .common import plugins_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..language.fidelity import Verdict
+    from ..plugins import Plugins
     from ..records import Bag, BagItem
 
 LEVELS = ("F1", "F2", "photo")
@@ -77,7 +80,7 @@ def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
     from ..plugins import split_names
 
     names = split_names(plugins)
-    vocabulary = Vocabulary.load(plugins_of(ctx).vocabularies(names) if names else ())
+    vocabulary = Vocabulary.load(_words_of(plugins_of(ctx), names) if names else ())
     count = _Count()
     for number, line in _lines(file):
         try:
@@ -96,6 +99,13 @@ def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
     if not (ctx.find_root().obj or {}).get("quiet"):
         click.echo(f"t2f: {count}", err=True)
     return SOME_FAILED if count.unreadable else DONE
+
+
+def _words_of(plugins: Plugins, names: list[str]) -> list[Mapping[str, Any] | Path]:
+    """The words that these plugins bring. Raises PluginError, with the choices, where one is unknown."""
+    for name in names:
+        plugins.chosen([name])
+    return plugins.vocabularies(names)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,8 @@ def stats(out: Path, *, as_json: bool) -> int:
     from ..stats import collect
 
     run = RunDirectory.open(out)
-    captions = collect(run.rows())["captions"]
+    found = collect(run.rows())
+    captions, accepted = found["captions"], found["photos"]["ok"]
     speeds = read_speed(run)
     asked = run.settings["recipe"].get("fuser", "")
     if as_json:
@@ -53,6 +56,8 @@ def stats(out: Path, *, as_json: bool) -> int:
         click.echo(f"the run in {out} has no captions yet")
     else:
         _print(captions, speeds, asked)
+        if without := accepted - captions["photos"]:
+            click.echo(f"{without} of the photos that were accepted have no caption")
     return DONE
 
 
@@ -76,7 +81,8 @@ def _print(captions: Figures, speeds: dict[str, Speed], asked: str) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(_table(captions, speeds))
+    for table in _tables(captions, speeds, console.width):
+        console.print(table)
     if asked and (share := _fallback(captions, asked)):
         console.print(f"{_percent(share)} of the captions are not by {asked}, but by the fallback", highlight=False)
     for what, counted in (
@@ -90,24 +96,48 @@ def _print(captions: Figures, speeds: dict[str, Speed], asked: str) -> None:
             console.print(f"{what}: {', '.join(first + more)}", markup=False, highlight=False)
 
 
-def _table(captions: Figures, speeds: dict[str, Speed]) -> Table:
-    """Figures down, fusers and their styles across: so it fits a terminal."""
+@dataclass(frozen=True)
+class _Column:
+    """The figures of a fuser, of one of its styles (dim), or of all captions."""
+
+    head: str
+    cells: list[str]
+    style: str = ""
+
+
+def _tables(captions: Figures, speeds: dict[str, Speed], width: int) -> Iterator[Table]:
+    """Figures down, fusers and styles across; where that is too wide, first the fusers, then each one's styles."""
+    groups = []
+    for fuser, made in captions["by_fuser"].items():
+        styles = captions["by_fuser_and_style"][fuser]
+        parts = [_Column(style, _cells(one, None), "dim") for style, one in styles.items()] if len(styles) > 1 else []
+        groups.append([_Column(fuser, _cells(made, speeds.get(fuser))), *parts])
+    total = [_Column("all", _cells(captions, None))] if len(groups) > 1 else []
+    photos = f"{captions['photos']} photo{'s' if captions['photos'] != 1 else ''}"
+    title = f"{captions['number']} captions of {photos}"
+    columns = [column for group in groups for column in group] + total
+    if _width(columns) <= width:
+        yield _table(title, columns)
+        return
+    yield _table(title, [group[0] for group in groups] + total)
+    for group in groups:
+        if len(group) > 1:
+            yield _table(f"{group[0].head}, by style", group)
+
+
+def _width(columns: Sequence[_Column]) -> int:
+    """How wide their table is, with three signs between columns."""
+    texts = [FIGURES, *([column.head, *column.cells] for column in columns)]
+    return 1 + sum(3 + max(map(len, column)) for column in texts)
+
+
+def _table(title: str, columns: Sequence[_Column]) -> Table:
     from rich.table import Table
 
-    photos = f"{captions['photos']} photo{'s' if captions['photos'] != 1 else ''}"
-    table = Table("", title=f"{captions['number']} captions of {photos}", title_justify="left")
-    columns = []
-    for fuser, made in captions["by_fuser"].items():
-        table.add_column(fuser, justify="right")
-        columns.append(_cells(made, speeds.get(fuser)))
-        styles = captions["by_fuser_and_style"][fuser]
-        for style, one in styles.items() if len(styles) > 1 else ():
-            table.add_column(style, justify="right", style="dim")
-            columns.append(_cells(one, None))
-    if len(captions["by_fuser"]) > 1:
-        table.add_column("all", justify="right")
-        columns.append(_cells(captions, None))
-    for figure, *cells in zip(FIGURES, *columns, strict=True):
+    table = Table("", title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column.head, justify="right", style=column.style)
+    for figure, *cells in zip(FIGURES, *(column.cells for column in columns), strict=True):
         table.add_row(figure, *cells)
     return table
 

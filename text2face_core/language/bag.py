@@ -6,6 +6,7 @@ random order, age in one of three forms, and attributes that models see together
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..contracts import Options
+from ..errors import RecipeError
 from ..records import Bag, BagItem, Finding, Level, Value
 from .vocabulary import AgeTemplates, Condition, FindingWords, Phrase, ValueWords, Vocabulary
 
@@ -45,6 +47,18 @@ class BagSettings(Options):
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
         description="findings left out at random, because models see them together too often",
     )
+
+
+def check_names(settings: BagSettings, vocabulary: Vocabulary) -> None:
+    """Raise RecipeError where the settings name a finding that has no words: misspelt, it would be said after all."""
+    named = {"leave_out": settings.leave_out, "min_scores": tuple(settings.min_scores)}
+    named["drops"] = tuple(name for rule in settings.drops for name in (rule.drop, *rule.when))
+    for setting, names in named.items():
+        for name in names:
+            if name not in vocabulary.findings:
+                near = difflib.get_close_matches(name, vocabulary.findings, n=1)
+                hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(sorted(vocabulary.findings))}"
+                raise RecipeError(f'bag.{setting}: no finding of this run is called "{name}"; {hint}')
 
 
 def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[str, ...]:

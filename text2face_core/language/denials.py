@@ -8,6 +8,7 @@ from .reading import Kind
 from .sentence import Words
 
 _OR = {"or", "nor", "/"}
+_SUBJECTS = {"she", "he", "they"}
 _ENDS = {Kind.STOP, Kind.LINK, Kind.OWNER}
 _MEANT = {Kind.NOUN, Kind.WORD, Kind.QUALITY, Kind.ARTICLE, Kind.UNKNOWN}
 _FURTHEST = 5  # words between a noun and a denial after it
@@ -18,7 +19,7 @@ def denied_places(words: Words, after: Collection[str]) -> set[int]:
     """Places of what is denied, by a word before it or after it. after: words that deny what they follow."""
     denied: set[int] = set()
     for at, kind in enumerate(words.kinds):
-        if kind is Kind.DENIAL:
+        if kind is Kind.DENIAL or words.lexemes[at].text == "nor":
             denied.update(_reach(words, at))
         if words.tokens[words.places[at]] in after:
             denied.update(_before(words, at))
@@ -30,6 +31,8 @@ def _reach(words: Words, at: int) -> Iterator[int]:
     kinds, seen = words.kinds, False
     for place in range(at + 1, min(len(kinds), at + _LONGEST)):
         kind = kinds[place]
+        if words.tokens[words.places[place]] in _SUBJECTS:
+            continue  # "nor is she smiling"
         if kind is Kind.BREAK or words.lexemes[place].text == "with":
             return
         if kind is Kind.COMMA:

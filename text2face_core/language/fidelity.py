@@ -14,7 +14,7 @@ from typing import Literal
 from ..records import Bag, BagItem
 from .ages import Age
 from .reader import Reader, Said
-from .reading import INVENTED, TOKEN, Claim, Key, Kind, Lexeme, base_lexicon, split_words
+from .reading import INVENTED, TOKEN, Claim, Key, Kind, Lexeme, base_lexicon, lowered, split_words
 from .vocabulary import Vocabulary
 from .vocabulary_words import add_vocabulary, is_understood, without_article
 
@@ -82,9 +82,7 @@ def check(text: str, bag: Bag, vocabulary: Vocabulary) -> Verdict:
 def spans(text: str, bag: Bag, vocabulary: Vocabulary) -> list[Span]:
     """Where a caption mentions findings and where it invents some, by place; spans may overlap."""
     held = _Held(bag, vocabulary)
-    # lower() may change the length of letters that are not English; those say nothing, so each becomes one letter
-    plain = "".join(letter if len(letter.lower()) == 1 else "\u00e9" for letter in text)
-    matches = list(TOKEN.finditer(plain.lower().replace("\u2019", "'")))
+    matches = list(TOKEN.finditer(lowered(text)))
     found: dict[Span, None] = {}
     for said in held.reader.read([match[0] for match in matches]):
         start, end = matches[said.start].start(), matches[said.end - 1].end()
@@ -154,7 +152,19 @@ class _Held:
 
 def _key(item: BagItem, vocabulary: Vocabulary) -> Key:
     finding = vocabulary.findings.get(item.name)
-    return item.name, (finding.key(item.value) if finding else None) or str(item.value).lower()
+    if finding is None:
+        return item.name, str(item.value).lower()
+    value = finding.key(item.value)
+    # A value in other words than ours, such as "Woman", is what its phrase says.
+    said = (item.name, value) if value else _key_of_phrase(vocabulary, item.name, item.phrase)
+    return said or (item.name, str(item.value).lower())
+
+
+@lru_cache(maxsize=4096)
+def _key_of_phrase(vocabulary: Vocabulary, name: str, phrase: str) -> Key | None:
+    _, reader = _of_vocabulary(vocabulary)
+    keys = (key for said in reader.read(split_words(phrase)) if not said.denied for key in said.claim.mentions)
+    return next((key for key in keys if key[0] in {name, INVENTED.get(name)}), None)
 
 
 @lru_cache(maxsize=4096)

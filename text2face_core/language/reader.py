@@ -177,7 +177,7 @@ class Reader:
             meaning = noun.meaning(lexeme.text) if noun else None
             if meaning is None:
                 continue
-            if head < at and noun is not None and noun.like is person and words.lexemes[at - 1].text == "in":
+            if head < at and noun is not None and person in (noun, noun.like) and words.lexemes[at - 1].text == "in":
                 meaning = (OTHER,)  # "a man in white"
             if number and heads.alone and meaning == (OTHER,):  # "brown hair and eyes"
                 yield self._said(words, head, OTHER, denied)
@@ -230,7 +230,7 @@ class Reader:
     def _means_else(words: Words, at: int) -> bool:
         """Whether words are said of a noun of which they mean something else."""
         not_of = words.lexemes[at].claims[0].not_of
-        if "owner" in not_of and at and words.kinds[at - 1] is Kind.OWNER:
+        if "owner" in not_of and words.is_owned(at):
             return True  # "his wife" is somebody else
         heads = words.ahead(at) if words.kinds[at] is Kind.AGE else words.heads(at)
         noun = words.lexemes[heads.nouns[0]].noun if heads.alone else None

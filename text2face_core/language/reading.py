@@ -22,6 +22,8 @@ Key = tuple[str, str]
 """A finding and its value; ("brown_hair", "true")."""
 
 TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?(?:'?[a-z]+)?|(?<!\w)-+|-+(?!\w)|[^\w\s-]|\n")
+_PLAIN_SIGNS = {0x2019: "'", 0x2010: "-", 0x2011: "-"}
+"""Some models write 34\u2011year\u2011old with hyphens that break no line."""
 _HERE = Path(__file__).parent
 
 
@@ -100,9 +102,17 @@ Listed = tuple[tuple[str, ...], Lexeme]
 """A phrase by its tokens, and what it is."""
 
 
+def lowered(text: str) -> str:
+    """The text in lower case, each letter in its place, with plain signs for typographic ones."""
+    if not text.isascii():
+        # lower() may change the length of letters that are not English; those say nothing, so each becomes one letter
+        text = "".join(letter if len(letter.lower()) == 1 else "\u00e9" for letter in text).translate(_PLAIN_SIGNS)
+    return text.lower()
+
+
 def split_words(text: str) -> list[str]:
     """Words, numbers and marks in lower case; a hyphen inside a word only parts it."""
-    return TOKEN.findall(text.lower().replace("\u2019", "'"))
+    return TOKEN.findall(lowered(text))
 
 
 @dataclass(eq=False)

@@ -122,6 +122,10 @@ class Words:
         of = place > 0 and self.lexemes[place].text in {"of", "in"} and self.kinds[place - 1] is Kind.NOUN
         return place - 1 if of else None
 
+    def is_owned(self, noun: int) -> bool:
+        """Whether it is somebody's: "his wife", "whose wife"."""
+        return noun > 0 and (self.kinds[noun - 1] is Kind.OWNER or self.lexemes[noun - 1].text == "whose")
+
     def _is_noun(self, place: int, following: Kind) -> bool:
         """Whether a word of age stands for a person: "a white teenager", but not "a white teenage girl"."""
         return self.lexemes[place].noun is not None and following not in _BEFORE_NOUNS and following is not Kind.NOUN

@@ -54,6 +54,9 @@ _WORDS = {
     for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
 }
 _ENGLISH = _WORDS["grammar"] | _WORDS["nouns"]
+_JOINING = _WORDS["grammar"] - _WORDS["listed"]
+_ARTICLES = {"a", "an", "the"}
+_ITEM = re.compile(r"[,;]\s+(?:an?|the)\b", re.IGNORECASE)
 
 
 def tidied(text: str) -> str:
@@ -137,7 +140,9 @@ def _sentence(text: str, words: list[str]) -> str:
     loose = words[-1] in _WORDS["dangling"] or text[-1] in ",;:-\u2013\u2014"
     if not stopped and (loose or len(words) > _LONGEST or _STOP.search(text)):
         return "unfinished"
-    if text.count(",") + text.count(";") > 1 and _WORDS["grammar"].isdisjoint(words):
+    commas = text.count(",") + text.count(";")
+    # "a hat, a smile, bald" is a list, "a happy, smiling, bald man" is none
+    if commas > 1 and _JOINING.isdisjoint(words) and (_ARTICLES.isdisjoint(words) or _ITEM.search(text)):
         return "a list"
     if any(one == two for one, two in pairwise(words) if one in _WORDS["dangling"] and one != "her"):
         return "repeats itself"
