@@ -1,8 +1,6 @@
-"""Portraits with their masks and captions on one picture, to look at: what is wrong about something visible?
+"""What the starter sees on photos of yours, to look at: each as the network sees it, with its masks and a caption.
 
-    python benchmarks/starter_sheet.py OUT.jpg PHOTO… [--columns 5] [--findings]
-
-Prints each caption (with --findings: each finding) beside the number that the picture shows.
+python benchmarks/starter_sheet.py PHOTOS OUT.jpg [--most 20] [--across 5]
 """
 
 from __future__ import annotations
@@ -10,79 +8,65 @@ from __future__ import annotations
 import argparse
 import textwrap
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import t2f_photo
-import t2f_phrasebook
-from starter import build, portrait_of
+from PIL import Image, ImageDraw, ImageFont
+from starter import Tools, build, portrait_of
 
-from text2face_core import FusionRequest, Portrait, Runtime
-from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.vocabulary import Vocabulary
-from text2face_core.models import ModelStore
+from text2face_core import Portrait, caption_photos
 from text2face_core.regions import Region
-from text2face_core.streams import random_stream
 
-SIDE = 256
-LINES = 7
+SIDE, TEXT = 256, 120
 COLOURS = {
-    Region.SKIN: (255, 170, 150), Region.HAIR: (150, 90, 30), Region.HAT: (0, 190, 0), Region.GLASSES: (0, 60, 255),
-    Region.EYES: (255, 255, 0), Region.NOSE: (200, 150, 255), Region.LIPS: (255, 0, 0), Region.MOUTH: (255, 255, 255),
+    Region.BACKGROUND: (60, 60, 60), Region.SKIN: (255, 160, 140), Region.HAIR: (160, 90, 20), Region.HAT: (0, 190, 60),
+    Region.GLASSES: (30, 60, 230), Region.EYES: (190, 220, 0), Region.NOSE: (180, 160, 255), Region.LIPS: (230, 0, 0),
+    Region.MOUTH: (255, 255, 255),
 }  # fmt: skip
+PALETTE = np.array([COLOURS[region] for region in Region], np.float32)
+SHARE = {Region.BACKGROUND: 0.6, Region.LIPS: 0.9, Region.MOUTH: 0.7}
+"""How much of a mask's colour covers the picture; 0.55 unless it stands here."""
+COVER = np.array([SHARE.get(region, 0.55) for region in Region], np.float32)[:, None]
 
 
-def tile(portrait: Portrait, regions: np.ndarray, text: str) -> np.ndarray:
-    """The network's view of one portrait, beside its masks, above a text: (H, W, 3) uint8 RGB."""
-    from t2f_starter.signature import framing
-
-    crop = portrait.crop(framing(SIDE))
-    painted = np.full((*regions.shape, 3), 60, np.uint8)
-    for region, colour in COLOURS.items():
-        painted[regions == region] = colour
-    painted = cv2.resize(painted, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
-    masks = cv2.addWeighted(crop, 0.35, painted, 0.65, 0)
-    words = np.full((LINES * 16 + 8, 2 * SIDE, 3), 255, np.uint8)
-    for row, line in enumerate(textwrap.wrap(text, 78)[:LINES]):
-        cv2.putText(words, line, (4, 16 + 16 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.vstack([np.hstack([crop, masks]), words])
-
-
-def caption_of(findings: list[Any], vocabulary: Vocabulary, fuser: Any, name: str) -> str:
-    """One long caption that says all findings."""
-    bag = draw_bag(findings, vocabulary, BagSettings(), random_stream(0, name, "bag", 0))
-    return str(fuser.fuse([FusionRequest(name, name, 0, bag, "long", 1)])[0][0])
+def cell(tools: Tools, portrait: Portrait, title: str) -> Image.Image:
+    """The crop, the crop under its masks, and the caption below."""
+    ((face, _),) = tools.starter.parse([portrait])
+    pixels = face.pixels.astype(np.float32)
+    masked = pixels * (1 - COVER[face.regions]) + PALETTE[face.regions] * COVER[face.regions]
+    made = Image.new("RGB", (2 * SIDE, SIDE + TEXT), "white")
+    for place, picture in enumerate((pixels, masked)):
+        enlarged = Image.fromarray(picture.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+        made.paste(enlarged, (place * SIDE, 0))
+    said = "\n".join(textwrap.wrap(title, 58))
+    ImageDraw.Draw(made).text((6, SIDE + 6), said, "black", ImageFont.load_default(15))
+    return made
 
 
 def main() -> None:
-    """Draw and print."""
+    """Draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--columns", type=int, default=5)
-    parser.add_argument("--findings", action="store_true")
+    parser.add_argument("photos", type=Path, nargs="+", help="photos or folders, and last the picture to write")
+    parser.add_argument("--most", type=int, default=20, help="photos at most")
+    parser.add_argument("--across", type=int, default=5, help="photos in a row")
     given = parser.parse_args()
-    tools, vocabulary, runtime = build(), Vocabulary.load(), Runtime(ModelStore())
-    (about_photo,) = (component.build(component.options(), runtime) for component in t2f_photo.t2f_extractors())
-    (fuser,) = (component.build(component.options(), runtime) for component in t2f_phrasebook.t2f_fusers())
-    tiles = []
-    for path in given.photos:
-        portrait = portrait_of(tools, path)
-        if portrait is None:
-            continue
-        findings = [f for one in (tools.agegender, tools.starter, about_photo) for f in one.extract([portrait])[0]]
-        said = [f for f in findings if f.value is not False]
-        text = caption_of(findings, vocabulary, fuser, path.stem)
-        if given.findings:
-            text = ", ".join(f.name + ("" if f.value is True else f"={f.value}") + f" {f.score:.2f}" for f in said)
-        ((face, _),) = tools.starter.parse([portrait])
-        print(f"{len(tiles) + 1:3} {path.name}: {text}")
-        tiles.append(tile(portrait, face.regions, f"{len(tiles) + 1}. {text}"))
-    while len(tiles) % given.columns:
-        tiles.append(np.full_like(tiles[0], 255))
-    rows = [np.hstack(tiles[start : start + given.columns]) for start in range(0, len(tiles), given.columns)]
-    cv2.imwrite(str(given.out), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    *sources, out = given.photos
+    files = [file for source in sources for file in (sorted(source.glob("*.jpg")) if source.is_dir() else [source])]
+    files = files[: given.most]
+    tools, cells = build(), []
+    said = {
+        row.uri: captions[0].text if captions else f"({row.reason})"
+        for row, captions in caption_photos(files, settings=["captions.styles={long=1.0}", "captions.per_photo=1"])
+    }
+    for number, file in enumerate(files, 1):
+        portrait = portrait_of(tools, file)
+        if portrait is not None:
+            cells.append(cell(tools, portrait, f"{number}. {said[str(file)]}"))
+    width, height = cells[0].size
+    rows = -(-len(cells) // given.across)
+    sheet = Image.new("RGB", (width * min(given.across, len(cells)), height * rows), "white")
+    for place, one in enumerate(cells):
+        sheet.paste(one, (place % given.across * width, place // given.across * height))
+    sheet.save(out, quality=88)
 
 
 if __name__ == "__main__":
