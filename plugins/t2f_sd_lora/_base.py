@@ -110,6 +110,22 @@ def load(
     return base
 
 
+def device_of(name: str) -> torch.device:
+    """The device of that name. Raises PluginError where it is none, or not here."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise PluginError(f"--device {name} is no device: write cpu, cuda, cuda:1 or mps") from error
+    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device.type not in here:
+        raise PluginError(f"--device {name} is not known here: write cpu, cuda, cuda:1 or mps")
+    if not here[device.type]:
+        raise PluginError(f"--device {name} was asked for, but torch sees no GPU of that kind here")
+    if (device.index or 0) >= here[device.type]:
+        raise PluginError(f"--device {name} was asked for, but the last one here is number {here[device.type] - 1}")
+    return device
+
+
 def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]:
     """The folder that holds it and, of one from the hub, its commit."""
     path = Path(name).expanduser()

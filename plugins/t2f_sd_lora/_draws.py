@@ -26,9 +26,14 @@ def order(seed: int, epoch: int, n: int) -> Indices:
     return _shuffled(stream_seed(seed, "order", epoch), n)
 
 
-def held_out(seed: int, n: int, count: int) -> Indices:
-    """(count,) int64, ascending: samples that validation keeps from training; the same in every epoch."""
-    return np.sort(_shuffled(stream_seed(seed, "held out"), n)[:count])
+def held_out(seed: int, n: int, count: int, among: Indices | None = None) -> Indices:
+    """(count,) int64, ascending: samples that validation keeps from training; the same in every epoch.
+
+    among: the samples of all n that may be chosen. Where one of them is lost, the others stay as they are, so that a
+    training that goes on never learns what it was examined on.
+    """
+    drawn = _shuffled(stream_seed(seed, "held out"), n)
+    return np.sort((drawn if among is None else drawn[np.isin(drawn, among)])[:count])
 
 
 def _shuffled(seed: int, n: int) -> Indices:

@@ -42,9 +42,7 @@ def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> 
     lora = _lora_files.load(path) if path else None
     told = told_by(lora, path) if lora and path else {}
     name, revision = choose_base(options, told)
-    device = torch.device(runtime.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise PluginError(f"--device {runtime.device} was asked for, but torch sees no GPU here")
+    device = _base.device_of(runtime.device)
     if device.type == "cpu":
         torch.set_num_threads(runtime.threads)
     base = _base.load(name, revision, dtype=DTYPES[runtime.dtype], device=device, offline=offline)
@@ -128,6 +126,9 @@ class SdDrawer(Drawer):
                 f"sides must be multiples of {base.shrink} px, as in {near[0]}x{near[1]}; "
                 f"{like.width}x{like.height} are not"
             )
+        known = scheduler.config.num_train_timesteps
+        if like.steps > known:
+            raise PluginError(f"{base.name} knows {known} steps of noise: --steps {known} at most, not {like.steps}")
         self._strength.value = like.scale
         guided = like.guidance > 1
         words = self._encode([one.prompt for one in requests])

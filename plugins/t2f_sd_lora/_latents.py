@@ -131,6 +131,13 @@ class LatentCache:
         """The number of the sample's size."""
         return int(self._index.records["size"][self._slot(index, flip=False)])
 
+    @property
+    def contents(self) -> npt.NDArray[np.uint64]:
+        """(M,): a number for each usable sample that stands for its pixels; equal for equal pictures."""
+        contents = self._index.records["content"][self._slots[self.usable, 0]]
+        words: npt.NDArray[np.uint64] = np.ascontiguousarray(contents).view("<u8").reshape(-1, 2)[:, 0]
+        return words
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_map": None}  # a memory map would be pickled as an array
 
@@ -165,6 +172,10 @@ class LatentCache:
             if len(missing):
                 self._index.plan(missing, flip=flip)
         self._slots = np.stack([self._index.find(stamps, flip) for flip in flips], axis=1)
+        # What could not be opened at all may be open now, with the same size and date; what was no picture is none.
+        own = np.unique(self._slots)
+        unopened = self._index.records["content"][own] == np.void(b"\0" * 16)
+        self._index.records["state"][own[unopened]] = PLANNED
         with (self.folder / "data").open("ab") as file:
             if file.tell() < (wanted := len(self._index) * self._floats * self._dtype.itemsize):
                 file.truncate(wanted)

@@ -209,7 +209,7 @@ def _assembled(named: Mapping[Name, torch.Tensor], metadata: dict[str, str]) -> 
             continue
         part, layer, rank = name.part, name.layer, tensor.shape[1]
         own = named.get(Name(part, layer, "alpha"))
-        alpha = float(own) if own is not None else float(header.get(f"{part}.lora_alpha", rank))
+        alpha = float(own) if own is not None else _header_alpha(header, part, layer, rank)
         states[part][f"{layer}.lora_A.weight"] = named[Name(part, layer, "down")].to(torch.float32)
         states[part][f"{layer}.lora_B.weight"] = tensor.to(torch.float32)
         scales[part][layer] = alpha / rank
@@ -222,8 +222,20 @@ def _assembled(named: Mapping[Name, torch.Tensor], metadata: dict[str, str]) -> 
             alphas[part] = next(iter(scales[part].values())) * next(iter(ranks[part]))
             continue
         for layer, scale in scales[part].items():
-            state[f"{layer}.lora_B.weight"] *= scale
+            key = f"{layer}.lora_B.weight"
+            state[key] = state[key] * scale  # not in place: it may be the caller's
     return Lora(states["unet"], states["text_encoder"], alphas, metadata)
+
+
+def _header_alpha(header: Mapping[str, Any], part: Part, layer: str, rank: int) -> float:
+    """A layer's alpha by PEFT's configuration in the header: its own, else that of all, else the rank."""
+    alpha = float(header.get(f"{part}.lora_alpha", rank))
+    for name, own in (header.get(f"{part}.alpha_pattern") or {}).items():
+        if f".{layer}".endswith(f".{name.removeprefix('^')}"):
+            alpha = float(own)
+            break
+    # "rank-stabilised" divides alpha by the root of the rank
+    return alpha * rank**0.5 if header.get(f"{part}.use_rslora") else alpha
 
 
 def _adapters(metadata: Mapping[str, str]) -> dict[str, Any]:

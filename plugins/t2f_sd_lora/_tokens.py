@@ -57,7 +57,7 @@ class TokenCache:
         self.folder = folder
         self.counts = Counts(**about["counts"])
         self._empty = empty
-        self._style_names: list[str] = about["styles"]
+        self.style_names: list[str] = about["styles"]
         self._dtype: str = about["dtype"]
         self._map: npt.NDArray[Any] | None = None
         self._styles = np.fromfile(folder / "styles", np.uint16)
@@ -91,7 +91,7 @@ class TokenCache:
     def styles(self, index: int) -> tuple[str, ...]:
         """The style of each of the sample's captions; as many as it has captions."""
         start, end = self._starts[index : index + 2]
-        return tuple(self._style_names[style] for style in self._styles[start:end])
+        return tuple(self.style_names[style] for style in self._styles[start:end])
 
     def ids(self, index: int, caption: int) -> torch.Tensor:
         """(positions,) int64: the tokens of one of the sample's captions, cut and padded."""

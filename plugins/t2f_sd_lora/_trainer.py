@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
+from text2face_core.atomic import remove_unfinished
 from text2face_core.contracts import CaptionedDataset, Drawer, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
 from text2face_core.run import RunDirectory
@@ -30,7 +31,7 @@ from ._material import gather
 from ._optimiser import Average, Optimiser
 from ._result import Result, write_result
 from ._signals import listening
-from ._validate import Examination, averaged
+from ._validate import SHEET, Examination, averaged
 from ._watch import Log, figure
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ class SdLoraTrainer(Trainer):
         accelerator = self.accelerator()
         progress = progress if accelerator.is_main_process else Silent()
         with self._alone(out, accelerator):
-            return self._train(open_dataset(dataset.path), out, accelerator, progress)
+            try:
+                return self._train(open_dataset(dataset.path), out, accelerator, progress)
+            except torch.OutOfMemoryError as error:
+                raise RunError(self._too_large(accelerator.device)) from error
 
     def drawer(self, model: str | None) -> Drawer:
         """What draws with a LoRA on its base model, or with the base model alone."""
@@ -172,16 +176,27 @@ class SdLoraTrainer(Trainer):
         accelerator.wait_for_everyone()
         return TrainedModel(out, metrics)
 
+    def _too_large(self, device: torch.device) -> str:
+        options = self.options
+        ways = []
+        if options.batch_size > 1:
+            fewer = 1 if options.batch_size % 2 else options.batch_size // 2  # with as many photos a step
+            passes = options.accumulation * options.batch_size // fewer
+            ways.append(f"--batch-size {fewer} --set sd_lora.accumulation={passes}")
+        if not options.gradient_checkpointing:
+            ways.append("--set sd_lora.gradient_checkpointing=true")
+        ways.append("a smaller --resolution")
+        return f"the memory of {device} is too small for this training. Give the same command with {', or '.join(ways)}"
+
     # --- before training ---------------------------------------------------------------------------------------------
 
     def accelerator(self) -> Accelerator:
-        device = torch.device(self.runtime.device)
+        device = _base.device_of(self.runtime.device)
         if device.type == "cuda":
-            if not torch.cuda.is_available():
-                raise PluginError("--device cuda was asked for, but torch sees no GPU here")
             if device.index is not None:
                 torch.cuda.set_device(device)
             torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.allow_tf32 = self.options.tf32  # torch's own default allows it in convolutions
             if self.options.tf32:
                 torch.set_float32_matmul_precision("high")
         if device.type == "cpu":
@@ -221,14 +236,21 @@ class SdLoraTrainer(Trainer):
     ) -> None:
         """Settle with what `out` holds already."""
         if accelerator.is_main_process:
+            remove_unfinished(checkpoints.folder)
             before = None if self.options.resume == "never" else _settings.read(out)
             if self.options.resume == "never":
                 checkpoints.clear()
-            if before is None or not checkpoints.steps():
+            if before is None and checkpoints.steps():
+                raise RunError(
+                    f"{out} holds checkpoints, and no {_settings.NAME} that says of what training: put it back, choose "
+                    "another --out, or begin anew with --fresh"
+                )
+            if not checkpoints.steps():
                 for name in ("validation", "tensorboard"):
                     shutil.rmtree(out / name, ignore_errors=True)
-                (out / "train.jsonl").unlink(missing_ok=True)
-            elif words := _settings.check(before, settings, out, self.options.resume):
+                for name in ("train.jsonl", SHEET):
+                    (out / name).unlink(missing_ok=True)
+            elif before and (words := _settings.check(before, settings, out, self.options.resume)):
                 progress.say(f"going on with other settings: {'; '.join(words)}")
             if (steps := checkpoints.steps()) and steps[-1] > self.options.steps:
                 raise RunError(

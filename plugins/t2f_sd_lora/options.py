@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +22,8 @@ PROMPTS = (
     "An elderly woman with gray hair and a neutral expression.",
     "A child with short blond hair and an open mouth.",
 )
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SdLoraOptions(Options):
@@ -62,7 +64,7 @@ class SdLoraOptions(Options):
     warmup: int = Field(0, ge=0, description="steps over which learning rates rise from 0")
     optimizer: Literal["adamw", "adamw8bit"] = Field("adamw", description="adamw8bit needs bitsandbytes and a GPU")
     fused: bool = Field(True, description="AdamW in one kernel, where the device has it")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="of AdamW")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="of AdamW")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     epsilon: float = Field(1e-8, gt=0, description="of AdamW")
     clip: float = Field(1.0, ge=0, description="gradients of both parts together are clipped to this norm; 0: not")
@@ -89,7 +91,7 @@ class SdLoraOptions(Options):
     held_out: int = Field(32, ge=0, description="photos kept for the validation loss, at most a tenth of all")
     prompts: tuple[str, ...] = Field(PROMPTS, description="drawn at each validation; [] for no images")
     prompt_seeds: tuple[int, ...] = Field((0,), description="seeds for each prompt")
-    draw_steps: int = Field(25, ge=1, description="denoising steps of validation images")
+    draw_steps: int = Field(25, ge=1, le=1000, description="denoising steps of validation images")
     guidance: float = Field(7.5, ge=1, description="guidance scale of validation images")
     tensorboard: bool = Field(True, description="write OUT/tensorboard, where tensorboard is installed")
     push_to_hub: str = Field("", description="Hugging Face id to upload the result to (private unless it exists)")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugins, Registered
     from ..recipe import Recipe
 
-SHORTCUTS = ("base", "resolution", "steps", "batch_size")
+SHORTCUTS = ("base", "resolution", "steps", "batch_size", "push_to_hub")
 """Options of the trainer that have a flag of their own; all others are set with --set."""
 
 
@@ -29,6 +29,7 @@ SHORTCUTS = ("base", "resolution", "steps", "batch_size")
 @click.option("--resolution", type=int, metavar="N", help="Side of the pictures, in pixels.")
 @click.option("--steps", type=int, metavar="N", help="How often weights are changed.")
 @click.option("--batch-size", type=int, metavar="N", help="Pictures per process and forward pass.")
+@click.option("--push-to-hub", metavar="ID", help="Upload the result to this Hugging Face id.")
 @click.option("--recipe", default="starter", show_default=True, help="A recipe's name, or a TOML file.")
 @click.option("--plugins", default="", metavar="NAME", help="The trainer, where there are several.")
 @click.option("--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one option.")
@@ -135,6 +136,7 @@ def hardware(given: dict[str, Any]) -> tuple[str, str, int]:
         except ImportError:  # building the trainer will say what to install
             return "cpu", "float32", threads
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        narrow = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+        # V100 and T4 can only imitate bfloat16, slower than float32
+        narrow = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
         dtype = dtype or ("bfloat16" if narrow else "float32")
     return device, dtype, threads

@@ -177,3 +177,8 @@ def test_steps_are_taken_as_the_base_model_says(kind, tiny_base, tmp_path, plain
 def test_sides_that_are_no_multiples_of_a_latent_are_refused(plain):
     with pytest.raises(PluginError, match="multiples of 8 px, as in 128x64; 100x64 are not"):
         plain.draw([DrawRequest("a man", 0, 100, 64, steps=1)])
+
+
+def test_more_steps_than_the_model_knows_are_refused(plain):
+    with pytest.raises(PluginError, match="knows 1000 steps of noise: --steps 1000 at most, not 1001"):
+        plain.draw([DrawRequest("a man", 0, 64, 64, steps=1001)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -74,6 +75,22 @@ def test_alphas_and_ranks_that_differ_between_layers_are_worked_into_the_tensors
     assert lora.alphas == {}
     assert torch.equal(lora.unet[f"{layer}.to_q.lora_B.weight"], torch.full((5, 2), 0.5))
     assert torch.equal(lora.unet[f"{layer}.to_k.lora_B.weight"], torch.full((5, 4), 0.25))
+
+
+def test_alphas_of_single_layers_and_rank_stabilised_ones_are_read_from_the_header():
+    down, up = torch.ones(4, 3), torch.ones(5, 4)
+    layer = "mid_block.attentions.0.transformer_blocks.0.attn1"
+    tensors = {
+        f"unet.{layer}.{own}.lora_{kind}.weight": one
+        for own in ("to_q", "to_k")
+        for kind, one in [("A", down), ("B", up)]
+    }
+    told = {"unet.lora_alpha": 4, "unet.alpha_pattern": {f"{layer}.to_k": 8}}
+    lora = _lora_files.from_tensors(tensors, {_lora_files.ADAPTERS: json.dumps(told)}, "it")
+    assert torch.equal(lora.unet[f"{layer}.to_q.lora_B.weight"], up)
+    assert torch.equal(lora.unet[f"{layer}.to_k.lora_B.weight"], 2 * up)
+    stabilised = json.dumps({"unet.lora_alpha": 4, "unet.use_rslora": True})
+    assert _lora_files.from_tensors(tensors, {_lora_files.ADAPTERS: stabilised}, "it").alphas == {"unet": 8}
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
