@@ -62,6 +62,13 @@ def test_sizes_are_the_drawers_own_unless_asked_for(here):
     assert {pixels(path).shape for path in here.glob("drawings/none/*.png")} == {(32, 48, 3), (30, 30, 3)}
 
 
+@pytest.mark.parametrize("flag", ["--guidance=0.5", "--steps=0", "--resolution=0", "--batch-size=0"])
+def test_what_means_nothing_is_refused(here, capsys, flag):
+    assert main(["generate", "none", "One.", *PLATES, flag]) == 2
+    assert f"Invalid value for '{flag.partition('=')[0]}'" in capsys.readouterr().err
+    assert not (here / "drawings").exists()
+
+
 def test_sweeps_and_comparisons_work_with_it_too(here, capsys):
     assert main(["sweep", "none", "A {x}.", "--values=x=1,2", *PLATES]) == 0
     assert main(["compare", "my/lora", "One.", "Two.", "Three.", "--pairs=3", *PLATES]) == 0

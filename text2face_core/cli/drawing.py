@@ -55,7 +55,7 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--resolution", type=Size(), help="Side of the pictures in pixels, or WxH.  [default: the model's own]"
             ),
             click.option(
-                "--guidance", type=float, default=7.5, show_default=True, help="How much words count; 1 for least."
+                "--guidance", type=click.FloatRange(1), default=7.5, show_default=True, help="How much words count."
             ),
             click.option("--negative", default="", metavar="PROMPT", help="What the pictures shall not show."),
             click.option(
