@@ -105,9 +105,8 @@ def test_what_training_leaves_can_be_exported_and_calibrated(work, step):
         shift(network, work / "offsets.npy")
         wanted = Exported(network)(torch.from_numpy(pixels))
     assert figures.shape == (3, len(FIGURES))
-    np.testing.assert_allclose(figures, wanted[1].numpy(), atol=2e-3)  # weights are stored with 16 bits
-    assert np.mean(regions == wanted[0].numpy()) > 0.99
-    assert (work / "small.onnx").stat().st_size < 5e6
+    np.testing.assert_allclose(figures, wanted[1].numpy(), atol=1e-5)
+    assert np.mean(regions == wanted[0].numpy()) > 0.999
 
     step("calibrate", work, work / "calibration.toml")
     scales = tomllib.loads((work / "calibration.toml").read_text())
@@ -134,27 +133,3 @@ def test_what_is_put_on_a_face_stands_in_picture_regions_and_figures(work, put, 
     chin = np.s_[150:, :]
     assert (dressed.image[chin] == bare.image[chin]).all()
     assert (dressed.regions[chin] == bare.regions[chin]).all()
-
-
-def test_headgear_that_is_drawn_leaves_the_face_free(work):
-    from t2f_starter.signature import FIGURES
-    from t2f_starter.training.headgear import KINDS, draw_headgear
-    from t2f_starter.training.train import Faces
-
-    faces, column = Faces(work / "cache"), FIGURES.index("wearing_hat")
-    bare = faces.face(int(np.flatnonzero(faces.figures[:, column] == 0)[0]))
-    features = np.isin(bare.regions, (Region.EYES, Region.NOSE, Region.LIPS, Region.MOUTH))
-    assert sum(KINDS.values()) == pytest.approx(1)
-    worn = 0
-    for seed in range(40):
-        drawn = draw_headgear(bare, faces.images[1], np.random.default_rng(seed))
-        again = draw_headgear(bare, faces.images[1], np.random.default_rng(seed))
-        assert (drawn.image == again.image).all(), "equal seeds, equal faces"
-        hat = drawn.regions == Region.HAT
-        assert bool(drawn.figures[column] == 1) == bool(hat.any())
-        assert (drawn.regions[~hat] == bare.regions[~hat]).all()
-        assert not hat[features].any()
-        if hat.any():
-            assert (drawn.image[hat] != bare.image[hat]).any(1).mean() > 0.9
-            worn += 1
-    assert worn > 30

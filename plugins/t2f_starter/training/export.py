@@ -1,14 +1,12 @@
 """Store the averaged weights as ONNX: python -m t2f_starter.training.export WORK OUT.onnx.
 
 pixels (N, 128, 128, 3) uint8 RGB go in; out come regions (N, 128, 128) uint8 and figures (N, F) float32, 0 to 1.
-Weights are stored with 16 bits and made floats of 32 again when the file is loaded.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
@@ -18,8 +16,6 @@ from text2face_core.regions import Region
 from .network import Starter
 
 OPSET = 17
-SMALL = 256
-"""Weights of at most so many numbers, such as offsets, keep their 32 bits."""
 
 
 class Exported(nn.Module):
@@ -50,24 +46,6 @@ def shift(network: Starter, offsets: Path) -> None:
             network.regions.bias += torch.from_numpy(np.load(offsets)).repeat_interleave(4)
 
 
-def halve(path: Path) -> None:
-    """Store the large weights with 16 bits, each with a node that makes it a float of 32 bits again."""
-    model = onnx.load(str(path))
-    graph = model.graph
-    casts = []
-    for weights in graph.initializer:
-        values = onnx.numpy_helper.to_array(weights)
-        if values.dtype == np.float32 and values.size > SMALL:
-            half = f"{weights.name}.half"
-            casts.append(onnx.helper.make_node("Cast", [half], [weights.name], to=onnx.TensorProto.FLOAT))
-            weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), half))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
-
-
 def main() -> None:
     """Export."""
     parser = argparse.ArgumentParser(description="Store the network as ONNX.")
@@ -86,7 +64,6 @@ def main() -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-    halve(given.out)
     print(f"{given.out}: {given.out.stat().st_size:,} bytes")
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDTHS = (16, 48, 96, 192)
-BLOCKS = (1, 2, 3, 2)
+WIDTHS = (16, 40, 80, 160)
+BLOCKS = (1, 2, 2, 2)
 NECK = 32
 
 
@@ -17,24 +17,12 @@ class Conv(nn.Sequential):
         super().__init__(*layers, *([] if plain else [nn.ReLU()]))
 
 
-class Weigh(nn.Module):
-    """Each channel weighed by what the whole picture shows (squeeze and excitation, arXiv 1709.01507)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.squeeze, self.excite = nn.Conv2d(channels, channels // 4, 1), nn.Conv2d(channels // 4, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Of the same shape."""
-        return x * self.excite(self.squeeze(x.mean((2, 3), keepdim=True)).relu()).sigmoid()
-
-
 class Block(nn.Module):
-    """Two convolutions, channels weighed, and a shortcut."""
+    """Two convolutions and a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        self.deep = nn.Sequential(Conv(inputs, outputs, 3, stride), Conv(outputs, outputs, plain=True), Weigh(outputs))
+        self.deep = nn.Sequential(Conv(inputs, outputs, 3, stride), Conv(outputs, outputs, plain=True))
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else Conv(inputs, outputs, 1, stride, plain=True)
 

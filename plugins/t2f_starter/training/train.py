@@ -22,7 +22,6 @@ from text2face_core.regions import Region
 
 from .augment import augment, plain
 from .cache import OUTSIDE
-from .headgear import draw_headgear
 from .network import Starter
 from .transplant import GLASSES, HAT, Face, put_glasses, put_hat, wears
 
@@ -33,10 +32,8 @@ DICE, HEAD = 0.5, 2.0
 """What the overlap of regions and the figures weigh beside the cross-entropy of pixels."""
 WEIGHTS = {"smile": 3.0, "wearing_hat": 2.0, "eyeglasses": 2.0}
 """What a figure weighs among the figures; 1 unless it stands here."""
-HATS, SPECTACLES, DRAWN = 0.16, 0.12, 0.1
-"""The share of faces without a hat or glasses that are given those of another face, or headgear that is drawn."""
-RARITY = 0.35
-"""A region weighs one over this power of how many pixels it has."""
+HATS, SPECTACLES = 0.2, 0.12
+"""The share of faces without a hat or glasses that are given those of another face."""
 
 
 class Faces:
@@ -53,10 +50,10 @@ class Faces:
         self.hats, self.glasses = np.intersect1d(hats, self.learn), np.intersect1d(glasses, self.learn)
 
     def region_weights(self) -> Tensor:
-        """(regions,) float32: the more, the fewer pixels a region has; on average 1."""
+        """(regions,) float32: one over the root of how many pixels a region has, on average 1."""
         sample = self.regions[self.learn[:: max(1, len(self.learn) // 500)]]
         counts = np.bincount(sample.ravel(), minlength=256)[: len(Region)] + 1.0
-        weights = counts**-RARITY
+        weights = counts**-0.5
         return torch.tensor(weights / weights.mean(), dtype=torch.float32)
 
     def batch(self, chosen: np.ndarray, random: np.random.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,13 +77,11 @@ class Faces:
         return Face(self.images[index], self.regions[index], self.figures[index])
 
     def dressed(self, face: Face, random: np.random.Generator) -> Face:
-        """The face, now and then with the hat or the glasses of another, or with headgear that is drawn."""
+        """The face, now and then with the hat or the glasses of another."""
         if face.figures[GLASSES] == 0 and len(self.glasses) and random.random() < SPECTACLES:
             face = put_glasses(face, self.face(random.choice(self.glasses)), random)
         if face.figures[HAT] == 0 and len(self.hats) and random.random() < HATS:
             face = put_hat(face, self.face(random.choice(self.hats)), random)
-        if face.figures[HAT] == 0 and random.random() < DRAWN:
-            face = draw_headgear(face, self.images[random.choice(self.learn)], random)
         return face
 
     def batches(self, epoch: int, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

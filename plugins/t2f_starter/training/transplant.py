@@ -66,7 +66,7 @@ def put_hat(face: Face, donor: Face, random: Random) -> Face:
     given = _above_the_brim(hat) & (regions != OUTSIDE)
     figures = face.figures.copy()
     figures[HAT] = 1
-    return Face(joined(face.image, image, given), np.where(given, regions, face.regions), figures)
+    return Face(_joined(face.image, image, given), np.where(given, regions, face.regions), figures)
 
 
 def put_glasses(face: Face, donor: Face, random: Random) -> Face:
@@ -83,7 +83,7 @@ def put_glasses(face: Face, donor: Face, random: Random) -> Face:
     figures = face.figures.copy()
     figures[GLASSES] = 1
     figures[EYES] = donor.figures[EYES]
-    return Face(joined(face.image, image, given), np.where(given, regions, face.regions), figures)
+    return Face(_joined(face.image, image, given), np.where(given, regions, face.regions), figures)
 
 
 def _jittered(donor: Face, random: Random) -> tuple[npt.NDArray[np.float32], Regions]:
@@ -132,7 +132,6 @@ def _above_the_brim(hat: Mask) -> Mask:
     return np.asarray(rows[:, None] <= lowest[nearest][None])
 
 
-def joined(under: Pixels, over: npt.NDArray[np.float32], given: Mask) -> Pixels:
-    """The one picture over the other where it is given, with a soft seam."""
+def _joined(under: Pixels, over: npt.NDArray[np.float32], given: Mask) -> Pixels:
     share = cv2.GaussianBlur(given.astype(np.float32), (0, 0), SOFT)[..., None]
     return np.asarray(np.clip(under * (1 - share) + over * share + 0.5, 0, 255), np.uint8)
