@@ -1,9 +1,10 @@
-"""The base model as it is loaded: its precision, its padding, and where it computes."""
+"""The base model as it is loaded: its precision, its padding, where it computes, and which ones are refused."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import tiny_sd
@@ -13,7 +14,7 @@ pytest.importorskip("diffusers")
 
 from t2f_sd_lora import _base  # noqa: E402
 
-from text2face_core.errors import PluginError  # noqa: E402
+from text2face_core.errors import ArtifactError, PluginError  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -52,3 +53,68 @@ def test_a_device_that_is_none_or_not_here_is_refused(name, message, monkeypatch
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(PluginError, match=message):
         _base.device_of(name)
+
+
+def changed(base, folder, part, **config):
+    """A copy of a pipeline with other words in one configuration file."""
+    shutil.copytree(base, folder)
+    path = folder / part
+    path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "config", "message"),
+    [
+        (
+            "scheduler/scheduler_config.json",
+            {"prediction_type": "sample"},
+            "predicts 'sample'; sd_lora knows epsilon and v_",
+        ),
+        (
+            "scheduler/scheduler_config.json",
+            {"prediction_type": "epsilon", "rescale_betas_zero_snr": True},
+            "ends in pure noise .*needs v_prediction",
+        ),
+        (
+            "model_index.json",
+            {"text_encoder_2": ["transformers", "CLIPTextModel"]},
+            "has two text encoders.*1.x and 2.x only",
+        ),
+        ("model_index.json", {"unet": None, "_class_name": "FluxPipeline"}, "is a FluxPipeline .it has no unet"),
+    ],
+)
+def test_a_base_model_of_another_kind_is_refused(tiny_base, tmp_path, part, config, message):
+    with pytest.raises(PluginError, match=message):
+        _base.load(changed(tiny_base, tmp_path / "changed", part, **config))
+
+
+def test_a_prediction_that_the_base_model_does_not_make_is_refused(tiny_base, tiny_base_15):
+    assert (_base.load(str(tiny_base)).prediction, _base.load(str(tiny_base_15)).prediction) == (
+        "v_prediction",
+        "epsilon",
+    )
+    with pytest.raises(PluginError, match=r"prediction = epsilon, but the scheduler of .* says v_prediction"):
+        _base.load(str(tiny_base), prediction="epsilon")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"text_width": 64}, "words have 64 numbers, and the UNet wants 32"),
+        ({"vocabulary": 100}, "knows 5.. tokens, its text encoder 100"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(tmp_path, shape, message):
+    other = tiny_sd.text_encoder(replace(tiny_sd.TINY, **shape), 100)
+    base = tiny_sd.write_pipeline(tmp_path / "mixed", parts={"text_encoder": other})
+    with pytest.raises(PluginError, match=message):
+        _base.load(str(base))
+
+
+def test_a_folder_that_is_no_pipeline_and_a_single_file_are_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"no model in diffusers' form: model_index.json is missing"):
+        _base.load(str(tmp_path))
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(PluginError, match="is a single file; a folder in diffusers' form is wanted"):
+        _base.load(str(tmp_path / "model.safetensors"))
