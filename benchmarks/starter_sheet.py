@@ -51,7 +51,9 @@ def main() -> None:
     given = parser.parse_args()
     *sources, out = given.photos
     files = [file for source in sources for file in (sorted(source.glob("*.jpg")) if source.is_dir() else [source])]
-    files = files[: given.most]
+    files = [file.absolute() for file in files[: given.most]]
+    if not files:
+        parser.error("name photos or folders of .jpg files, and last the picture to write")
     tools, cells = build(), []
     said = {
         row.uri: captions[0].text if captions else f"({row.reason})"
@@ -61,6 +63,8 @@ def main() -> None:
         portrait = portrait_of(tools, file)
         if portrait is not None:
             cells.append(cell(tools, portrait, f"{number}. {said[str(file)]}"))
+    if not cells:
+        parser.error("no face was found in these photos")
     width, height = cells[0].size
     rows = -(-len(cells) // given.across)
     sheet = Image.new("RGB", (width * min(given.across, len(cells)), height * rows), "white")

@@ -92,7 +92,7 @@ def test_what_is_refused_leaves_a_gap_and_exit_code_1(here, capsys):
 def test_a_trainer_that_cannot_draw_says_so():
     class OnlyTrains(Trainer):
         def train(self, dataset: CaptionedDataset, out, progress) -> TrainedModel:
-            raise NotImplementedError
+            raise AssertionError("nobody asked for a training")
 
     with pytest.raises(PluginError, match="OnlyTrains trains, but cannot draw"):
         OnlyTrains().drawer("lora")
