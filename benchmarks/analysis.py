@@ -35,7 +35,7 @@ from example_faces import face_of  # noqa: E402
 from public_ways import Way  # noqa: E402
 
 from text2face_core import Photo, Plugins, Portrait, Recipe, Runtime  # noqa: E402
-from text2face_core.models import ModelStore  # noqa: E402
+from text2face_core.models.store import ModelStore  # noqa: E402
 
 MODELS = ("retinaface", "clip", "farl.attributes", "resmasknet", "deepface")
 FRONTAL = np.array([(0.40, 0.45), (0.60, 0.45), (0.50, 0.57), (0.42, 0.67), (0.58, 0.67)])

@@ -172,7 +172,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
 
     from text2face_core import Runtime
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     options = SdLoraOptions(
         base=str(bench.base),

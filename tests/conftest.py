@@ -13,7 +13,7 @@ import toys
 from text2face_core import Plugins, Recipe
 from text2face_core.errors import ArtifactError
 from text2face_core.language.tokens import MERGES
-from text2face_core.models import Artifact, ModelStore
+from text2face_core.models.store import Artifact, ModelStore
 
 ROOT = Path(__file__).resolve().parent.parent
 

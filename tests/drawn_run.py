@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, Status
-from text2face_core.run import RunDirectory
+from text2face_core.run.directory import RunDirectory
 from text2face_core.sources import Listed, uri_of
 
 GROUND, SKIN, MARK = (40, 90, 160), (225, 185, 155), (255, 0, 0)

@@ -1,11 +1,11 @@
 """Fusers with one habit each, and the captioning of made-up photos with them."""
 
 from text2face_core import Component, Fuser, Plugins, Recipe, Runtime, hookimpl
-from text2face_core.captioning import Captioning
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
+from text2face_core.pipeline.captioning import Captioning
+from text2face_core.pipeline.stage import Clock
 from text2face_core.records import AnalysisRow, Finding
-from text2face_core.stage import Clock
-from text2face_core.streams import stream_seed
+from text2face_core.utils.seeding import stream_seed
 
 OPENINGS = ("A photo of", "A picture of", "An image of", "This is", "Here is", "A portrait of")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from t2f_llm import openai
 
 from text2face_core import Bag, FusionRequest, Runtime
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import BagItem
 
 if TYPE_CHECKING:

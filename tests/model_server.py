@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from text2face_core.model_sources import Source
-from text2face_core.models import Artifact, ModelStore
+from text2face_core.models.sources import Source
+from text2face_core.models.store import Artifact, ModelStore
 
 BODY = bytes(range(256)) * 2000  # 512 kB
 SHA = hashlib.sha256(BODY).hexdigest()

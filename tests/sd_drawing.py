@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from text2face_core.contracts import DrawRequest, Runtime
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 PROMPTS = ("a photo of a man with black hair", "the woman with long hair", "a smile", "", "a woman is wearing glasses")
 REQUESTS = [DrawRequest(text, 10 + number, 64, 64, steps=4) for number, text in enumerate(PROMPTS)]

@@ -60,7 +60,7 @@ def train(
 
     from text2face_core import Runtime
     from text2face_core.contracts import CaptionedDataset
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     given = SdLoraOptions(**{**SHORT, "base": str(base), **options})
     runtime = Runtime(ModelStore(out / "store", offline=True), dtype=dtype, seed=seed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from text2face_core.dataset import DatasetSettings, save_crop, write_metadata
+from text2face_core.dataset.crops import DatasetSettings, save_crop, write_metadata
 from text2face_core.records import (
     AnalysisRow,
     Bag,
@@ -24,7 +24,7 @@ from text2face_core.records import (
     PhotoRef,
     Portrait,
 )
-from text2face_core.run import RunDirectory
+from text2face_core.run.directory import RunDirectory
 
 RECIPE: dict[str, Any] = {
     "name": "starter",

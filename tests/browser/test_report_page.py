@@ -10,7 +10,7 @@ import drawn_run
 import pytest
 from drawn_run import Drawn
 
-from text2face_core.report import write_report
+from text2face_core.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from text2face_core.language.bag import BagSettings, draw_bag, unknown_names
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Finding
-from text2face_core.streams import random_stream
+from text2face_core.utils.seeding import random_stream
 
 VOCABULARY = Vocabulary.load()
 

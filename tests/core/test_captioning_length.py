@@ -6,7 +6,7 @@ import pytest
 from habits import captions_of, right, rows_of, set_up
 
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Finding
 
 MANY = ("arched_eyebrows", "bags_under_eyes", "bangs", "big_lips", "big_nose", "brown_hair", "bushy_eyebrows", "goatee")

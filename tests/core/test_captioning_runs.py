@@ -13,12 +13,12 @@ import pytest
 import toys
 
 from text2face_core import Component, Fuser, RunDirectory, hookimpl
-from text2face_core.dataset import write_metadata
-from text2face_core.engines.parts import Parts
+from text2face_core.dataset.crops import write_metadata
+from text2face_core.engines.batching import Parts
 from text2face_core.errors import FuserError, RunError
 from text2face_core.library import Session, Silent
-from text2face_core.models import ModelStore
-from text2face_core.tables import read_captions
+from text2face_core.models.store import ModelStore
+from text2face_core.run.tables import read_captions
 
 
 class Fragile(Fuser):

@@ -11,9 +11,9 @@ import small_run
 from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
 
-from text2face_core.dataset import DatasetSettings, save_crop, write_metadata
-from text2face_core.decode import decode
+from text2face_core.dataset.crops import DatasetSettings, save_crop, write_metadata
 from text2face_core.errors import RunError
+from text2face_core.images.decode import decode_image
 from text2face_core.records import Photo, Portrait
 
 
@@ -81,7 +81,7 @@ def test_nothing_of_the_photos_metadata_gets_into_the_crop(tmp_path):
     with Image.open(tmp_path / "photo.jpg") as photo:
         assert photo.getexif().get_ifd(0x8825)
 
-    portrait = Portrait(Photo("0", "x", decode(tmp_path / "photo.jpg")), small_run.face(50, 40, 110, 100))
+    portrait = Portrait(Photo("0", "x", decode_image(tmp_path / "photo.jpg")), small_run.face(50, 40, 110, 100))
     save_crop(portrait, tmp_path / "crop.jpg", DatasetSettings())
 
     data = (tmp_path / "crop.jpg").read_bytes()

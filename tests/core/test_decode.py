@@ -17,7 +17,7 @@ from image_files import (
 )
 from PIL import Image, ImageCms, features
 
-from text2face_core.decode import decode
+from text2face_core.images.decode import decode_image
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
@@ -45,7 +45,7 @@ def difference(found: np.ndarray, expected: np.ndarray) -> int:
     ],
 )
 def test_every_kind_of_file_gives_the_pixels_that_were_saved(kind, options, tolerance):
-    pixels = decode(encoded(Image.fromarray(SCENE), kind, **options))
+    pixels = decode_image(encoded(Image.fromarray(SCENE), kind, **options))
     assert difference(pixels, SCENE) <= tolerance
     assert np.abs(pixels.astype(int) - SCENE).mean() < 3
     assert (pixels.dtype, pixels.flags.c_contiguous, pixels.flags.writeable) == (np.uint8, True, False)
@@ -55,7 +55,7 @@ def test_a_path_and_its_bytes_give_the_same(tmp_path):
     content = encoded(Image.fromarray(SCENE), "JPEG")
     path = tmp_path / "ein Foto\nmit Umbruch, größer.jpg"
     path.write_bytes(content)
-    assert np.array_equal(decode(path), decode(content))
+    assert np.array_equal(decode_image(path), decode_image(content))
 
 
 def three(grey: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ DEEP = {
 
 @pytest.mark.parametrize(("content", "expected"), DEEP.values(), ids=DEEP)
 def test_more_than_eight_bits_are_scaled_down(content, expected):
-    assert difference(decode(content), expected) <= 1
+    assert difference(decode_image(content), expected) <= 1
 
 
 def half_transparent() -> Image.Image:
@@ -131,12 +131,12 @@ MODES = {
 
 @pytest.mark.parametrize(("content", "expected"), MODES.values(), ids=MODES)
 def test_palettes_greys_alpha_and_inks_become_rgb_on_white(content, expected):
-    assert difference(decode(content), expected) <= 1
+    assert difference(decode_image(content), expected) <= 1
 
 
 @pytest.mark.parametrize("options", [{"transparency": 0}, {"transparency": bytes([0] + [255] * 63)}])
 def test_a_transparent_palette_entry_becomes_white(options):
-    pixels = decode(encoded(PALETTE, "PNG", **options))
+    pixels = decode_image(encoded(PALETTE, "PNG", **options))
     first = np.asarray(PALETTE) == 0
     assert first.any()
     assert (pixels[first] == 255).all()
@@ -147,20 +147,20 @@ def test_premultiplied_grey_is_put_on_white():
     content = encoded(Image.new("LA", (32, 32), (50, 128)), "TIFF")
     extra_sample = "<HHIHH", 338, 3, 1
     assert content.count(struct.pack(*extra_sample, 2, 0)) == 1
-    pixels = decode(content.replace(struct.pack(*extra_sample, 2, 0), struct.pack(*extra_sample, 1, 0)))
+    pixels = decode_image(content.replace(struct.pack(*extra_sample, 2, 0), struct.pack(*extra_sample, 1, 0)))
     assert difference(pixels, np.full((32, 32, 3), 50 + 127)) <= 1
 
 
 def test_a_transparent_colour_becomes_white():
     image = Image.new("RGB", (32, 32), (10, 20, 30))
     image.paste((200, 0, 0), (0, 0, 16, 32))
-    pixels = decode(encoded(image, "PNG", transparency=(10, 20, 30)))
+    pixels = decode_image(encoded(image, "PNG", transparency=(10, 20, 30)))
     assert (pixels[:, :16] == (200, 0, 0)).all()
     assert (pixels[:, 16:] == 255).all()
 
 
 def test_a_jpeg_in_inks_as_adobe_writes_them_is_no_negative():
-    pixels = decode(encoded(Image.fromarray(SCENE).convert("CMYK"), "JPEG", quality=95, subsampling=0))
+    pixels = decode_image(encoded(Image.fromarray(SCENE).convert("CMYK"), "JPEG", quality=95, subsampling=0))
     assert np.abs(pixels.astype(int) - SCENE).mean() < 4
 
 
@@ -191,20 +191,20 @@ def test_all_orientations_give_the_same_upright_pixels(kind, options, tolerance,
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](SCENE)))
-    assert difference(decode(encoded(stored, kind, exif=exif, **options)), SCENE) <= tolerance
+    assert difference(decode_image(encoded(stored, kind, exif=exif, **options)), SCENE) <= tolerance
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("exif", [b"", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\x00\x09\x01\x12", b"waste"])
 def test_broken_exif_is_ignored(kind, exif):
     content = encoded(Image.fromarray(SCENE), kind, exif=b"Exif\0\0" + exif)
-    assert np.array_equal(decode(content), decode(encoded(Image.fromarray(SCENE), kind)))
+    assert np.array_equal(decode_image(content), decode_image(encoded(Image.fromarray(SCENE), kind)))
 
 
 def test_an_orientation_that_does_not_exist_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 9
-    assert np.array_equal(decode(encoded(Image.fromarray(SCENE), "PNG", exif=exif)), SCENE)
+    assert np.array_equal(decode_image(encoded(Image.fromarray(SCENE), "PNG", exif=exif)), SCENE)
 
 
 def linear(levels: np.ndarray) -> np.ndarray:
@@ -215,7 +215,7 @@ def linear(levels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_a_display_p3_photo_is_converted_to_srgb(kind):
     muted = SCENE // 3 + 80  # inside both gamuts, so that nothing is clipped
-    pixels = decode(encoded(Image.fromarray(muted), kind, icc_profile=rgb_profile(*DISPLAY_P3)))
+    pixels = decode_image(encoded(Image.fromarray(muted), kind, icc_profile=rgb_profile(*DISPLAY_P3)))
     srgb = np.array([(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)])
     light = np.clip(linear(muted) @ np.array(DISPLAY_P3) @ np.linalg.inv(srgb), 0, 1)
     expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
@@ -234,12 +234,12 @@ def test_a_display_p3_photo_is_converted_to_srgb(kind):
     ],
 )
 def test_a_profile_of_srgb_and_a_broken_one_change_nothing(profile):
-    assert np.array_equal(decode(encoded(Image.fromarray(SCENE), "PNG", icc_profile=profile)), SCENE)
+    assert np.array_equal(decode_image(encoded(Image.fromarray(SCENE), "PNG", icc_profile=profile)), SCENE)
 
 
 def test_a_grey_photo_stays_grey_whatever_its_profile():
     content = encoded(Image.fromarray(GREY), "PNG", icc_profile=rgb_profile(*DISPLAY_P3))
-    assert np.array_equal(decode(content), three(GREY))
+    assert np.array_equal(decode_image(content), three(GREY))
 
 
 @pytest.mark.parametrize(
@@ -249,9 +249,9 @@ def test_a_grey_photo_stays_grey_whatever_its_profile():
 def test_the_first_of_several_pictures_is_taken(kind, options):
     first, *others = (Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue"))
     content = encoded(first, kind, save_all=True, append_images=others, **options)
-    assert difference(decode(content), np.full((32, 32, 3), (255, 0, 0))) <= 2
+    assert difference(decode_image(content), np.full((32, 32, 3), (255, 0, 0))) <= 2
 
 
 def test_a_targa_photo_is_not_taken_for_the_cursor_it_begins_like():
     content = encoded(Image.fromarray(SCENE), "TGA")
-    assert np.array_equal(decode(content), SCENE)
+    assert np.array_equal(decode_image(content), SCENE)

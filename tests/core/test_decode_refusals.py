@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from image_files import (
     HEIGHT,
     PALETTE,
@@ -25,16 +24,16 @@ from image_files import (
 )
 from PIL import Image, features
 
-from text2face_core.decode import DEFAULT_LIMITS, Limits, decode
 from text2face_core.errors import BadPhoto
+from text2face_core.images.decode import DEFAULT_LIMITS, DecodeLimits, decode_image
 
 GROUPS = ("empty file", "not an image", "truncated image", "too large: ", "too small: ", "unreadable: ")
 
 
-def outcome(data: Path | bytes, limits: Limits = DEFAULT_LIMITS) -> np.ndarray | str:
+def outcome(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> np.ndarray | str:
     """The pixels, or the reason why there are none."""
     try:
-        return decode(data, limits)
+        return decode_image(data, limits)
     except BadPhoto as refusal:
         return str(refusal)
 
@@ -97,11 +96,11 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
 
 def test_limits_count_from_the_first_beyond():
     content = encoded(Image.fromarray(SCENE), "PNG")
-    at_limit = Limits(max_pixels=HEIGHT * WIDTH, max_bytes=len(content), min_side=HEIGHT)
-    assert decode(content, at_limit).shape == SCENE.shape
-    assert outcome(content, Limits(max_pixels=HEIGHT * WIDTH - 1)).startswith(f"too large: 64 {BY} 48 pixels")
-    assert outcome(content, Limits(max_bytes=len(content) - 1)).startswith("too large: ")
-    assert outcome(content, Limits(min_side=HEIGHT + 1)).startswith(f"too small: 64 {BY} 48 pixels")
+    at_limit = DecodeLimits(max_pixels=HEIGHT * WIDTH, max_bytes=len(content), min_side=HEIGHT)
+    assert decode_image(content, at_limit).shape == SCENE.shape
+    assert outcome(content, DecodeLimits(max_pixels=HEIGHT * WIDTH - 1)).startswith(f"too large: 64 {BY} 48 pixels")
+    assert outcome(content, DecodeLimits(max_bytes=len(content) - 1)).startswith("too large: ")
+    assert outcome(content, DecodeLimits(min_side=HEIGHT + 1)).startswith(f"too small: 64 {BY} 48 pixels")
 
 
 def test_a_file_over_the_limit_is_not_even_read(tmp_path):
@@ -158,7 +157,7 @@ def test_a_file_cut_anywhere_is_refused_or_whole(kind, part):
     cut = content[: int(part * len(content))]
     result = outcome(cut)
     if isinstance(result, np.ndarray):  # what was cut is the end mark or padding
-        assert np.array_equal(result, decode(content))
+        assert np.array_equal(result, decode_image(content))
     elif len(cut) > 16 and kind not in {"jpeg2000", "avif"}:  # their libraries do not always tell cut from broken
         assert result == "truncated image"
     else:
@@ -172,7 +171,7 @@ def test_no_damage_provokes_anything_but_pixels_or_a_reason(kind, changes):
     content = bytearray(KINDS[kind])
     for part, value in changes:
         content[int(part * len(content))] = value
-    first, second = (outcome(bytes(content), Limits(max_pixels=10**7)) for _ in range(2))
+    first, second = (outcome(bytes(content), DecodeLimits(max_pixels=10**7)) for _ in range(2))
     if isinstance(first, str):
         assert first == second
         assert first.startswith(GROUPS)
@@ -194,14 +193,14 @@ def test_what_pillow_warns_of_is_neither_shown_nor_an_error(content, warning):
     for action in ("error", "always"):
         with warnings.catch_warnings(record=True) as shown:
             warnings.simplefilter(action)
-            assert np.array_equal(decode(content), SCENE)
+            assert np.array_equal(decode_image(content), SCENE)
         assert not shown
 
 
 def test_warnings_stay_quiet_in_threads():
     content = tiff_that_warns()
     with ThreadPoolExecutor(4) as pool:
-        for pixels in pool.map(decode, [content] * 40):
+        for pixels in pool.map(decode_image, [content] * 40):
             assert np.array_equal(pixels, SCENE)
 
 
@@ -209,7 +208,7 @@ def test_warnings_stay_quiet_in_threads():
 def test_the_limit_is_ours_and_not_pillows(kind, monkeypatch):
     content = encoded(Image.fromarray(SCENE), kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow would warn from here to twice as much
-    assert decode(content).shape == SCENE.shape
+    assert decode_image(content).shape == SCENE.shape
 
 
 def test_who_makes_pillows_bomb_warning_an_error_is_heeded(monkeypatch):
@@ -217,4 +216,4 @@ def test_who_makes_pillows_bomb_warning_an_error_is_heeded(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     with pytest.raises(BadPhoto, match=r"^too large: "):
-        decode(content)
+        decode_image(content)

@@ -8,7 +8,7 @@ import pytest
 
 from text2face_core.cli import doctor, main
 from text2face_core.errors import UsageError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 
 def examined(capsys, *arguments):
@@ -131,7 +131,7 @@ def test_missing_templates_are_a_problem(capsys, monkeypatch):
     def none():
         raise UsageError("the templates of text2face are missing")
 
-    monkeypatch.setattr("text2face_core.resources.templates", none)
+    monkeypatch.setattr("text2face_core.utils.resources.templates", none)
     code, facts = examined(capsys)
     assert code == 1
     assert facts["templates"] is None

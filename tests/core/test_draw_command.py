@@ -17,9 +17,9 @@ from text2face_core.cli.compare import compare
 from text2face_core.cli.generate import generate
 from text2face_core.cli.sweep import sweep
 from text2face_core.contracts import CaptionedDataset, DrawRequest, TrainedModel, Trainer
-from text2face_core.drawing import picture_seed
-from text2face_core.drawing.sweep import pages, parse_values
 from text2face_core.errors import PluginError
+from text2face_core.generation.generate import picture_seed
+from text2face_core.generation.sweep import pages, parse_values
 
 PLATES = ["--plugins=plates", "--device=cpu", "--dtype=float32", "--steps=3"]
 

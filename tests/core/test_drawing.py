@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn_run import make_run
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 from toy_drawer import PlateDrawer, PlateOptions, plate
 
 from text2face_core.contracts import DrawRequest
-from text2face_core.drawing import Picture, draw_pictures, files, picture_seed, pictures_of, warn_of_unread
-from text2face_core.drawing.prompts import Prompt, read_prompts
 from text2face_core.errors import NothingToDo, SourceError
+from text2face_core.generation import files
+from text2face_core.generation.generate import Picture, draw_pictures, picture_seed, pictures_of, warn_of_unread
+from text2face_core.generation.prompts import Prompt, read_prompts
 from text2face_core.library import Silent
 
 LIKE = DrawRequest("", 0, 48, 32, steps=5)
@@ -207,7 +207,7 @@ def test_a_batch_that_takes_long_says_how_far_it_is(monkeypatch, tmp_path):
                 on_step()
             return super().draw(requests)
 
-    monkeypatch.setattr("text2face_core.drawing.SAY_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("text2face_core.generation.generate.SAY_EVERY_SECONDS", 0.0)
     draw_pictures(Slow(PlateOptions(), None), pictures("One.", "Two."), tmp_path, 2, said := Said())
     assert [line.partition(",")[0] for line in said.lines] == [f"step {step} of 5" for step in range(1, 5)]
 

@@ -13,7 +13,7 @@ import pytest
 import small_run
 import webdataset
 
-from text2face_core.export import FORMATS, ExportSettings, export
+from text2face_core.dataset.export import FORMATS, ExportSettings, export_dataset
 
 TEXTS = [["Zoë smiles.", "A woman, 34 🙂."], ["Two\nlines, \u2028 one\tcaption."], ["D.", "E.", "F."], ["Late."]]
 IDS = [small_run.photo_id(number) for number in range(4)]
@@ -33,7 +33,7 @@ def records(folder):
 
 
 def test_imagefolder_opens_with_datasets(run, tmp_path):
-    folder = export(run, "imagefolder", tmp_path / "alone")
+    folder = export_dataset(run, "imagefolder", tmp_path / "alone")
     shutil.rmtree(run.path)  # the export stands without the run
     opened = small_run.load_dataset(tmp_path / "cache", "imagefolder", data_dir=str(folder))
     assert set(opened.column_names) == {"image", "text", "photo_id"}
@@ -74,7 +74,7 @@ def sd_scripts(folder):
 
 
 def test_kohya_has_a_caption_file_beside_each_picture(run, tmp_path):
-    folder = export(run, "kohya", settings=ExportSettings(repeats=10))
+    folder = export_dataset(run, "kohya", settings=ExportSettings(repeats=10))
     trainer = sd_scripts(folder)
     assert trainer.folder == folder.resolve() / "10_face"
     assert trainer.repeats == int(trainer.folder.name.partition("_")[0]) == 10
@@ -93,7 +93,7 @@ def test_kohya_has_a_caption_file_beside_each_picture(run, tmp_path):
 def test_braces_in_a_caption_are_no_wildcard_to_sd_scripts(tmp_path, captions):
     odd = "a {wide|faint} smile {{really}} } {"
     run = small_run.make_run(tmp_path / "out", [[odd, odd]])
-    trainer = sd_scripts(export(run, "kohya", settings=ExportSettings(captions=captions)))
+    trainer = sd_scripts(export_dataset(run, "kohya", settings=ExportSettings(captions=captions)))
     assert trainer.captions(trainer.images()[0]) == [odd] * (2 if captions == "all" else 1)
 
 
@@ -101,7 +101,7 @@ def test_braces_in_a_caption_are_no_wildcard_to_sd_scripts(tmp_path, captions):
 def test_kohya_trains_at_the_size_of_the_crops(run, size, resolution):
     recipe = {**small_run.RECIPE, "dataset": {"size": size}}
     run.write_settings({"seed": 7, "recipe": recipe})
-    folder = export(run, "kohya")
+    folder = export_dataset(run, "kohya")
     sd_scripts(folder)
     assert tomllib.loads((folder / "dataset.toml").read_text())["datasets"][0]["resolution"] == resolution
 
@@ -119,7 +119,7 @@ def stored(folder):
 # webdataset leaves it to the garbage collector to close what it has read.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning")
 def test_webdataset_reads_its_tars(run):
-    folder = export(run, "webdataset")
+    folder = export_dataset(run, "webdataset")
     shards = [str(path) for path in folder.glob("*.tar")]
     opened = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil"))
     assert [one["__key__"] for one in opened] == IDS
@@ -134,7 +134,7 @@ def test_webdataset_reads_its_tars(run):
 
 
 def test_webdataset_opens_with_datasets(run, tmp_path):
-    folder = export(run, "webdataset")
+    folder = export_dataset(run, "webdataset")
     opened = small_run.load_dataset(tmp_path / "cache", "webdataset", data_files=str(folder / "*.tar"))
     assert opened["__key__"][:] == IDS
     assert opened[0]["jpg"].size == (96, 96)
@@ -152,18 +152,18 @@ def test_webdataset_shards_hold_no_more_than_was_asked(tmp_path, limits, sizes):
         for number in range(sum(sizes)):
             path = run.dataset / "images" / f"{number // 3:05d}" / f"{small_run.photo_id(number)}.jpg"
             path.write_bytes(path.read_bytes() + random.Random(number).randbytes(290_000))
-    folder = export(run, "webdataset", settings=ExportSettings(**limits))
+    folder = export_dataset(run, "webdataset", settings=ExportSettings(**limits))
     assert [len(shard) for shard in stored(folder)] == sizes
     assert [path.name for path in sorted(folder.glob("*.tar"))] == [f"{number:05d}.tar" for number in range(len(sizes))]
 
 
 def test_tar_headers_say_nothing_of_who_wrote_them_and_when(run):
-    with tarfile.open(export(run, "webdataset") / "00000.tar") as tar:
+    with tarfile.open(export_dataset(run, "webdataset") / "00000.tar") as tar:
         assert {(one.mtime, one.uid, one.gid, one.uname, one.gname) for one in tar} == {(0, 0, 0, "", "")}
 
 
 def test_parquet_shows_its_pictures_in_datasets(run, tmp_path):
-    folder = export(run, "parquet")
+    folder = export_dataset(run, "parquet")
     opened = small_run.load_dataset(tmp_path / "cache", "parquet", data_files=str(folder / "data.parquet"))
     assert opened["photo_id"][:] == IDS
     assert opened["text"][:] == TEXTS
@@ -174,7 +174,7 @@ def test_parquet_shows_its_pictures_in_datasets(run, tmp_path):
 
 def test_parquet_can_do_without_pictures(tmp_path):
     run = small_run.make_run(tmp_path / "out", TEXTS, crops=False)
-    table = pq.read_table(export(run, "parquet", settings=ExportSettings(images=False)) / "data.parquet")
+    table = pq.read_table(export_dataset(run, "parquet", settings=ExportSettings(images=False)) / "data.parquet")
     assert table.column_names == ["photo_id", "text", "uri", "file_name", "findings"]
     assert table["text"].to_pylist() == TEXTS
     assert table["file_name"][3].as_py() == f"images/00001/{IDS[3]}.jpg"
@@ -182,14 +182,14 @@ def test_parquet_can_do_without_pictures(tmp_path):
 
 def test_parquet_holds_more_photos_than_one_group_of_rows(tmp_path):
     run = small_run.make_run(tmp_path / "out", [[f"Photo {number}."] for number in range(205)], crops=False)
-    file = pq.ParquetFile(export(run, "parquet", settings=ExportSettings(images=False)) / "data.parquet")
+    file = pq.ParquetFile(export_dataset(run, "parquet", settings=ExportSettings(images=False)) / "data.parquet")
     assert file.num_row_groups == 3
     assert file.read()["text"].to_pylist() == [[f"Photo {number}."] for number in range(205)]
     file.close()
 
 
 def test_jsonl_says_everything_that_is_known(run):
-    first, second = records(export(run, "jsonl"))[:2]
+    first, second = records(export_dataset(run, "jsonl"))[:2]
     assert first["status"] == "ok"
     assert first["face"]["box"] == [70, 40, 120, 100]
     assert len(first["face"]["landmarks"]) == 5
@@ -211,9 +211,9 @@ def test_jsonl_says_everything_that_is_known(run):
 
 
 def test_jsonl_holds_the_others_too_when_asked(run):
-    assert [record["photo_id"] for record in records(export(run, "jsonl"))] == IDS
+    assert [record["photo_id"] for record in records(export_dataset(run, "jsonl"))] == IDS
     *captioned, rejected, failed = records(
-        export(run, "jsonl", settings=ExportSettings(everything=True), overwrite=True)
+        export_dataset(run, "jsonl", settings=ExportSettings(everything=True), overwrite=True)
     )
     assert len(captioned) == 4
     assert (rejected["status"], rejected["reason"], rejected["captions"]) == ("rejected", "2 faces", [])
@@ -225,7 +225,7 @@ def test_jsonl_holds_the_others_too_when_asked(run):
 
 def texts_of(run, tmp_path, format, **settings):  # noqa: A002
     """The captions that an export gives each photo, whatever the format."""
-    folder = export(run, format, tmp_path / f"{format}", ExportSettings(**settings), overwrite=True)
+    folder = export_dataset(run, format, tmp_path / f"{format}", ExportSettings(**settings), overwrite=True)
     if format == "imagefolder":
         return [json.loads(line)["text"] for line in (folder / "metadata.jsonl").read_bytes().splitlines()]
     if format == "kohya":
@@ -258,7 +258,7 @@ def test_what_reads_one_string_gets_one_caption_drawn_at_random(tmp_path):
     run = small_run.make_run(tmp_path / "out", texts)
 
     def txt(**settings):
-        folder = export(run, "webdataset", tmp_path / "tars", ExportSettings(**settings), overwrite=True)
+        folder = export_dataset(run, "webdataset", tmp_path / "tars", ExportSettings(**settings), overwrite=True)
         return [one["txt"].decode() for shard in stored(folder) for one in shard]
 
     drawn = txt()

@@ -8,10 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from text2face_core.language.fidelity import Span, Verdict, check, spans
+from text2face_core.language.fidelity.check import Span, Verdict, check_caption, spans
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Bag, BagItem
 
@@ -34,26 +33,26 @@ SAYS_IT_ALL = "A white woman, 34 years old, with brown hair and a hat. She looks
 
 
 def test_a_caption_that_says_it_all_is_clean():
-    verdict = check(SAYS_IT_ALL, BAG, VOCABULARY)
-    assert verdict == check(SAYS_IT_ALL.upper(), BAG, VOCABULARY) == Verdict(BAG.names, (), ())
+    verdict = check_caption(SAYS_IT_ALL, BAG, VOCABULARY)
+    assert verdict == check_caption(SAYS_IT_ALL.upper(), BAG, VOCABULARY) == Verdict(BAG.names, (), ())
     assert verdict.clean
 
 
 def test_names_come_in_the_order_of_the_bag_and_two_emotions_are_two_entries():
-    verdict = check("Surprised, she has brown hair.", BAG, VOCABULARY)
+    verdict = check_caption("Surprised, she has brown hair.", BAG, VOCABULARY)
     assert verdict.mentioned == ("gender", "brown_hair", "emotion")
     assert verdict.missed == ("age", "ethnicity", "wearing_hat", "emotion")
     assert not verdict.clean
 
 
 def test_inventions_come_as_they_appear_each_once():
-    verdict = check("Glasses, a necklace, glasses again, and he is 60 years old in a park.", BAG, VOCABULARY)
+    verdict = check_caption("Glasses, a necklace, glasses again, and he is 60 years old in a park.", BAG, VOCABULARY)
     assert verdict.invented == ("eyeglasses", "wearing_necklace", "gender", "age", "other")
 
 
 def test_nothing_said_and_nothing_held():
-    assert check("", BAG, VOCABULARY) == Verdict((), BAG.names, ())
-    assert check("A photo of a person.", Bag(()), VOCABULARY) == Verdict((), (), ())
+    assert check_caption("", BAG, VOCABULARY) == Verdict((), BAG.names, ())
+    assert check_caption("A photo of a person.", Bag(()), VOCABULARY) == Verdict((), (), ())
 
 
 # ---- Spans ---------------------------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ ANY_TEXT = st.lists(
 @settings(deadline=None, max_examples=300)
 @given(ANY_TEXT)
 def test_any_text_can_be_read_and_its_spans_agree_with_its_verdict(text):
-    verdict, found = check(text, BAG, VOCABULARY), spans(text, BAG, VOCABULARY)
+    verdict, found = check_caption(text, BAG, VOCABULARY), spans(text, BAG, VOCABULARY)
     assert Counter(verdict.mentioned) + Counter(verdict.missed) == Counter(BAG.names)
     assert {span.name for span in found if span.kind == "invented"} == set(verdict.invented)
     assert {span.name for span in found if span.kind == "mentioned"} == set(verdict.mentioned)
@@ -126,7 +125,9 @@ def test_every_phrase_that_captions_are_asked_to_say_is_understood_wherever_it_s
     others = [item("smiling"), item("five_o_clock_shadow", True, "stubble"), item("bangs")]
     held = BagItem(name, value, phrase, finding.level)
     for frame in FRAMES:
-        verdict = check(frame.format(phrase), Bag((held, *(one for one in others if one.name != name))), VOCABULARY)
+        verdict = check_caption(
+            frame.format(phrase), Bag((held, *(one for one in others if one.name != name))), VOCABULARY
+        )
         assert name in verdict.mentioned, frame
         assert verdict.invented == (), frame
 
@@ -138,7 +139,7 @@ def test_every_word_of_the_vocabulary_mentions_its_finding(name, key, text):
     if finding.number:
         value = sum(finding.values[key].range) / 2
     phrase = finding.values[key].phrases[0].text
-    verdict = check(text, Bag((BagItem(name, value, phrase, finding.level),)), VOCABULARY)
+    verdict = check_caption(text, Bag((BagItem(name, value, phrase, finding.level),)), VOCABULARY)
     assert verdict.missed == ()
     assert set(verdict.invented) <= {"gender"}  # "bags under her eyes"
 
@@ -168,14 +169,14 @@ PLUGINS = Vocabulary.load([{"findings": {"eye_colour": EYES, "warm_light": LIGHT
 )
 def test_a_plugins_phrases_are_read_as_english_too(text, mentioned, invented):
     bag = Bag((item("eye_colour", "brown", vocabulary=PLUGINS), item("warm_light", vocabulary=PLUGINS)))
-    verdict = check(text, bag, PLUGINS)
+    verdict = check_caption(text, bag, PLUGINS)
     assert (verdict.mentioned, verdict.invented) == (mentioned, invented)
 
 
 def test_a_phrase_of_a_bag_that_no_vocabulary_lists_is_found_word_by_word():
     bag = Bag((BagItem("wearing_hat", True, "a straw boater", "F2"), BagItem("freckles", True, "some freckles", "F2")))
-    assert check("a man with freckles and a straw boater", bag, VOCABULARY).invented == ("gender", "other")
-    assert check("a person with some freckles and a straw boater", bag, VOCABULARY).clean
+    assert check_caption("a man with freckles and a straw boater", bag, VOCABULARY).invented == ("gender", "other")
+    assert check_caption("a person with some freckles and a straw boater", bag, VOCABULARY).clean
 
 
 # ---- A labelled set ------------------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ def test_the_labelled_sets_are_read_with_an_f1_of_097_or_more(labelled, what):
     for line in map(json.loads, (DATA / labelled).read_text("utf-8").splitlines()):
         bag = Bag(tuple(BagItem(one["name"], one["value"], one["phrase"], one["level"]) for one in line["bag"]))
         wanted = names(what, line[what])
-        found = names(what, getattr(check(line["caption"], bag, VOCABULARY), what))
+        found = names(what, getattr(check_caption(line["caption"], bag, VOCABULARY), what))
         count += Counter(hit=(wanted & found).total(), wrong=(wanted - found).total() + (found - wanted).total())
     assert count["hit"] > 100
     assert 2 * count["hit"] / (2 * count["hit"] + count["wrong"]) >= 0.97

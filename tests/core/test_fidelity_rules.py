@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from text2face_core.language.fidelity import check
+from text2face_core.language.fidelity.check import check_caption
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Bag, BagItem
 
@@ -320,13 +320,13 @@ I6 follows      | eyeglasses | a person with glasses on the nose and eyes behind
 
 @pytest.mark.parametrize(("bag", "caption", "missed", "invented"), cases(MENTIONS))
 def test_rules_of_mentions(bag, caption, missed, invented):
-    verdict = check(caption, bag_of(bag), VOCABULARY)
+    verdict = check_caption(caption, bag_of(bag), VOCABULARY)
     assert (sorted(verdict.missed), sorted(verdict.invented)) == (names(missed), names(invented))
 
 
 @pytest.mark.parametrize(("bag", "caption", "missed", "invented"), cases(INVENTIONS))
 def test_rules_of_inventions(bag, caption, missed, invented):
-    verdict = check(caption, bag_of(bag), VOCABULARY)
+    verdict = check_caption(caption, bag_of(bag), VOCABULARY)
     assert (sorted(verdict.missed), sorted(verdict.invented)) == (names(missed), names(invented))
 
 
@@ -338,5 +338,5 @@ def wordings():
 
 @pytest.mark.parametrize(("bag", "caption", "missed", "invented"), wordings())
 def test_other_ways_to_say_it(bag, caption, missed, invented):
-    verdict = check(caption.replace("\\n", "\n"), bag_of(bag), VOCABULARY)
+    verdict = check_caption(caption.replace("\\n", "\n"), bag_of(bag), VOCABULARY)
     assert (sorted(verdict.missed), sorted(verdict.invented)) == (names(missed), names(invented))

@@ -7,12 +7,11 @@ import time
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from text2face_core import geometry
 from text2face_core.errors import DegenerateFace
-from text2face_core.geometry import BoxCrop, LandmarkCrop, crops, dataset_square, similarity, warp
+from text2face_core.images import geometry
+from text2face_core.images.geometry import BoxCrop, LandmarkCrop, crops, dataset_square, similarity, warp
 from text2face_core.records import Face, Photo, Portrait
 
 FIVE = ((20.0, 24.0), (44.0, 24.0), (32.0, 38.0), (23.0, 48.0), (41.0, 48.0))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from text2face_core.contracts import Runtime
-from text2face_core.inference import BATCH, Free, network, session
-from text2face_core.models import ModelStore
+from text2face_core.models.inference import BATCH, Free, network, session
+from text2face_core.models.store import ModelStore
 
 
 @pytest.fixture

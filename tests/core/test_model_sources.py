@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from model_server import BODY, PULL, SHA, Server, artifact, left_over, serving, start
 
-from text2face_core import model_sources
 from text2face_core.errors import ArtifactError
-from text2face_core.models import Artifact, ModelStore, Url, WheelMember
+from text2face_core.models import sources as model_sources
+from text2face_core.models.store import Artifact, ModelStore, Url, WheelMember
 
 MEMBER = WheelMember("some-weights", "1.2", "some_weights/face.onnx")
 

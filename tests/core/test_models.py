@@ -13,7 +13,7 @@ import pytest
 from model_server import BODY, PULL, SHA, Server, artifact, left_over, serving, start
 
 from text2face_core.errors import ArtifactError, LicenceRefused
-from text2face_core.models import HubFile, ModelStore, Url, human_size
+from text2face_core.models.store import HubFile, ModelStore, Url, human_size
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from text2face_core.language.bag import BagSettings, DropRule, draw_bag
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Finding
-from text2face_core.streams import random_stream
+from text2face_core.utils.seeding import random_stream
 
 VOCABULARY = Vocabulary.load()
 DRAWS = 10_000

@@ -2,8 +2,8 @@
 
 import pytest
 
-from text2face_core.engines import parts as module
-from text2face_core.engines.parts import Parts
+from text2face_core.engines import batching as module
+from text2face_core.engines.batching import Parts
 
 
 @pytest.fixture

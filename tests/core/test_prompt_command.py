@@ -3,12 +3,12 @@
 import pytest
 import small_run
 
-from text2face_core.captioning import first_request
 from text2face_core.cli import main
 from text2face_core.language.prompts import Prompts
-from text2face_core.plugins import Plugins
+from text2face_core.pipeline.captioning import first_request
+from text2face_core.plugins.registry import Plugins
 from text2face_core.recipe import Recipe
-from text2face_core.run import RunDirectory
+from text2face_core.run.directory import RunDirectory
 
 ASKER = '''
 """A fuser that would ask a model in a chat format of its own."""

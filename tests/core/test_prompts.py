@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from text2face_core.contracts import Component, FusionRequest, Options
-from text2face_core.discovery import Found
 from text2face_core.errors import RecipeError
 from text2face_core.language.prompts import Prompts, PromptTemplate, built_in
-from text2face_core.plugins import Registered
+from text2face_core.plugins.discovery import Found
+from text2face_core.plugins.registry import Registered
 from text2face_core.recipe import Part
 from text2face_core.records import Bag, BagItem
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from text2face_core.regions import Limit, ParsedFace, Region, derive
+from text2face_core.images.regions import ParsedFace, Region, Threshold, derive
 
 UNIT = 40  # inter-ocular distance of the drawn face, in pixels
 SIDE = 200
@@ -189,7 +189,7 @@ def test_what_is_said_has_at_least_the_score_asked_for():
 
 
 def test_a_limit_is_unsure_at_its_threshold_and_sure_far_from_it():
-    limit = Limit(0.5, 0.1)
+    limit = Threshold(0.5, 0.1)
     assert limit.above(0.5) == 0.5
     assert limit.above(5.0) > 0.999
     assert limit.below(5.0) < 0.001

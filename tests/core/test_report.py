@@ -17,11 +17,11 @@ from PIL import Image, ImageCms
 from text2face_core.cli import main
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face
-from text2face_core.report import Sample, write_report
-from text2face_core.report_cards import Piece, card, pieces, visible
-from text2face_core.run import RunDirectory
+from text2face_core.report.cards import Piece, card, pieces, visible
+from text2face_core.report.page import Sample, write_report
+from text2face_core.report.thumbnails import SIDE, thumbnail, window_of
+from text2face_core.run.directory import RunDirectory
 from text2face_core.sources import uri_of
-from text2face_core.thumbnails import SIDE, thumbnail, window_of
 
 MARKED = re.compile(r"<mark[^>]*>(.*?)</mark>")
 

@@ -5,12 +5,13 @@ import pyarrow.parquet as pq
 import pytest
 import toys
 
-from text2face_core import RunDirectory, tables
+from text2face_core import RunDirectory
 from text2face_core.engines.local import Work
 from text2face_core.errors import NothingToDo, RunError
 from text2face_core.library import Session
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding
+from text2face_core.run import tables
 
 
 def work(run, plugins, recipe, source, *, redo=False, retry_failed=False, batch=8, threads=2, chunk=3):

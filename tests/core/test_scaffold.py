@@ -13,8 +13,8 @@ import pytest
 from text2face_core.cli import main
 from text2face_core.cli.plugins import SCAFFOLDS
 from text2face_core.errors import PluginError, UsageError
-from text2face_core.plugins import KINDS
-from text2face_core.scaffold import SUMMARIES, write_plugin
+from text2face_core.plugins.registry import KINDS
+from text2face_core.plugins.scaffold import SUMMARIES, write_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 

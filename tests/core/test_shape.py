@@ -1,8 +1,7 @@
 """What is no caption by its looks. The refused ones are what language models really answer, the good ones too."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from text2face_core.language.shape import flaw, tidied
 

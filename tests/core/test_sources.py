@@ -4,8 +4,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from text2face_core.errors import NothingToDo, SourceError
 from text2face_core.sources import list_photos, path_of, uri_of

@@ -1,7 +1,7 @@
 import pytest
 
 from text2face_core.errors import ArtifactError, BadPhoto, PluginError
-from text2face_core.stage import Clock, Failure, Stage
+from text2face_core.pipeline.stage import Clock, Failure, Stage
 
 
 def reciprocal(numbers):

@@ -7,12 +7,12 @@ import drawn_run
 import pytest
 
 from text2face_core.records import AnalysisRow, Bag, Caption, CaptionRow, Finding
-from text2face_core.stats import (
+from text2face_core.stats.figures import (
     MOST_LABELS,
     MOST_VALUES,
     OTHERS,
     age_band,
-    collect,
+    collect_stats,
     kind_of_reason,
     to_json,
     write_stats,
@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stats(run):
-    return collect(run.rows())
+    return collect_stats(run.rows())
 
 
 def row(*findings, status="ok", reason="", uri="/photos/a.jpg"):
@@ -75,13 +75,13 @@ def test_captions_are_summed_up_in_all_and_for_each_fuser_and_style(stats):
 
 def test_a_text_counts_once_however_many_fusers_wrote_it():
     rows = [said("the same", fuser=fuser) for fuser in "aab"] + [said("another", fuser="b")]
-    captions = collect(rows)["captions"]
+    captions = collect_stats(rows)["captions"]
     assert captions["distinct"] == 2
     assert {fuser: made["distinct"] for fuser, made in captions["by_fuser"].items()} == {"a": 1, "b": 2}
 
 
 def test_a_run_of_nothing_has_figures_too():
-    stats = collect([])
+    stats = collect_stats([])
     assert stats["photos"] == {"all": 0, "ok": 0, "rejected": 0, "failed": 0}
     assert stats["captions"]["recall"] is None
     assert stats["captions"]["words_mean"] is None
@@ -103,13 +103,13 @@ def test_what_goes_together_is_symmetric_and_counts_each_alone_on_the_diagonal(s
 def test_only_the_most_frequent_labels_are_tabled():
     names = [f"finding_{number:02d}" for number in range(MOST_LABELS + 5)]
     rows = [row(*(Finding(name, True, 1.0) for name in names[: place + 1])) for place in range(len(names))]
-    assert collect(rows)["co_occurrence"]["labels"] == names[:MOST_LABELS]
+    assert collect_stats(rows)["co_occurrence"]["labels"] == names[:MOST_LABELS]
 
 
 def test_two_extractors_that_agree_count_once_and_two_that_differ_count_both():
-    both = collect([row(Finding("gender", "female", 0.9, "a"), Finding("gender", "female", 0.8, "b"))])
+    both = collect_stats([row(Finding("gender", "female", 0.9, "a"), Finding("gender", "female", 0.8, "b"))])
     assert both["findings"]["gender"] == {"photos": 1, "values": {"female": 1}}
-    differ = collect(
+    differ = collect_stats(
         [row(Finding("gender", "female", 0.9, "a"), Finding("gender", "male", 0.6, "b"), Finding("age", 5, 1))]
     )
     assert differ["findings"]["gender"] == {"photos": 1, "values": {"female": 1, "male": 1}}
@@ -126,13 +126,13 @@ def test_ages_fall_into_decades(years, band):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_none_leaves_the_figures_valid_json(value):
-    stats = collect([row(Finding("age", value, 0.5), Finding("tilt", value, 0.5))])
+    stats = collect_stats([row(Finding("age", value, 0.5), Finding("tilt", value, 0.5))])
     assert stats["findings"]["age"] == {"photos": 1, "values": {}}
     json.loads(to_json(stats), parse_constant=pytest.fail)
 
 
 def test_other_numbers_have_a_mean_and_no_bands():
-    assert collect([row(Finding("tilt", 2.0, 1)), row(Finding("tilt", 5.0, 1))])["findings"]["tilt"] == {
+    assert collect_stats([row(Finding("tilt", 2.0, 1)), row(Finding("tilt", 5.0, 1))])["findings"]["tilt"] == {
         "photos": 2,
         "values": {},
         "mean": 3.5,
@@ -166,7 +166,7 @@ def test_reasons_are_grouped_without_what_differs_from_photo_to_photo(reason, ki
 def test_free_text_does_not_fill_the_memory():
     rows = [row(Finding("motto", f"motto {number}", 1)) for number in range(MOST_VALUES + 50)]
     rows += [row(status="failed", reason=f"{chr(0x4E00 + number)} is odd") for number in range(MOST_VALUES + 50)]
-    stats = collect(rows)
+    stats = collect_stats(rows)
     assert stats["findings"]["motto"]["values"][OTHERS] == 50
     assert len(stats["findings"]["motto"]["values"]) == MOST_VALUES + 1
     assert stats["reasons"]["failed"][OTHERS] == 50
@@ -179,7 +179,7 @@ def test_rows_are_not_kept():
 
     tracemalloc.start()
     try:
-        collect(stream())
+        collect_stats(stream())
         assert tracemalloc.get_traced_memory()[1] < 2_000_000  # all texts together are 20 MB
     finally:
         tracemalloc.stop()

@@ -9,10 +9,10 @@ import small_run
 
 from text2face_core import caption_photos
 from text2face_core.cli import main
-from text2face_core.plugins import Plugins
+from text2face_core.plugins.registry import Plugins
 from text2face_core.records import Bag, Caption, CaptionRow
-from text2face_core.speed import Speed, read_speed, write_speed
-from text2face_core.stats_captions import VARIETY_CAPTIONS, Groups
+from text2face_core.run.timing import Speed, read_speed, write_speed
+from text2face_core.stats.captions import VARIETY_CAPTIONS, Groups
 
 
 def caption(text, fuser="llm", style="short", **given):

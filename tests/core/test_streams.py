@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from text2face_core.streams import random_stream, stream_seed
+from text2face_core.utils.seeding import random_stream, stream_seed
 
 
 def test_a_seed_is_the_same_on_every_machine_and_fits_64_bits():

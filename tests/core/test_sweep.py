@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from text2face_core.contracts import DrawRequest
-from text2face_core.drawing import grids, sweep
 from text2face_core.errors import UsageError
+from text2face_core.generation import grids, sweep
 
 LIKE = DrawRequest("", 5, 32, 32)
 

@@ -9,7 +9,7 @@ import pytest
 
 from text2face_core.errors import ArtifactError
 from text2face_core.language.tokens import TokenCounter, token_counter
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 
 @pytest.fixture(scope="module")

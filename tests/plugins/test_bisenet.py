@@ -13,7 +13,7 @@ from t2f_bisenet import BiSeNetOptions
 
 from text2face_core import Face, Photo, Plugins, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace, MissingExtra
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 SIDE = 512
 UNIT = 0.23 * SIDE

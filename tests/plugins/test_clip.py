@@ -16,7 +16,7 @@ from t2f_clip import MouthOptions, RealOptions
 
 from text2face_core import Face, Photo, Portrait, Rejection, Runtime
 from text2face_core.errors import ArtifactError, UsageError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
 TINY = {

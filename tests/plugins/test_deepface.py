@@ -17,7 +17,7 @@ from t2f_deepface._crop import CROP, inputs
 
 from text2face_core import Face, Photo, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
 CLASSES = {"age": 101, "gender": 2, "ethnicity": 6}

@@ -13,8 +13,8 @@ from t2f_farl import ParsingOptions
 
 from text2face_core import Photo, Portrait, Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
-from text2face_core.regions import Region
+from text2face_core.images.regions import Region
+from text2face_core.models.store import ModelStore
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from t2f_llm.llamacpp import DEFAULT, QWEN, LlamaCppOptions, artifact, build, ne
 from text2face_core import RunDirectory
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import ArtifactError, FuserError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"

@@ -8,7 +8,7 @@ import pytest
 from llm_server import FAULTS, serving
 
 from text2face_core.cli import main
-from text2face_core.run import RunDirectory
+from text2face_core.run.directory import RunDirectory
 
 pytest.importorskip("httpx2")
 

@@ -86,7 +86,7 @@ def test_a_missing_weight_is_named_with_where_to_get_it(store, component, file, 
     pytest.importorskip({"clip": "open_clip", "deepface": "onnxruntime"}.get(component.partition(".")[0], "torch"))
     from text2face_core import Runtime
     from text2face_core.errors import ArtifactError
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     plugins = Plugins.load()
     (part,) = [one for one in Recipe.load("paper").resolve(plugins).parts if one.registered.name == component]

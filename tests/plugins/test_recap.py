@@ -15,15 +15,14 @@ import pytest
 from PIL import Image
 from t2f_recap import RecapOptions, build, told
 from t2f_recap._picture import data_url, picture
-from t2f_recap.none import NoneOptions
-from t2f_recap.none import build as build_none
+from t2f_recap.none import NoneOptions, build as build_none
 
 from text2face_core import Recipe, RunDirectory
 from text2face_core.cli import main
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import BadPhoto
-from text2face_core.geometry import dataset_square
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import dataset_square
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
 BAG = Bag((BagItem("age", 34.0, "34 years old", "F1"), BagItem("blurry", True, "blurry", "photo")))

@@ -13,8 +13,8 @@ from t2f_resmasknet import EmotionOptions
 
 from text2face_core import Face, Photo, Plugins, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace, MissingExtra
-from text2face_core.geometry import crops
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import crops
+from text2face_core.models.store import ModelStore
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from t2f_retinaface._looks import Look
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
 SMALL = "mobilenet0.25"

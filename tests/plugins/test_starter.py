@@ -11,8 +11,8 @@ from t2f_starter._extractor import _agrees, _smile, _unseen, _without_specks
 from t2f_starter.signature import FIGURES, POINTS, SIDE, framing
 
 from text2face_core import Face, Finding, Photo, Portrait, Runtime
-from text2face_core.models import ModelStore
-from text2face_core.regions import Limits, ParsedFace, Region, derive
+from text2face_core.images.regions import ParsedFace, Region, Thresholds, derive
+from text2face_core.models.store import ModelStore
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 FOLDER = Path(t2f_starter.__file__).parent
@@ -90,7 +90,7 @@ def test_findings_are_those_declared_with_scores_that_are_sure(said):
 def test_no_finding_is_surer_than_the_rule_that_gives_it(said):
     portraits = [portrait(number) for number in range(1, 13)]
     for number, (face, _) in enumerate(starter().parse(portraits), start=1):
-        for finding in derive(face, Limits(said_from=0)):
+        for finding in derive(face, Thresholds(said_from=0)):
             if finding.name in said[number]:
                 assert said[number][finding.name].score <= finding.score + 0.001
 
@@ -122,7 +122,7 @@ def test_under_a_hat_a_dark_collar_is_not_hair():
 
 def length_of(*patches):
     face = drawn(HEAD, *patches)
-    findings = derive(face, Limits(said_from=0))
+    findings = derive(face, Thresholds(said_from=0))
     assert "hair_length" in {finding.name for finding in findings}
     return {finding.name: finding.value for finding in findings}["hair_length"], "hair_length" in _unseen(
         face, findings

@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from text2face_core.regions import Region
+from text2face_core.images.regions import Region
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("default")  # torch's own exporter warns of itself

@@ -7,7 +7,7 @@ from t2f_llm.vicuna import ARTIFACTS, PREFIX, REVISION, VICUNA, VicunaOptions, n
 
 from text2face_core.contracts import FusionRequest
 from text2face_core.language.prompts import Prompts
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
 REQUEST = FusionRequest("0" * 16, "", 0, Bag((BagItem("gender", "female", "woman", "F1"),)), "long", 7)

@@ -16,8 +16,8 @@ from t2f_bisenet import BiSeNetOptions
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.geometry import crops
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import crops
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

@@ -15,7 +15,7 @@ from t2f_deepface import WEIGHTS, DeepFaceOptions
 from t2f_deepface._crop import inputs
 
 from text2face_core import Face, Photo, Portrait, Runtime
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

@@ -17,7 +17,7 @@ from retinaface_files import write_random_weights
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 
