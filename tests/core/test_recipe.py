@@ -1,5 +1,5 @@
 import pytest
-from toys import EchoFuser
+from support.toys import EchoFuser
 
 from text2face_core import Component, Options, Plugins, Recipe, hookimpl
 from text2face_core.errors import PluginError, RecipeError

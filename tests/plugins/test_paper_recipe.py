@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import random_weights
 from pyarrow import parquet
+from support import random_weights
+from support.paths import ROOT
 
 from text2face_core import Plugins, Recipe
 from text2face_core.cli import main
 
 NEEDS = ("torch", "torchvision", "onnx", "onnxscript", "facexlib", "open_clip", "safetensors")
-PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
+PHOTOS = ROOT / "examples" / "photos"
 
 
 @pytest.fixture(scope="module")

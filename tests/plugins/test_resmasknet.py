@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import t2f_resmasknet
-from example_faces import face_of, portraits
 from pydantic import ValidationError
+from support.example_faces import face_of, portraits
 from t2f_resmasknet import EmotionOptions
 
 from text2face_core import Face, Photo, Plugins, Portrait, Runtime

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import t2f_bisenet
-from bisenet_files import write_random_weights
-from example_faces import portraits
+from support.bisenet_files import write_random_weights
+from support.example_faces import portraits
 from t2f_bisenet import BiSeNetOptions
 
 from text2face_core import Runtime

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import t2f_farl
-from example_faces import portraits
+from support.example_faces import portraits
 from t2f_farl import NAMES, AttributeOptions, ParsingOptions
 
 from text2face_core import Runtime

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import t2f_resmasknet
-from example_faces import portraits
+from support.example_faces import portraits
 from t2f_resmasknet import EmotionOptions
 
 from text2face_core import Face, Portrait, Runtime

@@ -10,11 +10,10 @@ import tarfile
 import tracemalloc
 from pathlib import Path
 
-import drawn_run
 import numpy as np
 import pytest
-import small_run
 from PIL import Image
+from support import drawn_run, small_run
 from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora._readable import readable, skipped_path
 

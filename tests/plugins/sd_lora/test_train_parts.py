@@ -8,8 +8,8 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import tiny_sd
-from sd_training import Told, steps_of, train
+from support import tiny_sd
+from support.sd_training import Told, steps_of, train
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
