@@ -189,16 +189,17 @@ class RunDirectory:
             if not self.analysis_path(chunk).is_file():
                 continue
             captions = {}
-            if self._is_captioned(chunk):
+            if self.is_captioned(chunk):
                 captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
             for row in tables.read_analysis(self.analysis_path(chunk)):
                 yield row, captions.get(row.photo_id, CaptionRow(row.photo_id))
 
     def waiting(self) -> int:
         """How many photos a run or a `t2f fuse` that was stopped has not come to."""
-        return sum(len(photos) for chunk, photos in self.chunks().items() if not self._is_captioned(chunk))
+        return sum(len(photos) for chunk, photos in self.chunks().items() if not self.is_captioned(chunk))
 
-    def _is_captioned(self, chunk: int) -> bool:
+    def is_captioned(self, chunk: int) -> bool:
+        """Whether the chunk has the captions that run.toml asks for, not those of other settings or analyses."""
         if not (self.analysis_path(chunk).is_file() and self.captions_path(chunk).is_file()):
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None

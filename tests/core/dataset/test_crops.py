@@ -11,7 +11,7 @@ from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
 from support import small_run
 
-from text2face_core.dataset.crops import DatasetSettings, save_crop, write_metadata
+from text2face_core.dataset import DatasetSettings, save_crop, write_metadata
 from text2face_core.errors import RunError
 from text2face_core.images.decode import decode_image
 from text2face_core.records import Photo, Portrait

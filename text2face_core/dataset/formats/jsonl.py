@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from ...records import Face, Finding
-from ..samples import Job, Sample, Writer
+from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
 USAGE = "A line of JSON per photo in photos.jsonl. Boxes and landmarks are in pixels of the upright photo."
 
 
-def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:  # noqa: ARG001  every format is called alike
+def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:  # noqa: ARG001  every format is called alike
     """Write photos.jsonl."""
     with (folder / "photos.jsonl").open("wb") as file:
-        for sample in samples:
-            file.write(json.dumps(_line(sample), ensure_ascii=False).encode() + b"\n")
+        for photo in photos:
+            file.write(json.dumps(_line(photo), ensure_ascii=False).encode() + b"\n")
 
 
-def _line(sample: Sample) -> dict[str, Any]:
-    row = sample.row
+def _line(photo: ExportedPhoto) -> dict[str, Any]:
+    row = photo.row
     return {
         "photo_id": row.photo_id,
         "uri": row.uri,
@@ -31,10 +31,10 @@ def _line(sample: Sample) -> dict[str, Any]:
         "reason": row.reason,
         "width": row.width,
         "height": row.height,
-        "file_name": sample.file_name if sample.pictured else None,
+        "file_name": photo.file_name if photo.pictured else None,
         "face": _face(row.face),
         "findings": [_finding(finding) for finding in row.findings],
-        "captions": [asdict(caption) | {"bag": asdict(caption.bag)["items"]} for caption in sample.captions],
+        "captions": [asdict(caption) | {"bag": asdict(caption.bag)["items"]} for caption in photo.captions],
     }
 
 
@@ -48,4 +48,4 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return asdict(finding) | {"detail": None if finding.detail is None else dict(finding.detail)}
 
 
-WRITER = Writer(write, USAGE, pictures=lambda _: False, names_sources=True, whole_run=True)
+WRITER = FormatWriter(write, USAGE, pictures=lambda _: False, names_sources=True, whole_run=True)

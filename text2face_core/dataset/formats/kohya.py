@@ -14,7 +14,7 @@ import tomli_w
 
 from ..crops import DatasetSettings
 from ..folder import place
-from ..samples import Job, Sample, Writer
+from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
 USAGE = """\
 Train on it with sd-scripts: `--dataset_config dataset.toml`, or `--train_data_dir` with this folder. Caption files hold
@@ -24,14 +24,14 @@ else the first."""
 NOTE = "# For sd-scripts: --dataset_config dataset.toml. Mend image_dir when this folder moves.\n"
 
 
-def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:
+def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
     """Write N_face/ID.jpg with N_face/ID.txt, and dataset.toml."""
     name = f"{job.settings.repeats}_face"
     several = job.settings.captions == "all"
-    for sample in samples:
-        place(sample.picture, folder / name / f"{sample.photo_id}.jpg", link=job.settings.link)
-        lines = [escape(line) if several else line for line in sample.lines]
-        (folder / name / f"{sample.photo_id}.txt").write_bytes("\n".join([*lines, ""]).encode())
+    for photo in photos:
+        place(photo.picture, folder / name / f"{photo.photo_id}.jpg", link=job.settings.link)
+        lines = [escape(line) if several else line for line in photo.lines]
+        (folder / name / f"{photo.photo_id}.txt").write_bytes("\n".join([*lines, ""]).encode())
     config = tomli_w.dumps(_config(job, job.out.resolve() / name, several=several))
     (folder / "dataset.toml").write_bytes((NOTE + config).encode())
 
@@ -45,7 +45,7 @@ def escape(caption: str) -> str:
     return caption.replace("{", "{{").replace("}", "}}")
 
 
-def _config(job: Job, pictures: Path, *, several: bool) -> dict[str, Any]:
+def _config(job: ExportJob, pictures: Path, *, several: bool) -> dict[str, Any]:
     recipe = job.run.settings.get("recipe", {})
     size = recipe.get("dataset", {}).get("size", DatasetSettings().size)
     # Buckets go in steps of 64; the training resolution must lie between the smallest and the largest.
@@ -65,4 +65,4 @@ def _config(job: Job, pictures: Path, *, several: bool) -> dict[str, Any]:
     }
 
 
-WRITER = Writer(write, USAGE, pictures=lambda _: True)
+WRITER = FormatWriter(write, USAGE, pictures=lambda _: True)

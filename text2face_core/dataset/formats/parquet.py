@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..samples import Job, Sample, Writer
+from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,28 +21,28 @@ ROWS = 100
 """Rows in a group: with pictures of 100 to 300 kB a reader holds some 30 MB at a time."""
 
 
-def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:
+def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
     """Write data.parquet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = _schema(images=job.settings.images, several=job.settings.captions == "all")
     with pq.ParquetWriter(folder / "data.parquet", schema, compression="zstd") as table:
-        found = iter(samples)
-        while rows := [_row(sample, images=job.settings.images) for sample in islice(found, ROWS)]:
+        found = iter(photos)
+        while rows := [_row(photo, images=job.settings.images) for photo in islice(found, ROWS)]:
             table.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _row(sample: Sample, *, images: bool) -> dict[str, Any]:
+def _row(photo: ExportedPhoto, *, images: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "photo_id": sample.photo_id,
-        "uri": sample.row.uri,
-        "file_name": sample.file_name,
-        "text": sample.text,
-        "findings": sample.findings,
+        "photo_id": photo.photo_id,
+        "uri": photo.row.uri,
+        "file_name": photo.file_name,
+        "text": photo.text,
+        "findings": photo.findings,
     }
     if images:
-        row["image"] = {"bytes": sample.picture.read_bytes(), "path": sample.picture.name}
+        row["image"] = {"bytes": photo.picture.read_bytes(), "path": photo.picture.name}
     return row
 
 
@@ -73,4 +73,4 @@ def _schema(*, images: bool, several: bool) -> pa.Schema:
     return pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-WRITER = Writer(write, USAGE, pictures=lambda settings: settings.images, names_sources=True)
+WRITER = FormatWriter(write, USAGE, pictures=lambda settings: settings.images, names_sources=True)

@@ -14,17 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import drawn_run, small_run
-from t2f_sd_lora._data import open_dataset
-from t2f_sd_lora._readable import readable, skipped_path
 
-from text2face_core.dataset.export import export_dataset
+from text2face_core.dataset import export_dataset, find_readable, open_dataset, skipped_path
 from text2face_core.errors import BadPhoto, SourceError, UsageError
 from text2face_core.images.geometry import dataset_square
-
-
-@pytest.fixture(autouse=True)
-def _quiet_and_one_thread() -> None:
-    """In place of this folder's own, which skips where torch is missing: nothing here needs it."""
+from text2face_core.run import read_captions
 
 
 def picture(path: Path, colour: tuple[int, int, int] = (200, 120, 40), size: tuple[int, int] = (80, 60)) -> Path:
@@ -104,6 +98,29 @@ def test_a_run_without_crops_is_cut_as_the_run_would_have_cut_it(tmp_path):
     gone = next(sample for sample in dataset if sample.key == f"{3:016x}")
     with pytest.raises(BadPhoto, match="no such file"):
         gone.read()
+
+
+def stopped_fuse(path: Path, key: str = "another key") -> small_run.RunDirectory:
+    """A run after a `t2f fuse` with other settings that was stopped after the first of two chunks."""
+    run = small_run.make_run(path)
+    settings = {name: value for name, value in run.settings.items() if name != "format"}
+    run.write_settings(settings | {"keys": {"analysis": "a key", "captions": key}})
+    run.commit_captions(0, read_captions(run.captions_path(0)), "another key")
+    return run
+
+
+def test_after_a_fuse_that_was_stopped_no_two_kinds_of_captions_are_mixed(tmp_path):
+    run = stopped_fuse(tmp_path / "run")
+    dataset = open_dataset(run.path)
+    assert [photo.key for photo in dataset] == [small_run.photo_id(number) for number in range(3)]
+    assert dataset.without_captions == 1
+    assert [photo.key for photo in dataset] == [row.photo_id for row, captions in run.rows() if captions.captions]
+
+
+def test_a_run_whose_captions_were_all_made_with_other_settings_gives_none(tmp_path):
+    run = stopped_fuse(tmp_path / "run", "a third key")
+    with pytest.raises(SourceError, match=r"\(4 have no caption\).*t2f fuse"):
+        open_dataset(run.path)
 
 
 def test_a_crop_that_was_lost_is_cut_again_from_the_photo(tmp_path):
@@ -239,7 +256,7 @@ def test_many_samples_take_little_memory(tmp_path, form):
     open_dataset(tmp_path)  # what is imported now is not counted
     tracemalloc.start(12)
     dataset = open_dataset(tmp_path)
-    ours = tracemalloc.Filter(inclusive=True, filename_pattern="*t2f_sd_lora*", all_frames=True)  # no other thread's
+    ours = tracemalloc.Filter(inclusive=True, filename_pattern="*text2face_core*", all_frames=True)  # no other thread's
     # Paths intern their parts; the process's one table of such words grows by leaps, whoever adds to it.
     interned = tracemalloc.Filter(inclusive=False, filename_pattern="*pathlib*", all_frames=True)
     held = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([ours, interned]).traces)
@@ -251,10 +268,10 @@ def test_many_samples_take_little_memory(tmp_path, form):
 def test_a_stamp_tells_that_a_file_was_replaced(tmp_path):
     folder = make_folder(tmp_path / "set")
     dataset = open_dataset(folder)
-    before = [dataset.picture(number).stamp() for number in range(2)]
+    before = [dataset.image(number).stamp() for number in range(2)]
     assert before[0] != before[1]
     os.utime(folder / "a.png", ns=(1, 1))
-    assert [dataset.picture(number).stamp() == before[number] for number in range(2)] == [False, True]
+    assert [dataset.image(number).stamp() == before[number] for number in range(2)] == [False, True]
 
 
 # --- what cannot be used ---------------------------------------------------------------------------------------------
@@ -266,18 +283,18 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_used(tmp_path):
     (folder / "2.png").unlink()
     (folder / "3.png").write_bytes(b"")
     dataset = open_dataset(folder)
-    assert readable(dataset, tmp_path, threads=2).tolist() == [0, 4]
+    assert find_readable(dataset, tmp_path, threads=2).tolist() == [0, 4]
     named = skipped_path(tmp_path, dataset).read_text().splitlines()
     assert named == ["1.png\ttruncated image", "2.png\tunreadable: no such file or directory", "3.png\tempty file"]
     picture(folder / "2.png")
-    assert readable(dataset, tmp_path).tolist() == [0, 2, 4]  # what was mended is found
+    assert find_readable(dataset, tmp_path).tolist() == [0, 2, 4]  # what was mended is found
 
 
 def test_what_was_found_readable_is_not_looked_at_again(tmp_path, monkeypatch):
     folder = make_folder(tmp_path / "set")
-    first = readable(open_dataset(folder), tmp_path).tolist()
-    monkeypatch.setattr("t2f_sd_lora._readable._look", None)
-    assert readable(open_dataset(folder), tmp_path).tolist() == first
+    first = find_readable(open_dataset(folder), tmp_path).tolist()
+    monkeypatch.setattr("text2face_core.dataset.readable._look", None)
+    assert find_readable(open_dataset(folder), tmp_path).tolist() == first
 
 
 def test_a_data_set_of_which_nothing_can_be_read_is_refused(tmp_path):
@@ -285,7 +302,7 @@ def test_a_data_set_of_which_nothing_can_be_read_is_refused(tmp_path):
     for name in ("a.png", "b.png"):
         (folder / name).write_text("no")
     with pytest.raises(UsageError, match=r"none of the 2 pictures .* can be read; .*skipped-.* says why"):
-        readable(open_dataset(folder), tmp_path)
+        find_readable(open_dataset(folder), tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
@@ -320,13 +337,16 @@ ERRORS = {
     "a run that was stopped early": (unfinished_run, "give its t2f run command again"),
     "a run that accepted nothing": (rejected_run, "None of its 2 photos was accepted.*t2f report"),
     "no text": (lambda path: imagefolder(path, [{"file_name": "a.png"}]), r"\(1 have no caption\).*needs a caption"),
-    "no JSON": (lambda path: imagefolder(path, [{"file_name": "a.png", "text": "x"}, "{"]), "line 2 of .* is no JSON"),
+    "no JSON": (
+        lambda path: imagefolder(path, [{"file_name": "a.png", "text": "x"}, "{"]),
+        "line 2 of .* is not valid JSON",
+    ),
     "no name": (lambda path: imagefolder(path, [{"image": "a", "text": "x"}]), "names no picture.*'image', 'text'"),
     "another form of line": (lambda path: imagefolder(path, ["[1]"]), "names no picture"),
     "a name outside": (lambda path: imagefolder(path, [{"file_name": "../a.png", "text": "x"}]), "outside the folder"),
     "an absolute name": (lambda path: imagefolder(path, [{"file_name": "/a.png", "text": "x"}]), "outside the folder"),
-    "a broken tar": (lambda path: (path.mkdir(), (path / "0.tar").write_text("x" * 600)), "no whole .tar file"),
-    "a compressed tar": (lambda path: tar(path / "0.tar", {"a.jpg": jpeg()}, "w:gz"), "no whole .tar file"),
+    "a broken tar": (lambda path: (path.mkdir(), (path / "0.tar").write_text("x" * 600)), "not a complete .tar file"),
+    "a compressed tar": (lambda path: tar(path / "0.tar", {"a.jpg": jpeg()}, "w:gz"), "not a complete .tar file"),
     "a tar without captions": (lambda path: tar(path / "0.tar", {"a.jpg": jpeg()}), r"\(1 have no caption\)"),
 }
 
@@ -342,5 +362,5 @@ def test_what_is_no_data_set_is_refused_with_the_way_out(tmp_path, case):
 def test_a_tar_that_was_cut_off_is_refused(tmp_path):
     path = tar(tmp_path / "0.tar", {"a.jpg": jpeg(), "a.txt": b"x", "b.jpg": jpeg() * 40, "b.txt": b"y"})
     path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(SourceError, match="is no whole"):
+    with pytest.raises(SourceError, match="is not a complete"):
         open_dataset(path)
