@@ -41,7 +41,6 @@ STILL_IMPORTED = {
     ("t2f_llm", "text2face_core.hookspecs"),
     ("t2f_phrasebook", "text2face_core.hookspecs"),
     ("t2f_recap", "text2face_core.sources"),
-    ("t2f_sd_lora", "text2face_core.sources"),
     ("t2f_sd_lora", "text2face_core.run"),
     ("t2f_recap", "t2f_llm"),
     ("t2f_starter", "t2f_agegender"),
