@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from pydantic import Field
 from ..contracts import Options
 from ..errors import RunError
 from ..images import dataset_square
-from ..utils import explain
+from ..utils import explain, temporary_path
 
 if TYPE_CHECKING:
     from ..records import Portrait
@@ -56,7 +55,7 @@ def save_crop(portrait: Portrait, path: Path, settings: DatasetSettings) -> None
     image = Image.fromarray(square)
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=settings.quality, subsampling="4:4:4")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(jpeg.getbuffer())

@@ -24,6 +24,7 @@ from t2f_sd_lora._tokens import TokenCache  # noqa: E402
 from text2face_core.cli import main  # noqa: E402
 from text2face_core.dataset import ImageRef, open_dataset  # noqa: E402
 from text2face_core.errors import BadPhoto, RunError, UsageError  # noqa: E402
+from text2face_core.utils import temporary_path  # noqa: E402
 
 
 def told_of(base, photos, out, **options):
@@ -160,7 +161,8 @@ def test_beginning_anew_leaves_no_picture_of_before(tiny_base, photos16, tmp_pat
 
 def test_what_a_killed_training_left_half_written_goes_when_it_goes_on(tiny_base, photos16, tmp_path, shared_cache):
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache)
-    left = [tmp_path / "checkpoints" / ".step-0000002.safetensors.1.tmp", tmp_path / ".contact_sheet.png.1.tmp"]
+    places = (tmp_path / "checkpoints" / "step-0000002.safetensors", tmp_path / "contact_sheet.png")
+    left = [temporary_path(place) for place in places]
     for path in left:
         path.write_bytes(b"half a checkpoint")
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache)
