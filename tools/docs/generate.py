@@ -96,7 +96,7 @@ def help_of(*path: str) -> str:
         parameter for parameter in command.params if isinstance(parameter, click.Option) and not parameter.hidden
     ]
     if options:
-        rows = [f"| `{signature(one)}` | {_about(one)} |".replace("|N", "\\|N") for one in options]
+        rows = [f"| `{signature(one)}` | {_about(one)} |" for one in options]
         parts.append("\n".join(["| option | meaning |", "|---|---|", *map(_pipes, rows)]))
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
