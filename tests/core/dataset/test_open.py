@@ -11,11 +11,13 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from support import drawn_run, small_run
 
-from text2face_core.dataset import export_dataset, find_readable, open_dataset, skipped_path
+from text2face_core.dataset import ExportSettings, export_dataset, find_readable, open_dataset, skipped_path
 from text2face_core.errors import BadPhoto, SourceError, UsageError
 from text2face_core.images.geometry import dataset_square
 from text2face_core.run import read_captions
@@ -62,16 +64,16 @@ def run(tmp_path) -> Path:
 # --- the three forms -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["run", "dataset", "imagefolder", "kohya-free webdataset", "one tar"])
+@pytest.mark.parametrize("form", ["run", "dataset", "imagefolder", "kohya", "parquet", "webdataset", "one tar"])
 def test_a_run_and_its_exports_give_the_same_samples(tmp_path, run, form):
     source = run
     if form == "dataset":
         source = run / "dataset"
-    elif form == "imagefolder":
-        source = export_dataset(small_run.RunDirectory.open(run), "imagefolder", tmp_path / "out")
     elif form != "run":
-        pytest.importorskip("webdataset")
-        source = export_dataset(small_run.RunDirectory.open(run), "webdataset", tmp_path / "out")
+        kind = "webdataset" if form == "one tar" else form
+        if kind == "webdataset":
+            pytest.importorskip("webdataset")
+        source = export_dataset(small_run.RunDirectory.open(run), kind, tmp_path / "out")
         source = source / "00000.tar" if form == "one tar" else source
     dataset = open_dataset(source)
     found = {texts: sample for sample in dataset if (texts := tuple(text for text, _ in sample.captions))}
@@ -193,6 +195,95 @@ def test_shards_as_img2dataset_writes_them(tmp_path):
     assert np.array_equal(dataset[1].read(), np.asarray(Image.open(io.BytesIO(jpeg((255, 0, 0))))))
 
 
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path.parent
+
+
+def table(folder: Path, columns: dict) -> Path:
+    folder.mkdir()
+    pq.write_table(pa.table(columns), folder / "0.parquet", row_group_size=2)
+    return folder
+
+
+def texts_of(dataset) -> list[list[str]]:
+    return [[text for text, _ in photo.captions] for photo in dataset]
+
+
+def test_jsonl_is_cropped_from_the_photos_as_the_run_would_have_cropped_them(tmp_path):
+    made = drawn_run.make_run(tmp_path / "run")
+    dataset = open_dataset(export_dataset(made, "jsonl", tmp_path / "out"))
+    expected = open_dataset(made.path)
+    assert [(photo.key, photo.captions) for photo in dataset] == [(photo.key, photo.captions) for photo in expected]
+    assert np.array_equal(dataset[0].read(), expected[0].read())
+
+
+def test_a_kohya_export_gives_the_captions_as_they_were_written(tmp_path):
+    run = small_run.make_run(tmp_path / "run", [["A {wide|faint} smile."], ["Two\nlines."]])
+    for choice in ("all", "first"):
+        settings = ExportSettings(captions=choice, repeats=10)
+        folder = export_dataset(run, "kohya", tmp_path / choice, settings)
+        moved = folder.rename(tmp_path / f"{choice} moved")
+        assert texts_of(open_dataset(moved)) == [["A {wide|faint} smile."], ["Two lines."]]
+
+
+def test_kohya_folders_of_others(tmp_path):
+    for concept, name in (("20_ohwx man", "a"), ("20_ohwx man", "b"), ("10_woman", "c"), ("10_woman", "none")):
+        picture(tmp_path / concept / f"{name}.png")
+        if name != "none":
+            written(tmp_path / concept / f"{name}.txt", f"caption of {name}\n\n{{two}}")
+    picture(tmp_path / "samples" / "not a concept.png")
+    dataset = open_dataset(tmp_path)
+    assert [photo.key for photo in dataset] == [
+        "10_woman/c.png", "20_ohwx man/a.png", "20_ohwx man/a.png #2", "20_ohwx man/b.png", "20_ohwx man/b.png #2"
+    ]  # fmt: skip
+    assert texts_of(dataset)[0] == ["caption of c", "{two}"]
+    assert dataset.without_captions == 1
+    assert open_dataset(tmp_path / "10_woman").fingerprint != dataset.fingerprint
+    assert texts_of(open_dataset(tmp_path / "10_woman")) == [["caption of c", "{two}"]]
+    assert dataset[4].read().shape == (60, 80, 3)
+
+
+def test_a_csv_has_a_row_for_each_caption(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / f"{name}.png")
+    rows = '\ufefffile_name,text\r\na.png,"one, two\nthree"\r\nb.png,\r\na.png,Zoë\r\n'
+    written(tmp_path / "metadata.csv", rows)
+    dataset = open_dataset(tmp_path)
+    assert [photo.key for photo in dataset] == ["a.png"]
+    assert texts_of(dataset) == [["one, two\nthree", "Zoë"]]
+    assert dataset.without_captions == 1
+    assert dataset[0].read().shape == (60, 80, 3)
+
+
+def test_tables_of_others_with_images_in_them(tmp_path):
+    images = [{"bytes": jpeg((200, 30 * n, 40)), "path": f"{n}.jpg"} for n in range(5)]
+    folder = table(tmp_path / "set", {"image": images, "caption": ["a", "b", "", "d", "e"]})
+    dataset = open_dataset(folder)
+    assert texts_of(dataset) == [["a"], ["b"], ["d"], ["e"]]
+    assert dataset.without_captions == 1
+    for photo, number in zip(dataset, (0, 1, 3, 4), strict=True):
+        assert np.array_equal(photo.read(), np.asarray(Image.open(io.BytesIO(images[number]["bytes"]))))
+    assert len({photo.image.stamp() for photo in dataset}) == 4
+
+
+def test_a_table_that_names_files(tmp_path):
+    picture(tmp_path / "set" / "a.png")
+    columns = {"file_name": ["a.png"], "text": [["one", "two"]]}
+    pq.write_table(pa.table(columns), tmp_path / "set" / "metadata.parquet")
+    dataset = open_dataset(tmp_path / "set")
+    assert texts_of(dataset) == [["one", "two"]]
+    assert dataset[0].read().shape == (60, 80, 3)
+
+
+def test_a_table_without_its_images_is_refused(tmp_path, run):
+    made = small_run.RunDirectory.open(run)
+    folder = export_dataset(made, "parquet", tmp_path / "out", ExportSettings(images=False))
+    with pytest.raises(SourceError, match="without --no-images"):
+        open_dataset(folder)
+
+
 # --- cheap, lazy, portable -------------------------------------------------------------------------------------------
 
 
@@ -208,7 +299,24 @@ def make_run(path: Path) -> Path:
     return small_run.make_run(path).path
 
 
-@pytest.mark.parametrize("make", [make_folder, make_tar, make_run])
+def make_kohya(path: Path) -> Path:
+    for name in "ab":
+        picture(path / f"{name}.png")
+        written(path / f"{name}.txt", name)
+    return path
+
+
+def make_csv(path: Path) -> Path:
+    for name in "ab":
+        picture(path / f"{name}.png")
+    return written(path / "metadata.csv", "file_name,text\na.png,x\nb.png,y\n")
+
+
+def make_table(path: Path) -> Path:
+    return table(path, {"image": [{"bytes": jpeg(), "path": "a"}] * 3, "text": ["x", "y", "z"]})
+
+
+@pytest.mark.parametrize("make", [make_folder, make_tar, make_run, make_kohya, make_csv, make_table])
 def test_a_data_set_can_be_sent_to_a_worker_and_knows_itself(tmp_path, make):
     source = make(tmp_path / "set")
     dataset = open_dataset(source)
@@ -329,10 +437,24 @@ def rejected_run(path: Path) -> None:
 ERRORS = {
     "nothing there": (lambda path: None, "no file or folder is called .*t2f run PHOTOS --out DIR"),
     "another file": (lambda path: path.write_text("x"), "is a file that cannot be trained on"),
-    "an empty folder": (lambda path: path.mkdir(), "holds neither run.toml nor metadata.jsonl nor .tar"),
+    "an empty folder": (lambda path: path.mkdir(), "holds neither run.toml nor metadata.jsonl"),
     "a folder above": (lambda path: make_folder(path / "train"), "did you mean .*train"),
     "a folder above shards": (lambda path: make_tar(path / "part 0"), "did you mean .*part 0"),
-    "parquet": (lambda path: (path.mkdir(), (path / "0.parquet").touch()), "not from csv or parquet"),
+    "a broken table": (lambda path: (path.mkdir(), (path / "0.parquet").touch()), "cannot be read as parquet"),
+    "a table of other things": (lambda path: table(path, {"prompt": ["x"]}), "needs the columns.*it has: prompt"),
+    "a csv of other things": (lambda path: written(path / "metadata.csv", "image,prompt"), "needs the columns.*prompt"),
+    "a csv with a name outside": (
+        lambda path: written(path / "metadata.csv", "file_name,text\n../a.png,x\n"),
+        "line 2 of .* outside the folder",
+    ),
+    "a configuration of something else": (
+        lambda path: written(path / "dataset.toml", "datasets = 1"),
+        "not a configuration for sd-scripts",
+    ),
+    "a configuration whose folder is gone": (
+        lambda path: written(path / "dataset.toml", "[[datasets]]\n[[datasets.subsets]]\nimage_dir = '/nowhere'"),
+        "missing: .*nowhere",
+    ),
     "a run without captions": (empty_run, r"\(2 have no caption\).*t2f fuse"),
     "a run that was stopped early": (unfinished_run, "give its t2f run command again"),
     "a run that accepted nothing": (rejected_run, "None of its 2 photos was accepted.*t2f report"),
