@@ -105,15 +105,22 @@ def write_metadata(run: RunDirectory) -> int:
 
     A line per photo: {"file_name": "images/00000/ID.jpg", "text": [a caption, …], "photo_id": ID}, so that the
     folder opens with `datasets.load_dataset("imagefolder", data_dir=…)`. Nothing is written if no crop was ever made.
+    What people changed in the file is kept first, see `RunDirectory.keep_corrections`.
     """
     if not run.dataset.is_dir():
         return 0
-    count = 0
-    with replacing(run.dataset / "metadata.jsonl") as temporary, temporary.open("wb") as file:
-        for row, captioned in pictured(run):
-            name = run.image_path(row).relative_to(run.dataset).as_posix()
-            file.write(metadata_line(name, [caption.text for caption in captioned.captions], row.photo_id))
-            count += 1
+    run.keep_corrections()
+    count, written = 0, run.written_texts()
+    with replacing(run.metadata_path) as temporary:
+        with temporary.open("wb") as file:
+            for row, captioned in pictured(run):
+                name = run.image_path(row).relative_to(run.dataset).as_posix()
+                texts = [caption.text for caption in captioned.captions]
+                file.write(metadata_line(name, texts, row.photo_id))
+                written.add(row.photo_id, texts)
+                count += 1
+        written.save(temporary)
+    written.settle()
     write_text(run.dataset / "README.md", render_card(run, count, usage=USAGE, pictures=True))
     return count
 

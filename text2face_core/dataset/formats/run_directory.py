@@ -11,7 +11,7 @@ from typing import Any
 from ...contracts import CaptionedDataset
 from ...errors import RunError
 from ...records import Captions
-from ...run import RunDirectory
+from ...run import PERSON, RunDirectory
 from ...sources import path_of
 from ..crops import has_content
 from ..images import ImageRef
@@ -39,6 +39,7 @@ class CaptionedRun(CaptionedDataset):
         self._shards: OrderedDict[int, list[Captions]] = OrderedDict()
         self._fusers: Counter[str] = Counter()
         self._accepted = self._analysed = 0
+        self._corrections = self._run.corrections()
         digest = hashlib.blake2b(digest_size=16)
         for chunk in sorted({photo.chunk for photo in self._run.photos()}):
             self._read_chunk(chunk, digest)
@@ -53,7 +54,13 @@ class CaptionedRun(CaptionedDataset):
 
     def captions(self, index: int) -> Captions:
         """The photo's captions with their styles."""
-        return self._captions_of(self._chunks[index])[self._rows[index]]
+        row = self._rows[index]
+        found = self._captions_of(self._chunks[index])[row] if row >= 0 else ()
+        return self._corrected(self.key(index), found)
+
+    def _corrected(self, photo_id: str, captions: Captions) -> Captions:
+        corrected = self._corrections.apply_texts(photo_id, captions)
+        return tuple((text.strip(), style) for text, style in corrected if text.strip())
 
     def image(self, index: int) -> ImageRef:
         """The run's crop, or if there is none the square that the run would have cropped."""
@@ -81,39 +88,46 @@ class CaptionedRun(CaptionedDataset):
         analysis, captions = self._run.analysis_path(chunk), self._run.captions_path(chunk)
         if not analysis.is_file():
             return
-        captioned: dict[str, int] = {}
-        if self._run.is_captioned(chunk):
+        captioned, with_text = dict[str, int](), set[str]()
+        if is_captioned := self._run.is_captioned(chunk):
             digest.update(captions.read_bytes())
             for number, row in enumerate(_rows(captions, CAPTIONS)):
                 self._fusers.update(caption["fuser"] for caption in row["captions"])
-                if any(caption["text"].strip() for caption in row["captions"]):
-                    captioned[row["photo_id"]] = number
+                captioned[row["photo_id"]] = number
+                if self._corrected(row["photo_id"], _pairs(row)):
+                    with_text.add(row["photo_id"])
         for row in _rows(analysis, ANALYSIS):
             self._analysed += 1
             if row["status"] != "ok" or row["face"] is None:
                 continue
             self._accepted += 1
-            if row["photo_id"] not in captioned:
+            photo_id, number = row["photo_id"], captioned.get(row["photo_id"], -1)
+            corrections = self._corrections.of(photo_id) if is_captioned else {}
+            if photo_id not in with_text and not (number < 0 and any(corrections.values())):
                 self.without_captions += 1
                 continue
-            digest.update(row["photo_id"].encode())
-            self._ids.append(int(row["photo_id"], 16))
+            digest.update(photo_id.encode())
+            if corrections:
+                digest.update(repr(sorted(corrections.items())).encode("utf-8", "surrogatepass"))
+                self._fusers[PERSON] += len(corrections)
+            self._ids.append(int(photo_id, 16))
             self._chunks.append(chunk)
-            self._rows.append(captioned[row["photo_id"]])
+            self._rows.append(number)
             self._boxes.extend(row["face"]["box"])
             self._uris += row["uri"].encode("utf-8")
             self._ends.append(len(self._uris))
 
     def _captions_of(self, chunk: int) -> list[Captions]:
         if chunk not in self._shards:
-            self._shards[chunk] = [
-                tuple((text, caption["style"]) for caption in row["captions"] if (text := caption["text"].strip()))
-                for row in _rows(self._run.captions_path(chunk), CAPTIONS)
-            ]
+            self._shards[chunk] = [_pairs(row) for row in _rows(self._run.captions_path(chunk), CAPTIONS)]
             while len(self._shards) > KEPT_SHARDS:
                 self._shards.popitem(last=False)
         self._shards.move_to_end(chunk)
         return self._shards[chunk]
+
+
+def _pairs(row: dict[str, Any]) -> Captions:
+    return tuple((caption["text"], caption["style"]) for caption in row["captions"])
 
 
 def _rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
