@@ -32,7 +32,9 @@ class ExportSettings(Options):
 
 def pictured(run: RunDirectory) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
     """The rows of the data set: accepted photos that have captions and a crop."""
-    for row, captioned in run.rows():
+    wording = run.wording
+    for row, found in run.rows():
+        captioned = wording.apply(found)
         if row.status == "ok" and captioned.captions and has_content(run.image_path(row)):
             yield row, captioned
 
@@ -103,7 +105,9 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
     Exported are accepted photos that have captions and, where `pictures` are needed, a crop; or `everything`.
     """
     seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
-    for row, captioned in job.run.rows():
+    wording = job.run.wording
+    for row, found in job.run.rows():
+        captioned = wording.apply(found)
         picture = job.run.image_path(row)
         pictured = has_content(picture)
         if not everything and not (row.status == "ok" and captioned.captions and (pictured or not pictures)):

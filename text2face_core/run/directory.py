@@ -20,6 +20,7 @@ from ..records import AnalysisRow, CaptionRow, PhotoRef
 from ..utils import explain, remove_unfinished, write_text
 from . import tables
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
+from .wording import Wording
 from .written import WrittenTexts
 
 if TYPE_CHECKING:
@@ -210,7 +211,12 @@ class RunDirectory:
 
     def written_texts(self) -> WrittenTexts:
         """To be told what is written to metadata.jsonl."""
-        return WrittenTexts(self._written_path)
+        return WrittenTexts(self._written_path, self.wording)
+
+    @property
+    def wording(self) -> Wording:
+        """How captions are written into data sets."""
+        return Wording.of(self.settings.get("recipe", {}).get("captions", {}) if self.exists else {})
 
     def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
         """Every analysed photo with its captions (none if there are none yet), chunk by chunk.

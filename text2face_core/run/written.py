@@ -16,15 +16,17 @@ import numpy as np
 
 from ..errors import RunError
 from ..utils import replacing
+from .wording import Wording
 
-_STATE = b"text2face.state"
+_STATE, _HEAD, _TAIL = b"text2face.state", b"text2face.head", b"text2face.tail"
 
 
 class WrittenTexts:
     """What is being written to metadata.jsonl: `add` each line, `save` before the rename, `settle` after it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wording: Wording) -> None:
         self._path = path
+        self._wording = wording
         self._photos, self._digests, self._ends = array("q"), array("q"), array("i", [0])
 
     def add(self, photo_id: str, texts: Sequence[str]) -> None:
@@ -40,8 +42,10 @@ class WrittenTexts:
 
         texts = pa.ListArray.from_arrays(np.array(self._ends, np.int32), np.array(self._digests, np.int64))
         table = pa.table({"photo": np.array(self._photos, np.int64), "texts": texts})
+        around = {_HEAD: self._wording.head.encode(), _TAIL: self._wording.tail.encode()}
         with replacing(_next(self._path)) as temporary:
-            pq.write_table(table.replace_schema_metadata({_STATE: _state(metadata)}), temporary, compression="zstd")
+            table = table.replace_schema_metadata({_STATE: _state(metadata), **around})
+            pq.write_table(table, temporary, compression="zstd")
 
     def settle(self) -> None:
         """Let the table count."""
@@ -68,8 +72,10 @@ def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
             table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{path} cannot be read: {error}. Delete it; edits are then not noticed") from error
-    if (table.schema.metadata or {}).get(_STATE) == _state(metadata):
+    about = table.schema.metadata or {}
+    if about.get(_STATE) == _state(metadata):
         return {}
+    wording = Wording(*(about.get(name, b"").decode() for name in (_HEAD, _TAIL)))
     photos, texts = table["photo"].to_numpy(), table["texts"].combine_chunks()
     order = np.argsort(photos)
     edits = {}
@@ -78,7 +84,7 @@ def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
         if place < len(photos) and photos[order[place]] == key:
             before = texts[int(order[place])].as_py()
             if changed := _changes(before, now):
-                edits[photo_id] = changed
+                edits[photo_id] = {number: text and wording.strip(text) for number, text in changed.items()}
     return edits
 
 
@@ -100,8 +106,8 @@ def _lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:
                 photo_id = str(row.get("photo_id") or Path(row["file_name"]).stem)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(
-                    f"line {number} of {metadata} is not valid ({error!r}): it needs file_name and text as JSON. Fix it, "
-                    "or delete the file to have it written again without the changes made by hand"
+                    f"line {number} of {metadata} is not valid ({error!r}): it needs file_name and text as JSON. Fix "
+                    "it, or delete the file to have it written again without the changes made by hand"
                 ) from error
             yield photo_id, [text.strip() for text in texts]
 

@@ -11,7 +11,7 @@ from typing import Any
 from ...contracts import CaptionedDataset
 from ...errors import RunError
 from ...records import Captions
-from ...run import PERSON, RunDirectory
+from ...run import PERSON, RunDirectory, Wording
 from ...sources import path_of
 from ..crops import has_content
 from ..images import ImageRef
@@ -39,8 +39,10 @@ class CaptionedRun(CaptionedDataset):
         self._shards: OrderedDict[int, list[Captions]] = OrderedDict()
         self._fusers: Counter[str] = Counter()
         self._accepted = self._analysed = 0
-        self._corrections = self._run.corrections()
+        self._corrections, self._wording = self._run.corrections(), self._run.wording
         digest = hashlib.blake2b(digest_size=16)
+        if self._wording != Wording(replaced={}):
+            digest.update(repr(self._wording).encode("utf-8", "surrogatepass"))
         for chunk in sorted({photo.chunk for photo in self._run.photos()}):
             self._read_chunk(chunk, digest)
         self.fingerprint = digest.hexdigest()
@@ -59,7 +61,7 @@ class CaptionedRun(CaptionedDataset):
         return self._corrected(self.key(index), found)
 
     def _corrected(self, photo_id: str, captions: Captions) -> Captions:
-        corrected = self._corrections.apply_texts(photo_id, captions)
+        corrected = self._wording.apply_texts(self._corrections.apply_texts(photo_id, captions))
         return tuple((text.strip(), style) for text, style in corrected if text.strip())
 
     def image(self, index: int) -> ImageRef:
@@ -103,7 +105,7 @@ class CaptionedRun(CaptionedDataset):
             self._accepted += 1
             photo_id, number = row["photo_id"], captioned.get(row["photo_id"], -1)
             corrections = self._corrections.of(photo_id) if is_captioned else {}
-            if photo_id not in with_text and not (number < 0 and any(corrections.values())):
+            if photo_id not in with_text and not (number < 0 and self._corrected(photo_id, ())):
                 self.without_captions += 1
                 continue
             digest.update(photo_id.encode())
