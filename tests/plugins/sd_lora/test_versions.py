@@ -1,6 +1,7 @@
 """Libraries whose versions do not fit each other: adapters that do without their checks, and clear errors."""
 
 import copy
+from importlib import metadata
 
 import pytest
 import tiny_sd
@@ -9,11 +10,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
 
-from t2f_sd_lora import _lora
-from t2f_sd_lora._versions import explained
-from t2f_sd_lora.options import SdLoraOptions
+from t2f_sd_lora import _lora  # noqa: E402
+from t2f_sd_lora._versions import explained  # noqa: E402
+from t2f_sd_lora.options import SdLoraOptions  # noqa: E402
 
-from text2face_core.errors import PluginError
+from text2face_core.errors import PluginError  # noqa: E402
 
 
 @pytest.fixture
@@ -54,8 +55,6 @@ def test_adapters_are_those_that_diffusers_would_attach(networks, monkeypatch):
     ],
 )
 def test_a_library_that_refuses_a_version_is_named_with_all_versions_and_the_fix(raised):
-    from importlib import metadata
-
     with pytest.raises(PluginError) as error, explained("attach the LoRA"):
         raise raised
     message = str(error.value)
@@ -67,12 +66,10 @@ def test_a_library_that_refuses_a_version_is_named_with_all_versions_and_the_fix
 
 
 def test_the_library_that_refuses_is_found_in_the_traceback(monkeypatch, networks):
-    from importlib import metadata
-
     monkeypatch.setattr("transformers.integrations.peft.MIN_PEFT_VERSION", "999")
-    with pytest.raises(PluginError, match=f"transformers {metadata.version('transformers')} says: The version of PEFT"):
-        with explained("attach the LoRA"):
-            networks[1].add_adapter(object())
+    says = f"transformers {metadata.version('transformers')} says: The version of PEFT"
+    with pytest.raises(PluginError, match=says), explained("attach the LoRA"):
+        networks[1].add_adapter(object())
 
 
 @pytest.mark.parametrize("raised", [ValueError("rank must be positive"), RuntimeError("size mismatch"), TypeError("x")])
