@@ -4,13 +4,12 @@ import json
 import tarfile
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 pytestmark = pytest.mark.install
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["text2face"])
 
 
@@ -68,7 +67,7 @@ def test_recipes_and_words_are_found_and_resolve(python):
 
 
 def test_every_folder_of_templates_is_found(python):
-    code = "from text2face_core.resources import templates; print(*(path.name for path in templates().iterdir()))"
+    code = "from text2face_core.utils import templates; print(*(path.name for path in templates().iterdir()))"
     assert set(python("-c", code).split()) == {path.name for path in (ROOT / "templates").iterdir()}
 
 
