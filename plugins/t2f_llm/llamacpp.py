@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
 from text2face_core.language import PromptTemplate
 from text2face_core.models import Artifact, HubFile
 

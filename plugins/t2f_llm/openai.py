@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
 
 from .formats import FORMATS
 from .options import ServerOptions, prompts

@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
 from text2face_core.language import PromptTemplate
 from text2face_core.records import Bag
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
 from text2face_core.models import Artifact, HubFile
 
 from .formats import FORMATS
