@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
-from text2face_core.contracts import CaptionedDataset, Drawer, Progress, Runtime, TrainedModel, Trainer
+from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
 from text2face_core.run import RunDirectory
 from text2face_core.utils import remove_unfinished
@@ -82,11 +82,11 @@ class SdLoraTrainer(Trainer):
             except torch.OutOfMemoryError as error:
                 raise RunError(self._too_large(accelerator.device)) from error
 
-    def drawer(self, model: str | None) -> Drawer:
+    def generator(self, model: str | None) -> ImageGenerator:
         """What draws with a LoRA on its base model, or with the base model alone."""
-        from ._generate import open_drawer
+        from ._generate import open_generator
 
-        return open_drawer(model, self.options, self.runtime)
+        return open_generator(model, self.options, self.runtime)
 
     def _train(self, dataset: Dataset, out: Path, accelerator: Accelerator, progress: Progress) -> TrainedModel:
         options, runtime = self.options, self.runtime

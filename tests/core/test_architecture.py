@@ -28,10 +28,10 @@ PACKAGES = {
 DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "utils"}
 
 PUBLIC = {
-    "AnalysisRow", "Artifact", "Bag", "Caption", "CaptionRow", "Component", "Detector", "DrawRequest", "Drawer",
-    "Extractor", "Face", "Filter", "Finding", "Fuser", "FusionRequest", "HubFile", "LandmarkCrop", "Options", "Photo",
-    "Plugins", "Portrait", "Recipe", "Rejection", "RunDirectory", "Runtime", "Text2FaceError", "Trainer", "Url",
-    "WheelMember", "__version__", "caption_photos", "hookimpl",
+    "AnalysisRow", "Artifact", "Bag", "Caption", "CaptionRow", "Component", "Detector", "Extractor", "Face", "Filter",
+    "Finding", "Fuser", "FusionRequest", "GenerationRequest", "HubFile", "ImageGenerator", "LandmarkCrop", "Options",
+    "Photo", "Plugins", "Portrait", "Recipe", "Rejection", "RunDirectory", "Runtime", "Text2FaceError", "Trainer",
+    "Url", "WheelMember", "__version__", "caption_photos", "hookimpl",
 }  # fmt: skip
 """What `text2face_core` promises to anybody who imports it: a name leaves only after a release that warns."""
 

@@ -1,4 +1,4 @@
-"""A trainer plugin for tests that trains nothing and draws plates: colours from prompt, seed and strength. No torch."""
+"""A trainer plugin for tests that trains nothing and generates plates: colours from prompt, seed, strength."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from text2face_core import Component, Drawer, DrawRequest, Options, Rejection, Runtime, Trainer, hookimpl
+from text2face_core import Component, GenerationRequest, ImageGenerator, Options, Rejection, Runtime, Trainer, hookimpl
 
 READS = 60
 """Letters of a prompt that it reads."""
@@ -18,7 +18,7 @@ class PlateOptions(Options):
     refused: str = ""
 
 
-class PlateDrawer(Drawer):
+class PlateGenerator(ImageGenerator):
     size = (48, 32)
 
     def __init__(self, options: PlateOptions, model: str | None) -> None:
@@ -27,12 +27,12 @@ class PlateDrawer(Drawer):
         self.batches: list[int] = []
         self.notes = (f"plates of {options.base}",)
 
-    def draw(self, requests: Sequence[DrawRequest], on_step=None):
+    def generate(self, requests: Sequence[GenerationRequest], on_step=None):
         self.batches.append(len(requests))
         refused = self.options.refused
         return [Rejection("it is refused") if refused and refused in one.prompt else plate(one) for one in requests]
 
-    def identity(self, request: DrawRequest) -> dict[str, str]:
+    def identity(self, request: GenerationRequest) -> dict[str, str]:
         told = {"base": self.options.base, "revision": "0123456789abcdef", "sampler": "Plates"}
         return {**told, "lora": self.model, "lora_sha256": "ab" * 32} if self.model and request.scale else told
 
@@ -40,8 +40,8 @@ class PlateDrawer(Drawer):
         return [prompt[READS:] for prompt in prompts]
 
 
-def plate(one: DrawRequest) -> np.ndarray:
-    """What is drawn: four fields of a colour each."""
+def plate(one: GenerationRequest) -> np.ndarray:
+    """The image: four fields of a colour each."""
     told = f"{one.prompt}|{one.negative}|{one.seed}|{one.steps}|{one.guidance}|{one.scale}"
     colours = np.frombuffer(hashlib.blake2b(told.encode(), digest_size=12).digest(), np.uint8).reshape(2, 2, 3)
     return colours.repeat(one.height // 2, 0).repeat(one.width // 2, 1)
@@ -54,8 +54,8 @@ class PlateTrainer(Trainer):
     def train(self, dataset, out, progress):
         raise AssertionError("nobody asked for a training")
 
-    def drawer(self, model: str | None) -> PlateDrawer:
-        return PlateDrawer(self.options, model)
+    def generator(self, model: str | None) -> PlateGenerator:
+        return PlateGenerator(self.options, model)
 
 
 def build(options: PlateOptions, runtime: Runtime) -> PlateTrainer:
@@ -64,4 +64,4 @@ def build(options: PlateOptions, runtime: Runtime) -> PlateTrainer:
 
 @hookimpl
 def t2f_trainers() -> Iterable[Component]:
-    yield Component("plates", build, PlateOptions, summary="draws plates")
+    yield Component("plates", build, PlateOptions, summary="generates plates")
