@@ -77,7 +77,7 @@ def test_an_edit_of_a_worded_line_is_kept_without_the_words_around_it(run):
 
 
 def test_other_wording_writes_no_captions_again(toy_plugins, toy_recipe):
-    settings = ["captions.prefix=ohwx ", "captions.template=a {caption}", "captions.forbid=['x']"]
+    settings = ['captions.prefix="ohwx "', "captions.template=a {caption}", "captions.forbid=['x']"]
     changed = toy_recipe.with_settings([*settings, "captions.replace={a = 'b'}"])
     assert changed.resolve(toy_plugins).captions_key() == toy_recipe.resolve(toy_plugins).captions_key()
     assert changed.captions.prefix == "ohwx "

@@ -105,7 +105,7 @@ class CaptionedRun(CaptionedDataset):
             self._accepted += 1
             photo_id, number = row["photo_id"], captioned.get(row["photo_id"], -1)
             corrections = self._corrections.of(photo_id) if is_captioned else {}
-            if photo_id not in with_text and not (number < 0 and self._corrected(photo_id, ())):
+            if photo_id not in with_text and not (corrections and number < 0 and self._corrected(photo_id, ())):
                 self.without_captions += 1
                 continue
             digest.update(photo_id.encode())
