@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
+from ..utils import install_command
 from .discovery import Found, discover
 from .tracing import attach_trace, enabled, traced
 
@@ -278,7 +279,7 @@ def _missing(registered: Registered, error: ImportError) -> str:
     component, plugin = registered.component, registered.plugin
     needed = (error.name or str(error)).partition(".")[0]
     if component.extra:
-        install = f"pip install '{plugin.distribution}[{component.extra}]'"
+        install = install_command(component.extra, distribution=plugin.distribution)
     else:
         install = f"pip install {needed.replace('_', '-')}"
     return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'

@@ -23,7 +23,7 @@ def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:
         import webdataset
     except ImportError as error:
         raise MissingExtra(
-            "the webdataset format needs webdataset, which is not installed: pip install 'text2face[webdataset]'"
+            f"the webdataset format needs webdataset, which is not installed: {install_command('webdataset')}"
         ) from error
 
     for number, shard in enumerate(_shards(samples, job)):
