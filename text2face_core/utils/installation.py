@@ -13,45 +13,56 @@ from urllib.request import url2pathname
 
 OURS = "text2face"
 ROOT = Path(__file__).resolve().parents[2]
+UPGRADE = "--upgrade --upgrade-strategy eager"
 
 
-def install_command(*extras: str, distribution: str = OURS) -> str:
+def install_command(*extras: str, distribution: str = OURS, upgrade: bool = False) -> str:
     """The command that installs these extras of a distribution.
 
     A name works only for what came from a package index. Otherwise the command names what direct_url.json (PEP 610)
-    says: the checkout, the file or the repository. If that is gone, it names the packages of the extras.
+    says: the checkout, the file or the repository. If that is gone, it names the packages of the extras. upgrade: take
+    the newest versions that fit each other, also of packages that are installed.
 
     >>> install_command("extra", distribution="not-installed-here")
     "pip install 'not-installed-here[extra]'"
     """
+    pip = f"pip install {UPGRADE}" if upgrade else "pip install"
     wanted = f"[{','.join(extras)}]" if extras else ""
     try:
         installed = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
-        return _in_folder(ROOT, wanted) if distribution == OURS and _is_checkout(ROOT) else _named(distribution, wanted)
+        run_from_checkout = distribution == OURS and _is_checkout(ROOT)
+        return _in_folder(pip, ROOT, wanted) if run_from_checkout else f"{pip} '{distribution}{wanted}'"
+    origin = _origin(installed)
+    url = str(origin.get("url", ""))
+    folder = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") and "vcs_info" not in origin else None
+    if folder is None or folder.is_file():
+        return f"{pip} '{distribution}{wanted}{_reference(origin)}'"
+    if folder.is_dir():
+        return _in_folder(f"{pip} -e" if origin.get("dir_info", {}).get("editable") else pip, folder, wanted)
+    return f"{pip} {_packages(installed, extras)}"
+
+
+def _origin(installed: metadata.Distribution) -> dict[str, Any]:
+    """What direct_url.json says; empty for what came from an index, or for a file that cannot be read."""
     try:
-        origin: dict[str, Any] = json.loads(installed.read_text("direct_url.json") or "{}")
-        url = str(origin["url"])
-    except (KeyError, ValueError, TypeError):
-        return _named(distribution, wanted)
-    if (vcs := origin.get("vcs_info")) is not None:
-        revision = vcs.get("requested_revision") or vcs.get("commit_id") or ""
-        at = f"@{revision}" if revision else ""
-        return f"pip install '{distribution}{wanted} @ {vcs.get('vcs', 'git')}+{url}{at}'"
-    place = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
-    if place is not None and not place.exists():
-        return _packages(installed, extras) or _named(distribution, wanted)
-    if place is not None and "dir_info" in origin:
-        return _in_folder(place, wanted, editable=bool(origin["dir_info"].get("editable")))
-    return f"pip install '{distribution}{wanted} @ {url}'"
+        origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return {}
+    return origin if isinstance(origin, dict) else {}
 
 
-def _named(distribution: str, wanted: str) -> str:
-    return f"pip install '{distribution}{wanted}'"
+def _reference(origin: dict[str, Any]) -> str:
+    if not (url := origin.get("url")):
+        return ""
+    if not (vcs := origin.get("vcs_info")):
+        return f" @ {url}"
+    revision = vcs.get("requested_revision") or vcs.get("commit_id")
+    return f" @ {vcs.get('vcs', 'git')}+{url}" + (f"@{revision}" if revision else "")
 
 
-def _in_folder(folder: Path, wanted: str, *, editable: bool = False) -> str:
-    command = f"pip install {'-e ' if editable else ''}'.{wanted}'"
+def _in_folder(pip: str, folder: Path, wanted: str) -> str:
+    command = f"{pip} '.{wanted}'"
     try:
         here = Path.cwd().samefile(folder)
     except OSError:  # a working directory that was deleted
@@ -69,7 +80,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def _packages(installed: metadata.Distribution, extras: tuple[str, ...]) -> str:
-    """What the extras require, for a distribution whose origin no longer exists; extras that name others are followed."""
+    """The packages of the extras, for a distribution whose origin no longer exists; with no extra, its own name."""
     from packaging.requirements import Requirement
 
     found: dict[str, None] = {}
@@ -85,4 +96,4 @@ def _packages(installed: metadata.Distribution, extras: tuple[str, ...]) -> str:
                 left += sorted(one.extras - done)
             else:
                 found[f"{one.name}{one.specifier}"] = None
-    return "pip install " + " ".join(f"'{name}'" for name in found) if found else ""
+    return " ".join(f"'{name}'" for name in found or [installed.name])

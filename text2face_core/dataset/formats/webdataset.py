@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtra
+from ...utils import install_command
 from ..samples import Job, Sample, Writer
 
 USAGE = """\
