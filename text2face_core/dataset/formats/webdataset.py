@@ -14,6 +14,7 @@ from typing import Any
 from ...contracts import CaptionedDataset
 from ...errors import MissingExtra, SourceError
 from ...records import Captions
+from ...utils import install_command
 from ..base import captions_of
 from ..images import ImageRef
 from ..selection import ExportedPhoto, ExportJob, FormatWriter
@@ -143,7 +144,7 @@ def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None
         import webdataset
     except ImportError as error:
         raise MissingExtra(
-            "the webdataset format needs webdataset, which is not installed: pip install 'text2face[webdataset]'"
+            f"the webdataset format needs webdataset, which is not installed: {install_command('webdataset')}"
         ) from error
 
     for number, shard in enumerate(_shards(photos, job)):
