@@ -117,7 +117,7 @@ def write_metadata(run: RunDirectory) -> int:
                 name = run.image_path(row).relative_to(run.dataset).as_posix()
                 texts = [caption.text for caption in captioned.captions]
                 file.write(metadata_line(name, texts, row.photo_id))
-                written.add(row.photo_id, texts)
+                written.add(captioned)
                 count += 1
         written.save(temporary)
     written.settle()
