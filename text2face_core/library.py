@@ -182,7 +182,8 @@ def caption_photos(
 
     source: a folder, glob, text list or files. plugins: as for --plugins. settings: as for --set.
     trust: allow what a recipe file reaches, as --trust does.
-    Raises UntrustedError if a recipe file reaches what was not allowed, UsageError where the request is wrong, NothingToDo where there are no photos; a bad photo is a row.
+    Raises UntrustedError if a recipe file reaches what was not allowed, UsageError where the request is wrong,
+    NothingToDo where there are no photos; a bad photo is a row.
     The yunet detector sets OpenCV to one thread for the whole process and looks at photos side by side instead.
     """
     from .dataset import write_metadata

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..models import Artifact, ModelStore
     from pathlib import Path
 
+    from ..models import Artifact, ModelStore
     from ..plugins import Plugins
     from ..recipe import Recipe
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..utils import explain, remove_unfinished, write_text
+from ..utils import explain, path_inside, remove_unfinished, write_text
 from . import tables
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class RunDirectory:
 
     def image_path(self, row: AnalysisRow) -> Path:
         """The photo's square crop in the data set."""
-        return self.dataset / "images" / f"{row.chunk:05d}" / f"{row.photo_id}.jpg"
+        return path_inside(self.dataset, "images", f"{row.chunk:05d}", f"{row.photo_id}.jpg")
 
     def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
         """Every analysed photo with its captions (none where there are none yet), chunk by chunk.

@@ -44,7 +44,9 @@ THIS_PROCESS = "(this process)"
 _NAMES: Mapping[Kind, frozenset[str]] = {
     "server": frozenset(["url", "uri", "server", "host", "endpoint", "address", "proxy", "hub", "webhook"]),
     "variable": frozenset({"env", "variable"}),
-    "file": frozenset(["path", "file", "folder", "dir", "directory", "weight", "checkpoint", "cache", "template", "socket"]),
+    "file": frozenset(
+        ["path", "file", "folder", "dir", "directory", "weight", "checkpoint", "cache", "template", "socket"]
+    ),
 }
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ROOTED = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]")
@@ -171,7 +173,9 @@ def _guess(option: str, value: str, annotation: Any) -> Kind | None:
     if any("Url" in one.__name__ for one in types) or _ADDRESS.match(value):
         return "server"
     words = option.lower().split("_")
-    named = (kind for kind, names in _NAMES.items() if names.intersection([*words, *(one.rstrip("s") for one in words)]))
+    named = (
+        kind for kind, names in _NAMES.items() if names.intersection([*words, *(one.rstrip("s") for one in words)])
+    )
     return next(named, None) or _guess_by_value(value)
 
 

@@ -20,7 +20,9 @@ def checked_id(photo_id: object, where: Path | str) -> str:
     """
     if isinstance(photo_id, str) and _ID.fullmatch(photo_id):
         return photo_id
-    raise RunError(f"{where} holds {photo_id!r:.80}, and a photo id has 16 hexadecimal digits: text2face did not write it")
+    raise RunError(
+        f"{where} holds {photo_id!r:.80}, and a photo id has 16 hexadecimal digits: text2face did not write it"
+    )
 
 
 def path_inside(folder: Path, *names: str) -> Path:

@@ -51,7 +51,8 @@ def test_wrong_options_are_refused_with_a_reason_that_repeats_no_secret(options,
 
 
 def test_options_that_change_no_caption_are_no_part_of_its_identity():
-    one = openai.OpenAIOptions(base_url="http://host/v1", concurrency=1, timeout=9, key_env="OTHER_API_KEY", cache="off")
+    given = {"concurrency": 1, "timeout": 9, "key_env": "OTHER_API_KEY", "cache": "off"}
+    one = openai.OpenAIOptions(base_url="http://host/v1", **given)
     assert one.model_dump(mode="json") == openai.OpenAIOptions(base_url="http://host/v1/").model_dump(mode="json")
 
 
