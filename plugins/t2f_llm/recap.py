@@ -77,7 +77,7 @@ def build(options: RecapOptions, runtime: Runtime) -> Fuser:
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
     """The one component."""
     yield Component(
         "recap",
