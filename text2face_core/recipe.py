@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
+WORDING = ("prefix", "suffix", "template", "replace", "forbid")
+"""Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
 
 
@@ -69,6 +71,21 @@ class CaptionSettings(Options):
         description="refuse captions that miss or invent something; missed: only what misses something, since a fuser "
         "that sees the photo may say more than was found; both are recorded in any case",
     )
+
+    prefix: str = Field("", description="trigger word or other text before each caption of a data set, verbatim")
+    suffix: str = Field("", description="text after each caption of a data set, verbatim")
+    template: str = Field(
+        "{caption}", description='form of each caption of a data set, such as "ohwx person, {caption}"'
+    )
+    replace: dict[str, str] = Field({}, description='words to replace in a data set, such as woman = "lady"')
+    forbid: tuple[str, ...] = Field((), description="words that no caption of a data set may have; others are kept")
+
+    @field_validator("template")
+    @classmethod
+    def _one_slot(cls, template: str) -> str:
+        if template.count("{caption}") != 1:
+            raise ValueError('must have {caption} once, as in "ohwx person, {caption}"')
+        return template
 
     @field_validator("styles")
     @classmethod
@@ -264,7 +281,7 @@ class Resolved:
     def captions_key(self) -> str:
         """Changes when captions would come out otherwise from the same analysis."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.captions, recipe.bag)]
+        rules = [recipe.captions.model_dump(mode="json", exclude=set(WORDING)), recipe.bag.model_dump(mode="json")]
         words = self.vocabulary.fingerprint
         return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
 
