@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
 from .contracts import Kind, Options
 from .dataset import DatasetSettings
@@ -67,6 +67,10 @@ class CaptionSettings(Options):
         True,
         description="refuse captions that miss or invent something; missed: only what misses something, since a fuser "
         "that sees the photo may say more than was found; both are recorded in any case",
+    )
+
+    allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
+        (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
     )
 
     @field_validator("styles")
