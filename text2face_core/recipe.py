@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
-from .contracts import Kind, Options
+from .contracts import Options, Role
 from .dataset import DatasetSettings
 from .errors import RecipeError
 from .language import BagSettings, check_names
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
+WORDING = ("prefix", "suffix", "template", "replace", "forbid")
+"""Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
 
 
@@ -72,6 +74,20 @@ class CaptionSettings(Options):
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
         (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
     )
+    prefix: str = Field("", description="trigger word or other text before each caption of a data set, verbatim")
+    suffix: str = Field("", description="text after each caption of a data set, verbatim")
+    template: str = Field(
+        "{caption}", description='form of each caption of a data set, such as "ohwx person, {caption}"'
+    )
+    replace: dict[str, str] = Field({}, description='words to replace in a data set, such as woman = "lady"')
+    forbid: tuple[str, ...] = Field((), description="words that no caption of a data set may have; others are kept")
+
+    @field_validator("template")
+    @classmethod
+    def _one_slot(cls, template: str) -> str:
+        if template.count("{caption}") != 1:
+            raise ValueError('must have {caption} once, as in "ohwx person, {caption}"')
+        return template
 
     @field_validator("styles")
     @classmethod
@@ -171,9 +187,9 @@ class Recipe(Options):
             place[option] = _value(text.strip())
         return self.parse(data, "settings")
 
-    def components(self) -> list[tuple[Kind, str]]:
-        """Kind and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
-        named: list[tuple[Kind, str]] = [("detector", self.detector)]
+    def components(self) -> list[tuple[Role, str]]:
+        """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
+        named: list[tuple[Role, str]] = [("detector", self.detector)]
         named += [("filter", name) for name in self.filters]
         named += [("extractor", name) for name in self.extractors]
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
@@ -214,7 +230,7 @@ class Part:
     options: BaseModel
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Role:
         """The component's kind."""
         return self.registered.kind
 
@@ -237,7 +253,7 @@ class Resolved:
     parts: tuple[Part, ...]
     vocabulary: Vocabulary
 
-    def of(self, kind: Kind) -> tuple[Part, ...]:
+    def of(self, kind: Role) -> tuple[Part, ...]:
         """The parts of one kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 
@@ -259,7 +275,7 @@ class Resolved:
     def captions_key(self) -> str:
         """Changes when captions would come out otherwise from the same analysis."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.captions, recipe.bag)]
+        rules = [recipe.captions.model_dump(mode="json", exclude=set(WORDING)), recipe.bag.model_dump(mode="json")]
         words = self.vocabulary.fingerprint
         return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
 

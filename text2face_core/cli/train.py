@@ -57,7 +57,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     Training can be stopped at any time: the same command goes on where it stopped, and ends as if it had not been.
     What can be set: t2f plugins show sd_lora.
     """
-    from ..contracts import CaptionedDataset, Runtime
+    from ..contracts import Runtime
+    from ..dataset import open_dataset
     from ..recipe import Recipe
     from .progress import make_progress
 
@@ -76,7 +77,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     progress = make_progress(quiet=ctx.find_root().obj["quiet"] or not main)
     where = out or Path("loras") / (source.absolute().name or "photos")
     try:
-        trained = plugins.build(trainer, options, runtime).train(CaptionedDataset(source), where, progress)
+        built = plugins.build(trainer, options, runtime)  # first, as it says which packages are missing
+        trained = built.train(open_dataset(source), where, progress)
     except KeyboardInterrupt:
         if main:
             click.echo("t2f: stopped; the same command goes on from here", err=True)
