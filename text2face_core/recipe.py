@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,9 +134,7 @@ class Recipe(Options):
 
         Raises RecipeError that says which key is wrong, or which recipes there are.
         """
-        path = Path(name)
-        if not path.is_file():
-            path = templates() / "recipes" / f"{name}.toml"
+        path = cls.file_of(name) or templates() / "recipes" / f"{name}.toml"
         if not path.is_file():
             known = ", ".join(sorted(file.stem for file in (templates() / "recipes").glob("*.toml")))
             raise RecipeError(f'there is no recipe "{name}": give the path of a TOML file, or one of: {known}')
@@ -145,6 +144,16 @@ class Recipe(Options):
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
         return cls.parse({"name": path.stem, **data}, str(path))
+
+    @staticmethod
+    def file_of(name: str | Path) -> Path | None:
+        """The file that a recipe's name means; None for one that ships with text2face, which comes first.
+
+        So a file called "starter" in the working folder does not take the place of the starter recipe.
+        """
+        if re.fullmatch(r"[\w-]+", str(name)) and (templates() / "recipes" / f"{name}.toml").is_file():
+            return None
+        return Path(name) if Path(name).is_file() else None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], where: str) -> Recipe:

@@ -23,7 +23,7 @@ ROOT_FILES = {
 }  # fmt: skip
 PACKAGES = {
     "cli", "dataset", "engines", "generation", "images", "language", "models", "pipeline", "plugins", "report", "run",
-    "sources", "stats", "utils",
+    "sources", "stats", "trust", "utils",
 }  # fmt: skip
 DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "utils"}
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..utils import explain, remove_unfinished, write_text
+from ..utils import explain, path_inside, remove_unfinished, write_text
 from . import tables
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
 from .wording import Wording
@@ -180,7 +180,7 @@ class RunDirectory:
 
     def image_path(self, row: AnalysisRow) -> Path:
         """The photo's square crop in the data set."""
-        return self.dataset / "images" / f"{row.chunk:05d}" / f"{row.photo_id}.jpg"
+        return path_inside(self.dataset, "images", f"{row.chunk:05d}", f"{row.photo_id}.jpg")
 
     @property
     def metadata_path(self) -> Path:

@@ -196,17 +196,17 @@ def test_run_toml_says_how_the_run_was_made(finished, toy_photos):
 def test_rows_come_back_from_a_table_as_they_went_in(tmp_path):
     face = Face(np.float32([1, 2, 30, 40]), np.arange(10, dtype=np.float32).reshape(5, 2), 0.875)
     findings = (Finding("age", 34.25, 0.5, "x", {"std": 3.5}), Finding("bald", False, 1.0, "y"))
-    row = AnalysisRow("00ff", "/tmp/a\nb ü.jpg", 3, "ok", "", 640, 480, face, findings)
-    tables.write_analysis(tmp_path / "a.parquet", [row, AnalysisRow("01", "/b", 3, "failed", "no")], {"key": "k"})
+    row = AnalysisRow("00ff" * 4, "/tmp/a\nb ü.jpg", 3, "ok", "", 640, 480, face, findings)
+    tables.write_analysis(tmp_path / "a.parquet", [row, AnalysisRow("01" * 8, "/b", 3, "failed", "no")], {"key": "k"})
     back, failed = tables.read_analysis(tmp_path / "a.parquet")
     assert (back.findings, back.uri, back.width) == (findings, row.uri, 640)
     np.testing.assert_array_equal(back.face.landmarks, face.landmarks)
-    assert failed == AnalysisRow("01", "/b", 3, "failed", "no")
+    assert failed == AnalysisRow("01" * 8, "/b", 3, "failed", "no")
     bag = Bag((BagItem("age", 34.25, "34 years old", "F1"),))
     caption = Caption(
         "A person.", "toy", "long", 2, bag, ("age",), (), ("smiling",), 5, ("missed age; over 77 tokens (83)",)
     )
-    captioned = CaptionRow("00ff", (caption,))
+    captioned = CaptionRow("00ff" * 4, (caption,))
     tables.write_captions(tmp_path / "c.parquet", [captioned], {"key": "k"})
     assert tables.read_captions(tmp_path / "c.parquet") == [captioned]
     assert tables.read_metadata(tmp_path / "c.parquet") == {"text2face.key": "k"}
