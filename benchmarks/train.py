@@ -161,16 +161,18 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
 
 def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     """A step of the trainer itself: its feed and its loop, with these measures on or off."""
-    from t2f_sd_lora import SdLoraOptions, _base, _feed, _material
+    from t2f_sd_lora import SdLoraOptions
     from t2f_sd_lora._data import open_dataset
-    from t2f_sd_lora._loop import Loop
-    from t2f_sd_lora._lora import add_text_lora, add_unet_lora
-    from t2f_sd_lora._loss import Diffusion
-    from t2f_sd_lora._optimiser import Optimiser
-    from t2f_sd_lora._signals import Stop
-    from t2f_sd_lora._stream import steps
-    from t2f_sd_lora._tokens import encode
-    from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
+    from t2f_sd_lora.cache.tokens import encode
+    from t2f_sd_lora.model import base as _base
+    from t2f_sd_lora.model.adapters import add_text_lora, add_unet_lora
+    from t2f_sd_lora.training import loader as _feed, prepare as _material
+    from t2f_sd_lora.training.loop import Loop
+    from t2f_sd_lora.training.loss import Diffusion
+    from t2f_sd_lora.training.optimizer import Optimiser
+    from t2f_sd_lora.training.sampler import steps
+    from t2f_sd_lora.training.signals import Stop
+    from t2f_sd_lora.training.trainer import DTYPES, SdLoraTrainer, Silent
 
     from text2face_core import Runtime
     from text2face_core.models.store import ModelStore

@@ -13,12 +13,12 @@ from text2face_core import Component, Runtime, hookimpl
 from .options import SdLoraOptions
 
 if TYPE_CHECKING:
-    from ._trainer import SdLoraTrainer
+    from .training.trainer import SdLoraTrainer
 
 
 def build(options: SdLoraOptions, runtime: Runtime) -> "SdLoraTrainer":
     """The trainer; the base model is loaded when training begins."""
-    from ._trainer import SdLoraTrainer
+    from .training.trainer import SdLoraTrainer
 
     return SdLoraTrainer(options, runtime)
 

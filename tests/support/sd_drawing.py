@@ -17,7 +17,7 @@ REQUESTS = [DrawRequest(text, 10 + number, 64, 64, steps=4) for number, text in 
 
 def open_one(base: Path | None, model: Any = None, dtype: str = "float32", **options: Any) -> Any:
     """What draws on that base model, or on the one that the LoRA names; with a LoRA or none."""
-    from t2f_sd_lora._generate import open_drawer
+    from t2f_sd_lora.generation.generator import open_drawer
     from t2f_sd_lora.options import SdLoraOptions
 
     given = {"base": str(base), **options} if base else options
@@ -30,7 +30,7 @@ def make_lora(
 ) -> tuple[Path, Any]:
     """A folder with a LoRA for a base model, as training leaves it, and that base with the LoRA on."""
     import torch
-    from t2f_sd_lora import _base, _lora, _lora_files
+    from t2f_sd_lora.model import adapters as _lora, base as _base, lora_files as _lora_files
     from t2f_sd_lora.options import SdLoraOptions
 
     loaded = _base.load(str(pipeline), offline=True)

@@ -148,7 +148,7 @@ def _serve() -> None:
     import torch
     import torch.distributed
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel  # noqa: F401
-    from t2f_sd_lora import _trainer  # noqa: F401
+    from t2f_sd_lora.training import trainer as _trainer  # noqa: F401
     from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401
 
     from text2face_core.cli import main
