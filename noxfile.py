@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "browser", "plugins", "newest"]
+nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
@@ -22,10 +22,11 @@ COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULT
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and likely mistakes."""
-    session.install("ruff>=0.9")
+    """Style, likely mistakes, and spelling."""
+    session.install("ruff>=0.9", "codespell>=2.3")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
 
 
 @nox.session
@@ -40,6 +41,35 @@ def tests(session: nox.Session) -> None:
     """Everything but the browser, with the coverage of the core."""
     session.install("-e", ".[test]")
     session.run("pytest", *SIDE_BY_SIDE, "--cov", "-m", "not browser", *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The inner loop: everything that takes less than a second per test, in under a minute on two cores."""
+    session.install("-e", ".[test]")
+    run_quick_tests(session)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site in site/, strictly, after a check that its generated parts are current."""
+    session.install("-e", ".[docs]")
+    session.run("python", "tools/docs/generate.py", "--check")
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=["3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """The quick tests with other versions of Python, wherever an interpreter can be had."""
+    session.install("-e", ".[test]")
+    run_quick_tests(session)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The quick tests with the oldest versions that pyproject.toml allows for what the base install needs directly."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    run_quick_tests(session)
 
 
 @nox.session
@@ -108,6 +138,12 @@ def bench(session: nox.Session) -> None:
     """Speed, as ratios within one run: `nox -s bench -- FOLDER` for photos of your own."""
     session.install("-e", ".")
     session.run("python", "benchmarks/caption.py", *session.posargs)
+
+
+def run_quick_tests(session: nox.Session) -> None:
+    """Run the tests that take less than a second each."""
+    marks = "not slow and not browser and not install and not heavy and not reference"
+    session.run("pytest", *SIDE_BY_SIDE, "-q", "-m", marks, *session.posargs)
 
 
 def first_commands() -> list[str]:

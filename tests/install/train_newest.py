@@ -44,7 +44,7 @@ def check_doctor() -> None:
 def make_base(folder: Path) -> Path:
     """The tiny Stable Diffusion of the tests."""
     sys.path.insert(0, str(ROOT / "tests"))
-    import tiny_sd
+    from support import tiny_sd
 
     return tiny_sd.write_pipeline(folder)
 

@@ -1,10 +1,9 @@
 """The figures of a run's captions, counted by hand, and as `t2f stats` prints them."""
 
 import json
-import sys
 
 import pytest
-from support import drawn_run, small_run
+from support import drawn_run, small_run, toys
 
 from text2face_core import caption_photos
 from text2face_core.cli import main
@@ -135,7 +134,7 @@ def test_a_note_that_cannot_be_read_is_none(run):
 @pytest.fixture
 def toy_run(toy_photos, tmp_path):
     plugins = Plugins.load()
-    plugins.register("toy", sys.modules["toys"])
+    plugins.register("toy", toys)
     caption_photos(toy_photos, plugins="toy", out=tmp_path / "toys", available=plugins)
     return tmp_path / "toys"
 
