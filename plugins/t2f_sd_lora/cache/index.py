@@ -1,7 +1,7 @@
-"""Which latent lies in which slot of the cache's data file: one record of 64 bytes per slot.
+"""Index of the latent cache: which picture each slot of the data file belongs to, 64 bytes per slot.
 
-A slot is planned under a lock, filled by one process, and its record is written again once its data is on the disk. A
-record that a kill tore in two fails its check and is ignored; its picture gets a new slot.
+A slot is planned under a lock, filled by one process, and its record is written again once its data are on the disk. A
+record that a kill left half-written fails its check and is ignored; its picture gets a new slot.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Records = npt.NDArray[np.void]
 Slots = npt.NDArray[np.int64]
 
 
-class Index:
-    """The file of records, and how to find a slot by the picture's stamp or content."""
+class SlotIndex:
+    """The file of records, with lookup by the picture's stamp or content."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class Index:
         self.refresh()
 
     def refresh(self) -> None:
-        """See what other processes have written."""
+        """Read what other processes have written."""
         raw = np.fromfile(self.path, np.uint8)
         self.records: Records = raw[: len(raw) // RECORD.itemsize * RECORD.itemsize].view(RECORD).copy()
         self.records["state"][self.records["check"] != _checks(self.records)] = 0
@@ -48,11 +48,11 @@ class Index:
         return len(self.records)
 
     def find(self, stamps: Records, flip: bool) -> Slots:
-        """The slot of each stamp, -1 where there is none. stamps: (N,) V16."""
+        """The slot of each stamp, -1 without one. stamps: (N,) V16."""
         return self._stamps.find(_keys(stamps, np.full(len(stamps), flip)))
 
     def find_content(self, content: bytes, *, flip: bool) -> int:
-        """A finished slot that holds the latent of these pixels, -1 where there is none."""
+        """A finished slot that holds the latent of these pixels, -1 without one."""
         wanted = np.frombuffer(content, "V16")
         slot = int(self._contents.find(_keys(wanted, np.array([flip])))[0])
         return slot if slot >= 0 and self.records["content"][slot].tobytes() == content else -1
@@ -62,14 +62,14 @@ class Index:
         added = np.zeros(len(stamps), RECORD)
         added["stamp"], added["flip"], added["state"] = stamps, flip, PLANNED
         added["check"] = _checks(added)
-        end = len(self.records) * RECORD.itemsize  # what a kill left behind it is overwritten
+        end = len(self.records) * RECORD.itemsize  # a record that a kill left half-written is overwritten
         _write_at(self.path, added.tobytes(), end)
         self.refresh()
 
     def settle(
         self, slots: Slots, state: npt.NDArray[np.uint8], size: npt.NDArray[np.uint16], content: Records
     ) -> None:
-        """Say what has become of slots: DONE (their data must be on the disk) or UNREADABLE."""
+        """Record the state of slots: DONE (their data must be on the disk) or UNREADABLE."""
         rows = self.records[slots]
         rows["state"], rows["size"], rows["content"] = state, size, content
         rows["check"] = _checks(rows)

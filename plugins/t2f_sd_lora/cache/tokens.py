@@ -1,4 +1,4 @@
-"""Captions as the text encoder reads them: tokenised once, kept on disk, memory-mapped."""
+"""Token cache: captions tokenized once, kept on disk, memory-mapped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from text2face_core.contracts import Progress
 from text2face_core.errors import RunError
 from text2face_core.utils import explain, sync_folder
 
-from ..model.tokenizer import POSITIONS, encode, positions_of, tokenizer_hash
+from ..model.tokenizer import POSITIONS, encode_texts, hash_tokenizer, positions_of
 
 if TYPE_CHECKING:
     import torch
@@ -31,9 +31,10 @@ AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was tokenised.
+    """Statistics of tokenized captions.
 
-    over: captions with more tokens than the encoder has positions, whose ends are cut off. longest: caption, in tokens.
+    over: captions with more tokens than the encoder has positions; their ends are cut off. longest: tokens of the
+    longest caption.
     """
 
     samples: int
@@ -67,13 +68,13 @@ class TokenCache:
     def open(cls, folder: Path, tokenizer: Any, dataset: Dataset, progress: Progress | None = None) -> TokenCache:
         """The cache in `folder` for this tokenizer (with the pad token that it has now) and these captions.
 
-        It is made where it is not there; of several processes one makes it and the others wait.
-        Raises RunError where it cannot be written.
+        It is made when it does not exist; of several processes one makes it and the others wait.
+        Raises RunError when it cannot be written.
         """
         from filelock import FileLock
 
         positions = positions_of(tokenizer)
-        made = {"tokenizer": tokenizer_hash(tokenizer), "captions": dataset.fingerprint, "format": FORMAT}
+        made = {"tokenizer": hash_tokenizer(tokenizer), "captions": dataset.fingerprint, "format": FORMAT}
         key = hashlib.blake2b(json.dumps(made, sort_keys=True).encode(), digest_size=8).hexdigest()
         target = folder / f"tokens-{key}"
         try:
@@ -83,13 +84,13 @@ class TokenCache:
                     _make(target, tokenizer, dataset, positions, progress)
         except OSError as error:
             raise RunError(explain(error, target)) from error
-        return cls(target, np.array(encode(tokenizer, [""])[0][0], np.int64))
+        return cls(target, np.array(encode_texts(tokenizer, [""])[0][0], np.int64))
 
     def __len__(self) -> int:
         return len(self._starts) - 1
 
     def styles(self, index: int) -> tuple[str, ...]:
-        """The style of each of the sample's captions; as many as it has captions."""
+        """The style of each of the sample's captions."""
         start, end = self._starts[index : index + 2]
         return tuple(self.style_names[style] for style in self._styles[start:end])
 
@@ -114,7 +115,7 @@ class TokenCache:
 
     @property
     def empty(self) -> torch.Tensor:
-        """(positions,) int64: the tokens of the empty caption, which stands for a dropped one."""
+        """(positions,) int64: the tokens of the empty caption, which replaces a dropped one."""
         import torch
 
         return torch.from_numpy(self._empty.copy())
@@ -130,7 +131,7 @@ def _make(target: Path, tokenizer: Any, dataset: Dataset, positions: int, progre
     starts = np.zeros(len(dataset) + 1, np.int64)
     over = longest = 0
     if progress:
-        progress.start("tokenising captions of", len(dataset))
+        progress.start("tokenizing captions of", len(dataset))
     try:
         with (temporary / "ids").open("wb") as ids_file, (temporary / "styles").open("wb") as styles_file:
             for first in range(0, len(dataset), AT_ONCE):
@@ -138,7 +139,7 @@ def _make(target: Path, tokenizer: Any, dataset: Dataset, positions: int, progre
                 captions = [dataset.captions(number) for number in numbers]
                 starts[numbers[0] + 1 : numbers[-1] + 2] = [len(one) for one in captions]
                 flat = list(chain.from_iterable(captions))
-                rows, lengths = encode(tokenizer, [text for text, _ in flat])
+                rows, lengths = encode_texts(tokenizer, [text for text, _ in flat])
                 np.array(rows, dtype).tofile(ids_file)
                 np.array([styles.setdefault(style, len(styles)) for _, style in flat], np.uint16).tofile(styles_file)
                 over += sum(length > positions for length in lengths)

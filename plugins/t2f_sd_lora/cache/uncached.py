@@ -1,12 +1,12 @@
-"""Latents without a cache: each picture is read, cut and encoded whenever it is seen."""
+"""Latents without a cache: read, crop and encode a picture each time it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.vae import encode
-from .crops import Size, cut
+from ..model.vae import encode_pictures
+from .crops import Size, crop_picture
 
 if TYPE_CHECKING:
     import torch
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .._data import Dataset
 
 
-class LiveMoments:
-    """The same numbers as `LatentCache` gives, up to the rounding of what it keeps."""
+class UncachedLatents:
+    """The same interface as `LatentCache`, and the same numbers up to its rounding."""
 
     def __init__(self, dataset: Dataset, vae: Any, size: Size) -> None:
         self._dataset = dataset
@@ -25,5 +25,5 @@ class LiveMoments:
     def moments(self, indices: Sequence[int], flips: Sequence[bool]) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation, (N, 4, h, w) float32 each."""
         chosen = zip(indices, flips, strict=True)
-        pictures = [cut(self._dataset[index].read(), self._size, flip=flip) for index, flip in chosen]
-        return encode(self._vae, pictures)
+        pictures = [crop_picture(self._dataset[index].read(), self._size, flip=flip) for index, flip in chosen]
+        return encode_pictures(self._vae, pictures)

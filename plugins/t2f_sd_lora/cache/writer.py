@@ -1,4 +1,4 @@
-"""Encodes what was read and puts it into the cache's files: data first, then the record that says it is there."""
+"""Encode pictures and write them to the latent cache: data first, then their index records."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from text2face_core.records import Pixels
 
-from ..model.vae import encode
-from .index import DONE, UNREADABLE, Index
+from ..model.vae import encode_pictures
+from .index import DONE, UNREADABLE, SlotIndex
 
 COMMIT_SECONDS = 3.0
-"""How much work a kill may cost."""
+"""How much work a kill can lose."""
 
 
 @dataclass(slots=True)
-class Read:
-    """What became of one picture.
+class ReadPicture:
+    """A picture that was read for the cache.
 
     slots: those to fill, each with whether it is for the mirror image; as many pixels, or copies: slots that hold the
-    same latents already. content: 16 bytes that stand for the pixels. size: the number of the size cut to.
+    same latents already. content: 16 bytes that identify the pixels. size: the number of the size cropped to.
     reason: why it cannot be used, else empty.
     """
 
@@ -36,10 +36,10 @@ class Read:
     reason: str = ""
 
 
-class Writer:
-    """Fills slots; every few seconds what was written is synced and its records settled."""
+class LatentWriter:
+    """Fills slots; every few seconds data are synced to the disk and their records written."""
 
-    def __init__(self, folder: Path, index: Index, floats: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, folder: Path, index: SlotIndex, floats: int, dtype: np.dtype[Any]) -> None:
         self._folder = folder
         self._index = index
         self._bytes, self._dtype = floats * dtype.itemsize, dtype
@@ -48,32 +48,32 @@ class Writer:
         self._reasons: list[str] = []
         self._committed = time.monotonic()
 
-    def add(self, vae: Any, group: list[Read]) -> None:
+    def add(self, vae: Any, group: list[ReadPicture]) -> None:
         """Encode pictures of one size and write their latents."""
-        mean, std = encode(vae, [pixels for read in group for pixels in read.pixels])
+        mean, std = encode_pictures(vae, [pixels for read in group for pixels in read.pixels])
         rows = np.stack([mean.numpy(), std.numpy()], axis=1).astype(self._dtype)
         slots = [(slot, read) for read in group for slot, _ in read.slots]
         for (slot, read), row in zip(slots, rows, strict=True):
             self._write(slot, row.tobytes(), read)
         self._commit_now_and_then()
 
-    def copy(self, read: Read) -> None:
-        """Fill slots from others: the same pixels under another name."""
+    def copy(self, read: ReadPicture) -> None:
+        """Fill slots from others that hold the same pixels."""
         for (slot, _), other in zip(read.slots, read.copies, strict=True):
             read.size = int(self._index.records["size"][other])
             self._data.seek(other * self._bytes)
             self._write(slot, self._data.read(self._bytes), read)
         self._commit_now_and_then()
 
-    def refuse(self, read: Read) -> None:
-        """Note that a picture cannot be used."""
+    def refuse(self, read: ReadPicture) -> None:
+        """Record that a picture cannot be used."""
         for slot, _ in read.slots:
             self._settled.append((slot, UNREADABLE, 0, read.content))
             self._reasons.append(f"{slot}\t{' '.join(read.reason.split())}\n")
         self._commit_now_and_then()
 
     def commit(self) -> None:
-        """From here on, what was done stays done."""
+        """Sync data to the disk, then write their records."""
         if self._settled:
             if self._reasons:
                 with (self._folder / "reasons.tsv").open("a", encoding="utf-8") as file:
@@ -91,10 +91,10 @@ class Writer:
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Let go of the file; what was not committed is done again another time."""
+        """Close the file; slots that were not committed are filled again next time."""
         self._data.close()
 
-    def _write(self, slot: int, data: bytes, read: Read) -> None:
+    def _write(self, slot: int, data: bytes, read: ReadPicture) -> None:
         self._data.seek(slot * self._bytes)
         self._data.write(data)
         self._settled.append((slot, DONE, read.size, read.content))
@@ -104,8 +104,8 @@ class Writer:
             self.commit()
 
 
-def reasons(folder: Path) -> dict[int, str]:
-    """Why the pictures of slots cannot be used."""
+def read_reasons(folder: Path) -> dict[int, str]:
+    """Why the pictures of slots cannot be used, by slot."""
     path = folder / "reasons.tsv"
     if not path.is_file():
         return {}

@@ -1,4 +1,4 @@
-"""Draws with Stable Diffusion 1.x and 2.x, with or without a LoRA."""
+"""Generate images with Stable Diffusion 1.x and 2.x, with or without a LoRA."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import torch
 from text2face_core.contracts import Drawer, DrawRequest, Rejection, Runtime
 from text2face_core.errors import PluginError
 
-from ..model import base as _base, lora_files as _lora_files
-from ..model.attach import Strength, attach
-from ..model.resolve import choose_base, differences, find_lora, folder_hash, shown, told_by
-from ..model.tokenizer import encode
+from ..model import lora_files
+from ..model.attach import LoraScale, attach_lora
+from ..model.base import StableDiffusion, load_base
+from ..model.devices import DTYPES, find_device
+from ..model.resolve import choose_base, describe_differences, display_name, find_lora, hash_folder, metadata_of
+from ..model.tokenizer import encode_texts
 
 if TYPE_CHECKING:
     from text2face_core.records import Pixels
@@ -26,79 +28,80 @@ if TYPE_CHECKING:
     from ..model.lora_files import Lora
     from ..options import SdLoraOptions
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 BLACK = 4
-"""No picture of anything is nowhere lighter than this, of 255."""
+"""An image without any lighter pixel (of 255) is not a picture of anything."""
 
 
 def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdDrawer:
-    """What draws with that LoRA: a folder or file, or "owner/name" of the hub, with "/path" and "@revision" if need be.
+    """Load a LoRA and its base model.
 
-    The base model is the one that the options name; else the one that the LoRA was trained on, where its file says so.
-    Raises ArtifactError where one of them cannot be had, or they do not fit.
+    model: a folder or file, or "owner/name[/path][@revision]" of the hub; None for the base model alone.
+
+    The base model is the one that the options name, else the one that the LoRA was trained on, if its file says so.
+    Raises ArtifactError when one of them cannot be found, or they do not fit.
     """
     offline = bool(runtime.models.offline)
     path = find_lora(model, offline=offline) if model else None
-    lora = _lora_files.load(path) if path else None
-    told = told_by(lora, path) if lora and path else {}
-    name, revision = choose_base(options, told)
-    device = _base.device_of(runtime.device)
+    lora = lora_files.load(path) if path else None
+    metadata = metadata_of(lora, path) if lora and path else {}
+    name, revision = choose_base(options, metadata)
+    device = find_device(runtime.device)
     if device.type == "cpu":
         torch.set_num_threads(runtime.threads)
-    base = _base.load(name, revision, dtype=DTYPES[runtime.dtype], device=device, offline=offline)
+    base = load_base(name, revision, dtype=DTYPES[runtime.dtype], device=device, offline=offline)
     if device.type == "cuda":
         base.unet.to(memory_format=torch.channels_last)
-    identity = {"base": shown(name), "revision": base.revision or folder_hash(base.folder)}
+    identity = {"base": display_name(name), "revision": base.revision or hash_folder(base.folder)}
     trained = {}
     if model and path:
-        trained = {"lora": shown(model), "lora_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return SdDrawer(base, lora, identity, trained, runtime.dtype, told)
+        trained = {"lora": display_name(model), "lora_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return SdDrawer(base, lora, identity, trained, runtime.dtype, metadata)
 
 
 class SdDrawer(Drawer):
-    """A base model with a LoRA beside its layers, which can be made stronger, weaker or nothing for each picture."""
+    """A base model with a LoRA, whose scale can differ for each image."""
 
     def __init__(
         self,
-        base: _base.Base,
+        base: StableDiffusion,
         lora: Lora | None,
         identity: Mapping[str, str],
         trained: Mapping[str, str],
         dtype: str,
-        told: Mapping[str, str],
+        metadata: Mapping[str, str],
     ) -> None:
         self._base = base
         self._half = dtype == "float16"
         self._scheduler = _scheduler(base)
         self._identity = {**identity, "sampler": _sampler(self._scheduler), "dtype": dtype}
         self._trained = dict(trained)
-        self._strength = Strength()
+        self._scale = LoraScale()
         self._extra = "generator" in inspect.signature(self._scheduler.step).parameters
-        side = int(told["resolution"]) if told.get("resolution", "").isdigit() else base.resolution
+        side = int(metadata["resolution"]) if metadata.get("resolution", "").isdigit() else base.resolution
         self.size = side, side
         notes = [*base.notes]
         if lora:
-            attach(base, lora, self._strength, trained["lora"])
-            notes += differences(base, told, trained["lora"])
+            attach_lora(base, lora, self._scale, trained["lora"])
+            notes += describe_differences(base, metadata, trained["lora"])
         self.notes = tuple(notes)
 
     def identity(self, request: DrawRequest) -> dict[str, str]:
-        """Base, revision, sampler and dtype; the LoRA and its hash, unless its strength is 0."""
+        """Base, revision, sampler and dtype; the LoRA and its hash, unless its scale is 0."""
         return {**self._identity, **(self._trained if request.scale else {})}
 
     def unread(self, prompts: Sequence[str]) -> list[str]:
-        """What is beyond the text encoder's 77 tokens."""
+        """The end of each prompt beyond the text encoder's 77 tokens."""
         if not prompts:
             return []
         tokenizer = self._base.tokenizer
-        kept = len(encode(tokenizer, [""])[0][0]) - 1  # its last token is the end
+        kept = len(encode_texts(tokenizer, [""])[0][0]) - 1  # its last token is the end
         found = tokenizer(list(prompts), padding=False, truncation=False, verbose=False)["input_ids"]
         return [str(tokenizer.decode(ids[kept:-1])).strip() if len(ids) > kept + 1 else "" for ids in found]
 
     def draw(
         self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
-        """All at once that are alike in size, steps, guidance and strength."""
+        """Generate all requests at once that agree in size, steps, guidance and scale."""
         alike: dict[Any, list[int]] = defaultdict(list)
         for place, one in enumerate(requests):
             alike[one.width, one.height, one.steps, one.guidance, one.scale].append(place)
@@ -109,8 +112,8 @@ class SdDrawer(Drawer):
                     found = self._draw_alike([requests[place] for place in places], on_step)
             except torch.OutOfMemoryError as error:
                 raise PluginError(
-                    f"the memory of {self._base.unet.device} is too small for {len(places)} pictures at once"
-                    + (f": --batch-size {len(places) // 2}" if len(places) > 1 else ", and so for one; make it smaller")
+                    f"the memory of {self._base.unet.device} is too small for {len(places)} images at once"
+                    + (f": --batch-size {len(places) // 2}" if len(places) > 1 else ": make it smaller with --size")
                 ) from error
             drawn |= zip(places, found, strict=True)
         return [drawn[place] for place in range(len(requests))]
@@ -128,13 +131,13 @@ class SdDrawer(Drawer):
             )
         known = scheduler.config.num_train_timesteps
         if like.steps > known:
-            raise PluginError(f"{base.name} knows {known} steps of noise: --steps {known} at most, not {like.steps}")
-        self._strength.value = like.scale
+            raise PluginError(f"{base.name} has {known} timesteps: --steps {known} at most, not {like.steps}")
+        self._scale.value = like.scale
         guided = like.guidance > 1
         words = self._encode([one.prompt for one in requests])
         if guided:
             words = torch.cat([self._encode([one.negative for one in requests]), words])
-        # From the CPU, in float32 and one by one: the same noise on any device, at any precision, in any batch.
+        # On the CPU, in float32 and one by one: the same noise on any device, at any precision, in any batch.
         generators = [torch.Generator().manual_seed(one.seed) for one in requests]
         shape = (base.unet.config.in_channels, like.height // base.shrink, like.width // base.shrink)
         latents = torch.stack([torch.randn(shape, generator=one) for one in generators]).to(device)
@@ -143,7 +146,7 @@ class SdDrawer(Drawer):
         extra = {"generator": generators} if self._extra else {}
         for step in scheduler.timesteps:
             noisy = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, step)
-            # Only the networks compute in `dtype`: in bfloat16, 50 small steps of the latents would lose their ends.
+            # Only the networks compute in `dtype`: in bfloat16, latents would lose the last digits of 50 small steps.
             answer = base.unet(noisy.to(words.dtype), step, words, return_dict=False)[0].float()
             if guided:
                 without, with_words = answer.chunk(2)
@@ -154,28 +157,28 @@ class SdDrawer(Drawer):
         return [self._decode(one) for one in latents]
 
     def _encode(self, texts: list[str]) -> torch.Tensor:
-        """(N, 77, width): each distinct text once, as it was tokenised in training."""
+        """(N, 77, width): each distinct text encoded once, tokenized as in training."""
         distinct = list(dict.fromkeys(texts))
         encoder = self._base.text_encoder
-        tokens = torch.tensor(encode(self._base.tokenizer, distinct)[0], device=encoder.device)
+        tokens = torch.tensor(encode_texts(self._base.tokenizer, distinct)[0], device=encoder.device)
         found = encoder(tokens, return_dict=False)[0]
         return found[[distinct.index(text) for text in texts]]
 
     def _decode(self, latents: torch.Tensor) -> Pixels | Rejection:
-        """One picture in float32, as in float16 the VAE gives black ones; alone, as memory then does for any batch."""
-        narrow = ". Numbers were too large for float16: give --dtype bfloat16 or float32" if self._half else ""
+        """Decode one image, in float32, as in float16 the VAE gives black ones; one at a time, to save memory."""
+        narrow = ". Values were too large for float16: give --dtype bfloat16 or float32" if self._half else ""
         if not torch.isfinite(latents).all():
-            return Rejection(f"the network's answer holds what is no number (NaN){narrow}")
+            return Rejection(f"the network's output contains NaN{narrow}")
         vae = self._base.vae
         decoded = vae.decode(latents[None] / vae.config.scaling_factor, return_dict=False)[0][0]
         pixels = ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         if not torch.isfinite(decoded).all() or (self._half and pixels.max() <= BLACK):
-            return Rejection(f"the picture is black{narrow}")
+            return Rejection(f"the image is black{narrow}")
         return np.ascontiguousarray(pixels)
 
 
-def _scheduler(base: _base.Base) -> Any:
-    """The one that the base model names; training knows its noise, drawing its way of taking steps as well."""
+def _scheduler(base: StableDiffusion) -> Any:
+    """The sampler that the base model names."""
     import diffusers
 
     folder = base.folder / "scheduler"
@@ -183,7 +186,7 @@ def _scheduler(base: _base.Base) -> Any:
     kind = config.get("_class_name", "DDIMScheduler")
     found = getattr(diffusers, kind, None) if str(kind).endswith("Scheduler") else None
     if found is None:
-        raise PluginError(f"{base.name} names the scheduler {kind}, which this version of diffusers does not have")
+        raise PluginError(f"{base.name} needs the scheduler {kind}, which this version of diffusers does not have")
     return found.from_pretrained(folder)
 
 

@@ -1,4 +1,4 @@
-"""Adapters: small trainable matrices beside the frozen attention projections of UNet and text encoder."""
+"""LoRA adapters: small trainable matrices next to the frozen attention projections of UNet and text encoder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 ADAPTER = "default"
 
 
-class _Narrow(nn.Linear):
+class _MixedPrecisionLinear(nn.Linear):
     """A float32 matrix that computes in the precision of its input.
 
-    So the small updates of a low learning rate are not lost (of bfloat16 weights 1 % would move at 1e-5), and no
-    activation has to be widened for it, which PEFT does otherwise and which costs more than the adapter itself.
+    So the small updates of a low learning rate are not lost (at 1e-5 only 1 % of bfloat16 weights would change), and no
+    activation is converted to float32, as PEFT does otherwise at a higher cost than the adapter itself.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -35,8 +35,8 @@ class _Narrow(nn.Linear):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A model with its adapter. prefix: what the names of its modules lack beside those of published files."""
+class Adapter:
+    """The adapter of one model. prefix: what published files write before the names of its modules."""
 
     model: Any
     rank: int
@@ -54,20 +54,20 @@ class Part:
         return {name: one.detach().to("cpu", copy=True).contiguous() for name, one in self.named()}
 
 
-def add_unet_lora(unet: Any, options: SdLoraOptions, seed: int) -> Part:
-    """Put an adapter on every attention projection of the UNet; everything else is frozen."""
+def add_unet_lora(unet: Any, options: SdLoraOptions, seed: int) -> Adapter:
+    """Attach an adapter to every attention projection of the UNet; everything else is frozen."""
     return _add(unet, options.rank, options.unet_alpha, UNET_TARGETS, stream_seed(seed, "lora", "unet"))
 
 
-def add_text_lora(text_encoder: Any, options: SdLoraOptions, seed: int) -> Part:
-    """Likewise on the text encoder."""
-    # Since transformers 5 the encoder has no level `text_model` any more; files have.
+def add_text_lora(text_encoder: Any, options: SdLoraOptions, seed: int) -> Adapter:
+    """Attach an adapter to every attention projection of the text encoder; everything else is frozen."""
+    # Since transformers 5 the encoder no longer has the level `text_model`; files still have it.
     prefix = "" if hasattr(text_encoder, "text_model") else "text_model."
     of_text = stream_seed(seed, "lora", "text_encoder")
     return _add(text_encoder, options.text_rank, options.encoder_alpha, TEXT_TARGETS, of_text, prefix)
 
 
-def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: int, prefix: str = "") -> Part:
+def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: int, prefix: str = "") -> Adapter:
     model.requires_grad_(False)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), init_lora_weights="gaussian")
     with explained("attach the LoRA"), torch.random.fork_rng(devices=[]):
@@ -78,13 +78,13 @@ def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: in
         if isinstance(layer, LoraLayer):
             layer.cast_input_dtype_enabled = False
             for matrix in (layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]):
-                matrix.__class__ = _Narrow
+                matrix.__class__ = _MixedPrecisionLinear
                 matrix.weight.data = matrix.weight.data.float()
-    return Part(model, rank, alpha, prefix)
+    return Adapter(model, rank, alpha, prefix)
 
 
-class Student(nn.Module):
-    """Text encoder and UNet as one module, so that gradients of both gather and travel together."""
+class DenoisingModel(nn.Module):
+    """Text encoder and UNet as one module, so that gradients of both are accumulated and synchronized together."""
 
     def __init__(self, unet: Any, text_encoder: Any, *, trains_text: bool) -> None:
         super().__init__()
@@ -92,9 +92,9 @@ class Student(nn.Module):
         self.text_encoder = text_encoder
         self.trains_text = trains_text
 
-    def forward(self, noisy: torch.Tensor, steps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """(N, 4, h, w) noisy latents, (N,) steps, (N, 77) tokens -> (N, 4, h, w)."""
+    def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """(N, 4, h, w) noisy latents, (N,) timesteps, (N, 77) tokens -> (N, 4, h, w)."""
         with torch.set_grad_enabled(self.trains_text and torch.is_grad_enabled()):
             words = self.text_encoder(tokens, return_dict=False)[0]
-        answer: torch.Tensor = self.unet(noisy.to(words.dtype), steps, words, return_dict=False)[0]
+        answer: torch.Tensor = self.unet(noisy.to(words.dtype), timesteps, words, return_dict=False)[0]
         return answer

@@ -1,4 +1,4 @@
-"""The base model: found, checked for what can be trained here, and loaded part by part."""
+"""Find a base model, check that it can be trained, and load it part by part."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 PARTS = ("unet", "text_encoder", "vae", "tokenizer", "scheduler")
 PREDICTIONS = ("epsilon", "v_prediction")
-# Weights in half precision are copies of the full ones; those named non_ema are for going on with pre-training.
+# Weights in half precision are copies of the full ones; those named non_ema are for continued pre-training.
 WANTED = ("model_index.json", *(f"{part}/*{end}" for part in PARTS for end in (".json", ".txt", ".safetensors")))
 UNWANTED = ("*.fp16.*", "*.non_ema.*", "*openvino*")
 
 
 @dataclass(slots=True)
-class Base:
+class StableDiffusion:
     """A Stable Diffusion 1.x or 2.x.
 
-    revision: the commit; empty where a folder was named. folder: where it was read. notes: what the user should know.
+    revision: the commit; empty for a folder. folder: where it was read. notes: what the user should know.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Base:
 
     @property
     def licence(self) -> str:
-        """The licence of its weights, as far as it is known here."""
+        """The licence of its weights, as far as it is known."""
         return LICENCES.get(self.name, "see its model card" if self.revision else "not stated")
 
     @property
@@ -74,7 +74,7 @@ class Base:
         return {"base": self.name, "revision": self.revision, "prediction": self.prediction, "licence": self.licence}
 
 
-def load(
+def load_base(
     name: str,
     revision: str | None = None,
     *,
@@ -82,11 +82,11 @@ def load(
     device: torch.device | str = "cpu",
     offline: bool = False,
     prediction: str | None = None,
-) -> Base:
+) -> StableDiffusion:
     """The model of that Hugging Face id or folder: UNet and text encoder in `dtype`, the VAE always in float32.
 
-    (In float16 the VAE gives black pictures.) prediction: what it is expected to predict.
-    Raises ArtifactError where it cannot be had, PluginError where it is of another kind.
+    (In float16 the VAE gives black images.) prediction: what it is expected to predict.
+    Raises ArtifactError when it cannot be found, PluginError when it is a model of another kind.
     """
     folder, commit = _find(name, revision, offline=offline)
     _check_parts(name, _json(folder / "model_index.json", name))
@@ -104,27 +104,11 @@ def load(
         raise ArtifactError(f"the base model {name} cannot be loaded from {folder}: {error}") from error
     for part in (unet, text_encoder, vae):
         part.requires_grad_(False).eval().to(device)
-    base = Base(name, commit, folder, unet, text_encoder, vae, tokenizer, scheduler)
+    base = StableDiffusion(name, commit, folder, unet, text_encoder, vae, tokenizer, scheduler)
     if note := settle_pad(tokenizer, folder / "tokenizer", 0 if base.v2 else None):
         base.notes = (note,)
     _check(base, prediction)
     return base
-
-
-def device_of(name: str) -> torch.device:
-    """The device of that name. Raises PluginError where it is none, or not here."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise PluginError(f"--device {name} is no device: write cpu, cuda, cuda:1 or mps") from error
-    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if device.type not in here:
-        raise PluginError(f"--device {name} is not known here: write cpu, cuda, cuda:1 or mps")
-    if not here[device.type]:
-        raise PluginError(f"--device {name} was asked for, but torch sees no GPU of that kind here")
-    if (device.index or 0) >= here[device.type]:
-        raise PluginError(f"--device {name} was asked for, but the last one here is number {here[device.type] - 1}")
-    return device
 
 
 def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]:
@@ -136,7 +120,7 @@ def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]
         return path, ""
     if path.is_file():
         raise PluginError(
-            f"{name} is a single file; a folder in diffusers' form is wanted (unet/, vae/, text_encoder/, …). "
+            f"{name} is a single file, not a folder in diffusers' format (unet/, vae/, text_encoder/, …). "
             "Convert it with StableDiffusionPipeline.from_single_file(…).save_pretrained(…)"
         )
     from huggingface_hub import snapshot_download
@@ -151,11 +135,13 @@ def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]
             local_files_only=offline,
         )
     except HFValidationError as error:
-        raise ArtifactError(f"the base model {name} is neither a folder here nor a Hugging Face id") from error
+        raise ArtifactError(f"the base model {name} is neither a folder nor a Hugging Face id") from error
     except (OSError, ValueError) as error:  # every error of the hub's library is one of these
-        why = "it is not on this machine, and nothing is fetched (offline)" if offline else str(error).splitlines()[0]
+        why = (
+            "it is not on this machine, and nothing is downloaded (offline)" if offline else str(error).splitlines()[0]
+        )
         raise ArtifactError(
-            f"the base model {name} could not be had: {why}. Where it lies on disk, give its folder: --base FOLDER"
+            f"the base model {name} could not be fetched: {why}. If you have it on disk, give its folder: --base FOLDER"
         ) from error
     return Path(found), Path(found).name
 
@@ -165,7 +151,7 @@ def _json(path: Path, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{name} is no model in diffusers' form: {path.name} is missing or cannot be read"
+            f"{name} is not a model in diffusers' format: {path.name} is missing or cannot be read"
         ) from error
     return found
 
@@ -178,13 +164,13 @@ def _check_parts(name: str, index: dict[str, Any]) -> None:
         raise PluginError(f"{name} is a {kind} ({lack}); sd_lora trains Stable Diffusion 1.x and 2.x only")
 
 
-def _check(base: Base, prediction: str | None) -> None:
+def _check(base: StableDiffusion, prediction: str | None) -> None:
     if base.prediction not in PREDICTIONS:
-        raise PluginError(f"{base.name} predicts {base.prediction!r}; sd_lora knows {' and '.join(PREDICTIONS)}")
+        raise PluginError(f"{base.name} predicts {base.prediction!r}; sd_lora supports {' and '.join(PREDICTIONS)}")
     if base.prediction == "epsilon" and float(base.scheduler.alphas_cumprod[-1]) <= 0:
         raise PluginError(
             f"the scheduler of {base.name} ends in pure noise (rescale_betas_zero_snr), and its UNet predicts noise, "
-            "of which nothing can be learned there: such a schedule needs v_prediction"
+            "from which nothing can be learned at that timestep: such a schedule needs v_prediction"
         )
     if prediction and prediction != base.prediction:
         raise PluginError(
@@ -201,17 +187,19 @@ def _check(base: Base, prediction: str | None) -> None:
     words, wanted = base.text_encoder.config.hidden_size, base.unet.config.cross_attention_dim
     if words != wanted:
         raise PluginError(
-            f"in {base.name} the text encoder's words have {words} numbers, and the UNet wants {wanted}: they are not "
-            "of one model (SD 1.x has 768, SD 2.x 1024)"
+            f"in {base.name} the text encoder's hidden size is {words}, and the UNet needs {wanted}: they are not from "
+            "one model (SD 1.x has 768, SD 2.x 1024)"
         )
     known = base.text_encoder.config.vocab_size
     if len(base.tokenizer) > known:
-        raise PluginError(f"the tokenizer of {base.name} knows {len(base.tokenizer)} tokens, its text encoder {known}")
+        raise PluginError(
+            f"the tokenizer of {base.name} has {len(base.tokenizer)} tokens, its text encoder only {known}"
+        )
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars of the libraries: loading takes seconds, and our own bar may be on the screen."""
+    """Switch off the libraries' progress bars: loading takes seconds, and our own bar may be on the screen."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 

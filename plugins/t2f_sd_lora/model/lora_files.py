@@ -1,6 +1,6 @@
-"""LoRA files: written for diffusers and for kohya's tools and ComfyUI, read in every style that is in use.
+"""LoRA files: write them for diffusers and for kohya's tools and ComfyUI, read all naming styles in use.
 
-Only safetensors are read: other files of weights may run code when they are opened.
+Only safetensors files are read: other weight files may run code when they are opened.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from text2face_core.errors import ArtifactError, RunError
 from text2face_core.utils import explain, replacing
 
-from .lora_names import PARTS, Kind, Name, Part, kohya_key, parse, peft_key
+from .lora_names import PARTS, MatrixKind, Name, Part, kohya_key, parse_key, peft_key
 
 if TYPE_CHECKING:
     import torch
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 NAME = "pytorch_lora_weights.safetensors"
 """The diffusers file: the name that `load_lora_weights` looks for in a folder."""
 KOHYA_NAME = "text2face_lora_kohya.safetensors"
-"""The copy for kohya's tools, ComfyUI and web user interfaces, which show a file by its name."""
+"""The copy for kohya's tools, ComfyUI and web user interfaces, which list files by name."""
 ADAPTERS = "lora_adapter_metadata"
-"""Where diffusers since 0.34 keeps rank and alpha, in the header of the file."""
+"""The header entry in which diffusers, since 0.34, keeps rank and alpha."""
 OWN = "text2face."
-"""Leads the header's entries that are ours."""
+"""Prefix of our own header entries."""
 
-MATRICES: tuple[Kind, ...] = ("down", "up")
+MATRICES: tuple[MatrixKind, ...] = ("down", "up")
 
 State = dict[str, "torch.Tensor"]
 
@@ -39,8 +39,8 @@ class Lora:
     """The tensors of a LoRA.
 
     unet, text_encoder: by PEFT's names (`….to_q.lora_A.weight` is (rank, in), `….lora_B.weight` (out, rank)), those of
-    the text encoder from `text_model.` on, see `for_module`; empty where the part has none.
-    alphas: of each part that is there; the effect is B A alpha / rank. metadata: the file's header.
+    the text encoder from `text_model.` on, see `for_module`; empty when the LoRA lacks the part.
+    alphas: of each part; the effect is B A alpha / rank. metadata: the file's header.
     """
 
     unet: State
@@ -53,16 +53,16 @@ class Lora:
         return self.unet if part == "unet" else self.text_encoder
 
     def rank(self, part: Part) -> int:
-        """The part's rank; 0 where it has no tensors, the largest where ranks differ."""
+        """The part's rank; 0 without tensors, the largest when ranks differ."""
         return max((tensor.shape[0] for key, tensor in self.part(part).items() if ".lora_A." in key), default=0)
 
     @property
     def parameters(self) -> dict[Part, int]:
-        """How many numbers each part has."""
+        """The number of parameters of each part."""
         return {part: sum(tensor.numel() for tensor in self.part(part).values()) for part in PARTS if self.part(part)}
 
     def for_diffusers(self) -> State:
-        """What `pipeline.load_lora_weights` takes; alpha / rank is worked in, as a dictionary has no header."""
+        """The state dictionary for `pipeline.load_lora_weights`; it includes alpha / rank, for lack of a header."""
         state: State = {}
         for part in PARTS:
             tensors = self.part(part)
@@ -76,7 +76,7 @@ class Lora:
 
 
 def for_module(state: State, text_encoder: Any) -> State:
-    """The tensors of a text encoder by the names of its layers here: transformers 5 has dropped `text_model.`."""
+    """Rename the tensors as the layers of `text_encoder` are named: transformers 5 has dropped `text_model.`."""
     if any(name.startswith("text_model.") for name, _ in text_encoder.named_modules()):
         return state
     return {key.removeprefix("text_model."): tensor for key, tensor in state.items()}
@@ -91,9 +91,9 @@ def save(
 ) -> None:
     """Write the file for diffusers: float32, keys as in michaeltrs/text2face, alpha and `metadata` in the header.
 
-    unet, text_encoder: PEFT's names, the latter with or without `text_model.`; None or empty where it was not trained.
-    alphas: by part; alpha = rank for a part that is not named. metadata: what made it (base, revision, recipe, data
-    set, fusers, …), kept as text under `text2face.`. Raises RunError where it cannot be written.
+    unet, text_encoder: PEFT's names, the latter with or without `text_model.`; None or empty when it was not trained.
+    alphas: by part; alpha = rank for a part without. metadata: its provenance (base, revision, recipe, data set,
+    fusers, …), kept as text under `text2face.`. Raises RunError when the file cannot be written.
     """
     named = _named(unet, text_encoder)
     adapters: dict[str, Any] = {}
@@ -116,9 +116,9 @@ def save_kohya(
     v2: bool,
     v_prediction: bool,
 ) -> None:
-    """Write the same for kohya's tools and ComfyUI, with an alpha for each layer, as sd-scripts does for SD 1 and 2.
+    """Write the file for kohya's tools and ComfyUI, with an alpha for each layer, as sd-scripts does for SD 1 and 2.
 
-    v2, v_prediction: what the base is, for the header.
+    v2, v_prediction: of the base model, for the header.
     """
     import torch
 
@@ -142,21 +142,21 @@ def save_kohya(
 
 
 def load(path: Path) -> Lora:
-    """A LoRA of Stable Diffusion 1 or 2 from a file, or from a folder that holds one.
+    """Read a LoRA of Stable Diffusion 1 or 2 from a file, or from a folder that holds one.
 
-    Keys of PEFT, of all ages of diffusers and of sd-scripts are understood. Where alpha or rank differ between layers
-    of one part, alpha / rank is worked into the tensors.
-    Raises ArtifactError where there is no such file, or it is of another kind or for another model.
+    Keys of PEFT, of all versions of diffusers and of sd-scripts are understood. When alpha or rank differ between
+    layers of one part, the tensors include alpha / rank.
+    Raises ArtifactError when there is no such file, or when it is of another kind or for another model.
     """
     from safetensors import SafetensorError, safe_open
 
-    path = find(path)
+    path = find_file(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = dict(file.metadata() or {})
-            found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  it is no dictionary
+            found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
     except (OSError, SafetensorError) as error:
-        raise ArtifactError(f"{path} cannot be read as safetensors ({error}). Fetch it again") from error
+        raise ArtifactError(f"{path} cannot be read as safetensors ({error}). Download it again") from error
     return from_tensors(found, metadata, str(path))
 
 
@@ -165,30 +165,35 @@ def from_tensors(found: Mapping[str, torch.Tensor], metadata: Mapping[str, str],
     named: dict[Name, torch.Tensor] = {}
     unknown = []
     for key, tensor in found.items():
-        name = parse(key)
+        name = parse_key(key)
         if name is None:
             unknown.append(key)
         else:
             named[name] = tensor
     if unknown or not named:
-        raise ArtifactError(f"{source} is no LoRA of Stable Diffusion 1 or 2: {_why(unknown)}")
+        raise ArtifactError(f"{source} is not a LoRA of Stable Diffusion 1 or 2: {_why(unknown)}")
     layers = {(name.part, name.layer) for name in named}
     for part, layer in sorted(layers):
         for kind in MATRICES:
             if Name(part, layer, kind) not in named:
-                raise ArtifactError(f"{source} is not whole: {part}.{layer} lacks its {kind} matrix. Fetch it again")
+                raise ArtifactError(
+                    f"{source} is incomplete: {part}.{layer} lacks its {kind} matrix. Download it again"
+                )
     return _assembled(named, dict(metadata))
 
 
-def find(path: Path) -> Path:
-    """The file of weights itself. Raises ArtifactError where there is none, or several, or one that may run code."""
+def find_file(path: Path) -> Path:
+    """The weight file in a folder, or the file itself.
+
+    Raises ArtifactError when there is none, or several, or one that may run code.
+    """
     if path.is_dir():
         if (path / NAME).is_file():
             return path / NAME
         inside = sorted(path.glob("*.safetensors"))
         if len(inside) != 1:
             has = "none" if not inside else ", ".join(one.name for one in inside)
-            raise ArtifactError(f"{path} holds no {NAME}; safetensors in it: {has}. Name the file itself")
+            raise ArtifactError(f"{path} holds no {NAME}; its safetensors files: {has}. Name the file itself")
         return inside[0]
     if not path.is_file():
         raise ArtifactError(f"there is no LoRA {path}")
@@ -228,13 +233,13 @@ def _assembled(named: Mapping[Name, torch.Tensor], metadata: dict[str, str]) -> 
 
 
 def _header_alpha(header: Mapping[str, Any], part: Part, layer: str, rank: int) -> float:
-    """A layer's alpha by PEFT's configuration in the header: its own, else that of all, else the rank."""
+    """A layer's alpha in PEFT's configuration in the header: its own, else the one for all layers, else the rank."""
     alpha = float(header.get(f"{part}.lora_alpha", rank))
     for name, own in (header.get(f"{part}.alpha_pattern") or {}).items():
         if f".{layer}".endswith(f".{name.removeprefix('^')}"):
             alpha = float(own)
             break
-    # "rank-stabilised" divides alpha by the root of the rank
+    # "rank-stabilized" divides alpha by the root of the rank
     return alpha * rank**0.5 if header.get(f"{part}.use_rslora") else alpha
 
 
@@ -249,11 +254,11 @@ def _adapters(metadata: Mapping[str, str]) -> dict[str, Any]:
 def _named(
     unet: Mapping[str, torch.Tensor], text_encoder: Mapping[str, torch.Tensor] | None
 ) -> dict[Name, torch.Tensor]:
-    """The tensors that were handed over, in a fixed order, float32, on the CPU, each with memory of its own."""
+    """Copies of the tensors in a fixed order, float32, on the CPU."""
     named: dict[Name, torch.Tensor] = {}
     for part, state in (("unet", unet), ("text_encoder", text_encoder or {})):
         for key, tensor in state.items():
-            name = parse(f"{part}.{key}")
+            name = parse_key(f"{part}.{key}")
             if name is None or name.kind == "alpha":
                 raise ValueError(f"{part}.{key} is not the name of a LoRA tensor")
             named[name] = tensor.detach().float().cpu().contiguous().clone()
@@ -266,18 +271,18 @@ def _ranks(named: Mapping[Name, torch.Tensor]) -> dict[Part, int]:
         if name.kind == "down":
             found.setdefault(name.part, Counter())[tensor.shape[0]] += 1
     if not found or any(len(ranks) > 1 for ranks in found.values()):
-        raise ValueError("a LoRA has one rank for each of its parts, and one part at least")
+        raise ValueError("a LoRA has one rank for each of its parts, and at least one part")
     return {part: next(iter(found[part])) for part in PARTS if part in found}
 
 
 def _last(layer: str) -> str:
-    """The end of a layer's name that says what it is: "to_q", "to_out.0"."""
+    """The end of a layer's name, which tells its type: "to_q", "to_out.0"."""
     *_, parent, own = layer.split(".")
     return f"{parent}.{own}" if own.isdigit() else own
 
 
 def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """The header holds texts only."""
+    """Header entries, which can only be text."""
     return {
         OWN + name: one if isinstance(one, str) else json.dumps(one)
         for name, one in metadata.items()
@@ -294,9 +299,9 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str,
 
 
 def _serialised(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]) -> bytes:
-    """float32 tensors as safetensors: the header's length, a header in JSON, the numbers.
+    """float32 tensors in the safetensors format: length of the header, header in JSON, data.
 
-    The library's own function shuffles the header, so that equal trainings would give files of different hashes.
+    The library's own function orders the header randomly, so that equal trainings would give files of different hashes.
     """
     table: dict[str, Any] = {"__metadata__": dict(sorted(header.items()))}
     data: list[bytes] = []
@@ -305,9 +310,9 @@ def _serialised(tensors: Mapping[str, torch.Tensor], header: Mapping[str, str]) 
         data.append(tensor.numpy().astype("<f4").tobytes())
         table[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + len(data[-1])]}
         end += len(data[-1])
-    told = json.dumps(table, separators=(",", ":")).encode()
-    told += b" " * (-len(told) % 8)  # the numbers begin at a multiple of 8
-    return b"".join([len(told).to_bytes(8, "little"), told, *data])
+    head = json.dumps(table, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)  # the data begin at a multiple of 8
+    return b"".join([len(head).to_bytes(8, "little"), head, *data])
 
 
 def _why(unknown: list[str]) -> str:
@@ -317,5 +322,5 @@ def _why(unknown: list[str]) -> str:
     if "lora_te1_" in text or "lora_te2_" in text or "text_encoder_2." in text or "input_blocks" in text:
         return "it was made for SDXL"
     if any(word in text for word in ("hada_", "lokr_", "dora_scale", "lora_magnitude_vector", "oft_")):
-        return f"it holds {unknown[0]}, and of LoRA's relatives (LoHa, LoKr, DoRA, OFT) none is read"
-    return f"{len(unknown)} tensors have names of no known kind, such as {unknown[0]}"
+        return f"it holds {unknown[0]}, and variants of LoRA (LoHa, LoKr, DoRA, OFT) are not supported"
+    return f"{len(unknown)} tensors have unknown names, such as {unknown[0]}"

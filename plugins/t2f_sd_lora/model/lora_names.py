@@ -1,8 +1,8 @@
-"""The many names of the same LoRA tensor: PEFT's, three of diffusers' history, and sd-scripts' (kohya, ComfyUI).
+"""Names of LoRA tensors: PEFT's, three from the history of diffusers, and those of sd-scripts (kohya, ComfyUI).
 
-Within the toolkit a tensor is called by its part ("unet" or "text_encoder"), the path of the layer that it belongs to
-as the published files have it (`text_model.` leads in the text encoder, also where transformers 5 has dropped it), and
-its kind: "down" (rank, in), "up" (out, rank) or "alpha".
+Here the name of a tensor is its part ("unet" or "text_encoder"), the path of its layer as published files have it
+(in the text encoder it begins with `text_model.`, although transformers 5 has dropped this level), and its kind: "down"
+(rank, in), "up" (out, rank) or "alpha".
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import re
 from typing import Literal, NamedTuple
 
 Part = Literal["unet", "text_encoder"]
-Kind = Literal["down", "up", "alpha"]
+MatrixKind = Literal["down", "up", "alpha"]
 PARTS: tuple[Part, ...] = ("unet", "text_encoder")
 KOHYA_PREFIX: dict[Part, str] = {"unet": "lora_unet", "text_encoder": "lora_te"}
 
 
 class Name(NamedTuple):
-    """A tensor of a LoRA."""
+    """The name of a LoRA tensor."""
 
     part: Part
     layer: str
-    kind: Kind
+    kind: MatrixKind
 
 
-def parse(key: str) -> Name | None:
-    """What a file's key stands for, None where it is none of the known kinds.
+def parse_key(key: str) -> Name | None:
+    """The tensor that a file's key names; None for an unknown kind of key.
 
-    >>> parse("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight")
+    >>> parse_key("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight")
     Name(part='unet', layer='mid_block.attentions.0.transformer_blocks.0.attn1.to_q', kind='down')
-    >>> parse("lora_te_text_model_encoder_layers_3_self_attn_out_proj.alpha")
+    >>> parse_key("lora_te_text_model_encoder_layers_3_self_attn_out_proj.alpha")
     Name(part='text_encoder', layer='text_model.encoder.layers.3.self_attn.out_proj', kind='alpha')
     """
     for prefix, part in _KOHYA.items():
@@ -63,7 +63,7 @@ def kohya_key(name: Name) -> str:
 
 
 def peft_key(name: Name) -> str:
-    """The key in the diffusers file: PEFT's, behind the part."""
+    """The key in the diffusers file: PEFT's, after the part."""
     return f"{name.part}.{name.layer}.lora_{'A' if name.kind == 'down' else 'B'}.weight"
 
 
@@ -76,13 +76,13 @@ def _kohya(rest: str, part: Part) -> Name | None:
 
 
 def _text_layer(layer: str) -> str:
-    """Leading `text_model.`; to_q and the like, as diffusers once called them, by the text encoder's own names."""
+    """Add a missing `text_model.`; replace the old names of diffusers (to_q, …) by the text encoder's own."""
     layer = layer if layer.startswith("text_model.") else f"text_model.{layer}"
     return re.sub(r"\.to_(q|k|v|out)(\.0)?$", r".\1_proj", layer)
 
 
 _KOHYA: dict[str, Part] = {"lora_unet_": "unet", "lora_te_": "text_encoder"}
-_KINDS: dict[str, Kind] = {"A": "down", "down": "down", "B": "up", "up": "up", "alpha": "alpha"}
+_KINDS: dict[str, MatrixKind] = {"A": "down", "down": "down", "B": "up", "up": "up", "alpha": "alpha"}
 _OLD_ATTENTION = {"q": ".to_q", "k": ".to_k", "v": ".to_v", "out": ".to_out.0"}
 _ENDING = re.compile(
     r"""( \.lora_(?P<a>A|B)(\.\w+)?\.weight             # PEFT, with or without the adapter's name
@@ -93,7 +93,7 @@ _ENDING = re.compile(
         )$""",
     re.VERBOSE,
 )
-# The words of module names that hold an underscore; all others are one word. sd-scripts joins all with underscores.
+# Words of module names that contain an underscore; all others are one word. sd-scripts joins all with underscores.
 _COMPOUND = (
     *("down_blocks", "up_blocks", "mid_block", "transformer_blocks", "to_q", "to_k", "to_v", "to_out"),
     *("proj_in", "proj_out", "time_emb_proj", "time_embedding", "linear_1", "linear_2", "conv_shortcut"),

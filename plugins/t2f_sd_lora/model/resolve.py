@@ -1,4 +1,4 @@
-"""Which LoRA file, and which base model under it."""
+"""Find the LoRA file, and the base model that it belongs to."""
 
 from __future__ import annotations
 
@@ -12,72 +12,72 @@ from typing import TYPE_CHECKING
 
 from text2face_core.errors import ArtifactError
 
-from . import lora_files as _lora_files
+from . import lora_files
 
 if TYPE_CHECKING:
     from ..options import SdLoraOptions
-    from .base import Base
+    from .base import StableDiffusion
     from .lora_files import Lora
 
 SAMPLED = 1 << 16
-"""Bytes of each file's beginning and end that a base model in a folder is told by."""
+"""Bytes from the beginning and the end of each file of a base model that its hash is made of."""
 
 
-def told_by(lora: Lora, path: Path) -> dict[str, str]:
-    """What our own files say of themselves; where the base was in a folder, train.toml beside them says in which."""
-    own = _lora_files.OWN
-    told = {name.removeprefix(own): text for name, text in lora.metadata.items() if name.startswith(own)}
+def metadata_of(lora: Lora, path: Path) -> dict[str, str]:
+    """Our own entries in the file's header; the folder of a local base model comes from train.toml next to the file."""
+    own = lora_files.OWN
+    metadata = {name.removeprefix(own): text for name, text in lora.metadata.items() if name.startswith(own)}
     try:
         base = tomllib.loads((path.parent / "train.toml").read_text(encoding="utf-8"))["options"]["base"]
     except (OSError, ValueError, KeyError, TypeError):
-        return told
-    return {**told, "base": base} if Path(base).name == Path(told.get("base", "")).name else told
+        return metadata
+    return {**metadata, "base": base} if Path(base).name == Path(metadata.get("base", "")).name else metadata
 
 
-def choose_base(options: SdLoraOptions, told: Mapping[str, str]) -> tuple[str, str | None]:
-    """Name and revision: of the base that was asked for, else of the one that the LoRA was trained on.
+def choose_base(options: SdLoraOptions, metadata: Mapping[str, str]) -> tuple[str, str | None]:
+    """Name and revision of the base model that was asked for, else of the one that the LoRA was trained on.
 
-    Raises ArtifactError where that one was in a folder that is gone.
+    metadata: of the LoRA. Raises ArtifactError when the base was in a folder that is gone.
     """
-    if "base" in options.model_fields_set or "base" not in told:
+    if "base" in options.model_fields_set or "base" not in metadata:
         return options.base, options.pinned
-    base = told["base"]
+    base = metadata["base"]
     if (Path(base).is_absolute() or "/" not in base) and not Path(base).is_dir():
         raise ArtifactError(
-            f"this LoRA was trained on a base model in a folder called {Path(base).name}, which is not where it was: "
+            f"this LoRA was trained on a base model in a folder called {Path(base).name}, which is no longer there: "
             "name the folder with --base"
         )
-    return told["base"], options.revision or told.get("revision") or None
+    return base, options.revision or metadata.get("revision") or None
 
 
-def differences(base: Base, told: Mapping[str, str], name: str) -> list[str]:
-    """What the user should know where the LoRA was trained on another base model."""
+def describe_differences(base: StableDiffusion, metadata: Mapping[str, str], name: str) -> list[str]:
+    """What the user should know when the LoRA was trained on another base model."""
     found = []
-    if told.get("prediction", base.prediction) != base.prediction:
+    if metadata.get("prediction", base.prediction) != base.prediction:
         found.append(
-            f"{name} was trained on a model that predicts {told['prediction']}, and {base.name} predicts "
-            f"{base.prediction}: what it draws may be noise"
+            f"{name} was trained on a model that predicts {metadata['prediction']}, and {base.name} predicts "
+            f"{base.prediction}: its images may be noise"
         )
-    elif told.get("base") and shown(told["base"]) != shown(base.name):
-        found.append(f"{name} was trained on {shown(told['base'])}, and draws with {shown(base.name)}")
+    elif metadata.get("base") and display_name(metadata["base"]) != display_name(base.name):
+        found.append(
+            f"{name} was trained on {display_name(metadata['base'])}, and is used with {display_name(base.name)}"
+        )
     return found
 
 
 def find_lora(model: str, *, offline: bool) -> Path:
-    """The LoRA's file, fetched where need be: of a folder or file, else "owner/name[/file][@revision]" of the hub."""
+    """The LoRA's file: a file, in a folder, or downloaded from "owner/name[/file][@revision]" of the hub."""
     path = Path(model).expanduser()
     if path.exists():
         if path.is_dir() and not any(path.glob("*.safetensors")) and any(path.glob("checkpoints/*.safetensors")):
             raise ArtifactError(
-                f"the training in {path} has not ended: it has checkpoints and no {_lora_files.NAME} yet. Let it go on "
+                f"the training in {path} is not finished: it has checkpoints and no {lora_files.NAME} yet. Resume it "
                 "with the same t2f train command"
             )
-        return _lora_files.find(path)
+        return lora_files.find_file(path)
     found = re.fullmatch(r"(?P<id>[\w.-]+/[\w.-]+)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?", model)
     if not found:
-        raise ArtifactError(
-            f'there is no LoRA {model}: give a folder or file here, "owner/name" of Hugging Face, or none'
-        )
+        raise ArtifactError(f'there is no LoRA {model}: give a folder or file, "owner/name" of Hugging Face, or none')
     return _from_hub(found["id"], found["file"], found["revision"], offline=offline)
 
 
@@ -90,23 +90,25 @@ def _from_hub(name: str, file: str | None, revision: str | None, *, offline: boo
         return Path(hf_hub_download(name, file, revision=revision, local_files_only=offline))
     except ArtifactError:
         raise
-    except Exception as error:  # the hub's library lets those of its HTTP client through, whose kind changes with it
+    except (
+        Exception
+    ) as error:  # the hub's library passes on errors of its HTTP client, whose types change with versions
         said = (str(error) or repr(error)).splitlines()[0]
-        why = "it is not on this machine, and nothing is fetched (offline)" if offline else said
+        why = "it is not on this machine, and nothing is downloaded (offline)" if offline else said
         raise ArtifactError(
-            f"no folder or file is called {name}, and from Hugging Face it could not be had: {why}"
+            f"there is no folder or file {name}, and it could not be fetched from Hugging Face: {why}"
         ) from error
 
 
 def _listing(name: str, revision: str | None, *, offline: bool) -> list[str]:
-    """The files of a repository; without a network those that were fetched before."""
+    """The files of a repository; without a network those that were downloaded before."""
     from huggingface_hub import HfApi, snapshot_download
 
     failure: Exception | None = None
     if not offline:
         try:
             return list(HfApi().list_repo_files(name, revision=revision))
-        except Exception as error:  # noqa: BLE001  as above; raised again unless a copy is here
+        except Exception as error:  # noqa: BLE001  as above; raised again unless there is a copy
             failure = error
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
@@ -116,38 +118,40 @@ def _listing(name: str, revision: str | None, *, offline: bool) -> list[str]:
 
 
 def _only(files: Sequence[str], name: str) -> str:
-    """The one LoRA file among a repository's."""
+    """The one LoRA file among a repository's files."""
     weights = [file for file in files if file.endswith(".safetensors")]
-    named = [file for file in weights if Path(file).name == _lora_files.NAME]
+    named = [file for file in weights if Path(file).name == lora_files.NAME]
     for some in (named, weights):
         if len(some) == 1:
             return some[0]
     has = ", ".join(weights[:5]) or "none"
-    raise ArtifactError(f"{name} does not hold one LoRA file; safetensors in it: {has}. Name one: {name}/FILE")
+    raise ArtifactError(
+        f"{name} does not hold exactly one LoRA file; its safetensors files: {has}. Name one: {name}/FILE"
+    )
 
 
-def shown(name: str) -> str:
-    """The name without the way to it, which is nobody else's business."""
+def display_name(name: str) -> str:
+    """The name without its folder, as paths can be private."""
     path = Path(name).expanduser()
     if not path.exists():
         return name
     path = path.absolute()
     if path.is_file():
-        return path.parent.name if path.name == _lora_files.NAME else path.stem
+        return path.parent.name if path.name == lora_files.NAME else path.stem
     return path.name
 
 
-def folder_hash(folder: Path) -> str:
-    """16 hexadecimal digits of a base model in a folder: from each file's name, size, beginning and end."""
-    told = hashlib.blake2b(digest_size=8)
+def hash_folder(folder: Path) -> str:
+    """A hash of a base model in a folder, 16 hexadecimal digits: from each file's name, size, beginning and end."""
+    digest = hashlib.blake2b(digest_size=8)
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.name.startswith("."):
             continue
         size = path.stat().st_size
-        told.update(json.dumps([path.relative_to(folder).as_posix(), size]).encode())
+        digest.update(json.dumps([path.relative_to(folder).as_posix(), size]).encode())
         with path.open("rb") as file:
-            told.update(file.read(SAMPLED))
+            digest.update(file.read(SAMPLED))
             if size > SAMPLED:
                 file.seek(-min(SAMPLED, size - SAMPLED), 2)
-                told.update(file.read())
-    return told.hexdigest()
+                digest.update(file.read())
+    return digest.hexdigest()

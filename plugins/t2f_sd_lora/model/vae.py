@@ -1,4 +1,4 @@
-"""The VAE of a base model, as training needs it: pictures in, mean and spread of their latents out."""
+"""The VAE's encoder: from pictures to mean and standard deviation of their latents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def encode(vae: Any, pictures: Sequence[Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_pictures(vae: Any, pictures: Sequence[Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of the latents, not yet scaled: two of (N, C, H / 8, W / 8), float32, on the CPU.
 
     pictures: (H, W, 3) uint8 RGB, all of one size.
@@ -27,8 +27,8 @@ def encode(vae: Any, pictures: Sequence[Pixels]) -> tuple[torch.Tensor, torch.Te
         return found.mean.float().cpu(), torch.exp(0.5 * found.logvar.float()).cpu()
 
 
-def vae_hash(vae: Any) -> str:
-    """32 hexadecimal digits for the encoder's weights and the precision that they have here."""
+def hash_encoder(vae: Any) -> str:
+    """A hash of the encoder's weights and their precision, 32 hexadecimal digits."""
     import torch
 
     digest = hashlib.blake2b(digest_size=16)
@@ -39,13 +39,13 @@ def vae_hash(vae: Any) -> str:
     return digest.hexdigest()
 
 
-def shrinking(vae: Any) -> int:
-    """How many pixels make one latent, along each side."""
+def latent_stride(vae: Any) -> int:
+    """Pixels per latent, along each side."""
     return 1 << (len(vae.config.block_out_channels) - 1)
 
 
 def to_tensor(pictures: Sequence[Pixels]) -> torch.Tensor:
-    """Pictures of one size -> (N, 3, H, W) float32 from -1 to 1, what the VAE takes."""
+    """Pictures of one size -> (N, 3, H, W) float32 from -1 to 1, the VAE's input."""
     import torch
 
     stacked = torch.from_numpy(np.stack(pictures))

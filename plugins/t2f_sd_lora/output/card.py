@@ -1,4 +1,4 @@
-"""The model card: what the LoRA is, how it was made, what it must not be taken for."""
+"""The model card: what the LoRA is, how it was trained, and its limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from text2face_core.utils import environment
 from ..cache.tokens import Counts
 from ..model.lora_files import KOHYA_NAME, NAME
 
-# What Hugging Face calls the licences of the base models, and where their texts are.
+# Hugging Face's names for the licences of the base models, and addresses of their texts.
 LICENCE_IDS = {
     "CreativeML Open RAIL++-M": (
         "openrail++",
@@ -31,7 +31,7 @@ METRIC_NAMES = {
 }
 
 
-def card(
+def render_card(
     metadata: Mapping[str, Any],
     parts: Sequence[Mapping[str, Any]],
     *,
@@ -44,41 +44,14 @@ def card(
 
     metadata: of the LoRA file (base, revision, prediction, licence, recipe, dataset, photos, fusers, resolution, steps,
     photos_per_step, seed, version, metrics, options). parts: {"part", "rank", "alpha", "parameters", "learning_rate"}
-    for each that was trained. counts: of captions. skipped: pictures that could not be read. samples: file name of the
-    contact sheet, prompts: of its columns.
+    for each part that was trained. counts: of captions. skipped: pictures that could not be read. samples: file name of
+    the contact sheet; prompts: of its columns.
     """
-    base = str(metadata["base"])
-    # The path of a folder says nothing to others, and something of whoever trained here.
-    hub_base = bool(metadata.get("revision")) or not Path(base).expanduser().exists()
-    options = metadata.get("options", {})
-    licence = str(metadata.get("licence", "not stated"))
-    licence_id, licence_url = LICENCE_IDS.get(licence, ("other", ""))
     jinja = environment("modelcard")
     jinja.filters |= {"thousands": _thousands, "number": _number, "line": _line, "shell": shlex.quote}
     text = jinja.get_template("lora.md.j2").render(
-        base=base,
-        base_name=base if hub_base else Path(base).name,
-        hub_base=hub_base,
-        revision=metadata.get("revision", ""),
-        prediction=metadata.get("prediction", "epsilon"),
-        licence=licence,
-        licence_id=licence_id,
-        licence_url=licence_url,
-        version=metadata.get("version", ""),
-        seed=metadata.get("seed", 0),
-        recipe=metadata.get("recipe", "-"),
-        dataset=metadata.get("dataset", "-"),
-        photos=metadata["photos"],
-        steps=metadata["steps"],
-        photos_per_step=metadata["photos_per_step"],
-        views=metadata["steps"] * metadata["photos_per_step"] / max(metadata["photos"], 1),
-        resolution=metadata["resolution"],
-        fusers=list(metadata.get("fusers", ())),
-        flip=bool(options.get("flip")),
-        oblong=options.get("bucket_aspect", 1) > 1,
-        styles=_shares(options.get("styles") or {}),
-        caption_dropout=options.get("caption_dropout", 0.0),
-        figures=[(METRIC_NAMES.get(name, name), value) for name, value in metadata.get("metrics", {}).items()],
+        **_base_facts(metadata),
+        **_training_facts(metadata),
         parts=[{**part, "name": PART_NAMES.get(part["part"], part["part"])} for part in parts],
         alphas_differ=any(part["alpha"] != part["rank"] for part in parts),
         counts=counts,
@@ -92,6 +65,45 @@ def card(
     return text + "\n"
 
 
+def _base_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    base = str(metadata["base"])
+    # The path of a folder means nothing to others, and can be private.
+    hub_base = bool(metadata.get("revision")) or not Path(base).expanduser().exists()
+    licence = str(metadata.get("licence", "not stated"))
+    licence_id, licence_url = LICENCE_IDS.get(licence, ("other", ""))
+    return {
+        "base": base,
+        "base_name": base if hub_base else Path(base).name,
+        "hub_base": hub_base,
+        "revision": metadata.get("revision", ""),
+        "prediction": metadata.get("prediction", "epsilon"),
+        "licence": licence,
+        "licence_id": licence_id,
+        "licence_url": licence_url,
+    }
+
+
+def _training_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    options = metadata.get("options", {})
+    return {
+        "version": metadata.get("version", ""),
+        "seed": metadata.get("seed", 0),
+        "recipe": metadata.get("recipe", "-"),
+        "dataset": metadata.get("dataset", "-"),
+        "photos": metadata["photos"],
+        "steps": metadata["steps"],
+        "photos_per_step": metadata["photos_per_step"],
+        "views": metadata["steps"] * metadata["photos_per_step"] / max(metadata["photos"], 1),
+        "resolution": metadata["resolution"],
+        "fusers": list(metadata.get("fusers", ())),
+        "flip": bool(options.get("flip")),
+        "oblong": options.get("bucket_aspect", 1) > 1,
+        "styles": _shares(options.get("styles") or {}),
+        "caption_dropout": options.get("caption_dropout", 0.0),
+        "figures": [(METRIC_NAMES.get(name, name), value) for name, value in metadata.get("metrics", {}).items()],
+    }
+
+
 def _shares(styles: Mapping[str, float]) -> str:
     total = sum(styles.values())
     return ", ".join(f"{_number(100 * share / total)} % {_line(style)}" for style, share in styles.items())
@@ -102,7 +114,7 @@ def _thousands(count: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, without an exponent where that is short: 8, 0.00001, 1.24."""
+    """Three significant digits, without an exponent if that is short: 8, 0.00001, 1.24."""
     if value == int(value):
         return f"{int(value):,}"
     short = f"{value:.3g}"
@@ -110,5 +122,5 @@ def _number(value: float) -> str:
 
 
 def _line(text: object) -> str:
-    """Text in one line, with nothing in it that Markdown or HTML would act upon."""
+    """Text in one line, with all markup of Markdown and HTML escaped."""
     return "".join(f"\\{c}" if c in "\\|`*_[]<>#" else c for c in " ".join(str(text).split()))

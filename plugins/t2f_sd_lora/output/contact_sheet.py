@@ -16,12 +16,12 @@ CELL, HEAD, SIDE = 192, 48, 96
 
 
 def folder_of(out: Path, step: int) -> Path:
-    """Where the pictures of one validation lie."""
+    """The folder of one validation's images."""
     return out / "validation" / f"step-{step:07d}"
 
 
 def contact_sheet(out: Path, options: SdLoraOptions, losses: dict[int, float]) -> Image | None:
-    """All pictures so far on one sheet: a row for each validation, a column for each prompt and seed."""
+    """All validation images so far on one sheet: a row for each validation, a column for each prompt and seed."""
     from PIL import Image, ImageDraw, ImageFont
 
     columns = [(one, place) for one in range(len(options.prompts)) for place in range(len(options.prompt_seeds))]
@@ -32,8 +32,8 @@ def contact_sheet(out: Path, options: SdLoraOptions, losses: dict[int, float]) -
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for place, (prompt, seed) in enumerate(columns):
         lines = textwrap.wrap(options.prompts[prompt], 32)[:2]
-        told = "\n".join([*lines, f"seed {options.prompt_seeds[seed]}"])
-        pen.multiline_text((SIDE + CELL * place + 4, 2), told, "black", font, spacing=2)
+        title = "\n".join([*lines, f"seed {options.prompt_seeds[seed]}"])
+        pen.multiline_text((SIDE + CELL * place + 4, 2), title, "black", font, spacing=2)
     for row, step in enumerate(rows):
         loss = f"\nloss {losses[step]:.4f}" if step in losses else ""
         pen.multiline_text((4, HEAD + CELL * row + 4), f"step {step}{loss}", "black", font)
@@ -46,5 +46,5 @@ def contact_sheet(out: Path, options: SdLoraOptions, losses: dict[int, float]) -
 
 
 def name_of(prompt: int, seed: int) -> str:
-    """The file of one picture."""
+    """The file name of one image."""
     return f"{prompt}-{seed}.png"

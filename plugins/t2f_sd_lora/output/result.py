@@ -1,61 +1,53 @@
-"""What training leaves behind: the LoRA for diffusers, a copy for kohya's tools, a card; and all of it on the hub."""
+"""The result of a training: the LoRA for diffusers, a copy for kohya's tools, a model card."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from text2face_core import __version__
-from text2face_core.errors import RunError
 from text2face_core.utils import write_text
 
-from ..model import lora_files as _lora_files
-from .card import card
+from ..model import lora_files
+from .card import render_card
 from .contact_sheet import SHEET
-from .settings import recipe_hash
+from .hub import upload
+from .settings import hash_recipe
 
 if TYPE_CHECKING:
-    from text2face_core.contracts import Progress
-
     from .._data import Dataset
-    from ..model.adapters import Part
-    from ..model.base import Base
-    from ..options import SdLoraOptions
-    from ..training.prepare import Material
+    from ..training.context import TrainingContext
+    from ..training.prepare import TrainingData
+    from ..training.trainable import TrainableModel
 
-UPLOADED = ("*.safetensors", "README.md", SHEET, "train.jsonl")
 LOCAL = ("cache", "push_to_hub", "resume")
+"""Options that say nothing about the result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """All that is said of a training."""
+class TrainingResult:
+    """All that is recorded of a training."""
 
-    out: Path
-    base: Base
-    unet: Part
-    text_encoder: Part | None
-    options: SdLoraOptions
+    context: TrainingContext
+    model: TrainableModel
     settings: dict[str, Any]
     dataset: Dataset
-    material: Material
-    resolution: int
+    data: TrainingData
     metrics: dict[str, float]
 
     @property
     def alphas(self) -> dict[str, float]:
-        """By part."""
-        text = {} if self.text_encoder is None else {"text_encoder": self.text_encoder.alpha}
-        return {"unet": self.unet.alpha, **text}
+        """Alpha by part."""
+        text = {} if self.model.text_encoder is None else {"text_encoder": self.model.text_encoder.alpha}
+        return {"unet": self.model.unet.alpha, **text}
 
     @property
     def parts(self) -> list[dict[str, Any]]:
-        """What the card says of each part."""
-        options = self.options
+        """The card's facts about each part."""
+        options = self.context.options
         made = [
-            ("unet", self.unet, options.learning_rate),
-            ("text_encoder", self.text_encoder, options.text_learning_rate),
+            ("unet", self.model.unet, options.learning_rate),
+            ("text_encoder", self.model.text_encoder, options.text_learning_rate),
         ]
         return [
             {
@@ -70,69 +62,64 @@ class Result:
         ]
 
     def metadata(self) -> dict[str, Any]:
-        """What goes into the files' headers; of folders here only the last name, as paths tell of people."""
-        base = self.base.name if self.base.revision else self.base.folder.absolute().name
+        """The entries of the files' headers; of local folders only the last name, as paths can be private."""
+        base = self.model.base
+        name = base.name if base.revision else base.folder.absolute().name
         options = {name: one for name, one in self.settings["options"].items() if name not in LOCAL}
         return {
             "version": __version__,
-            **self.base.identity(),
-            "base": base,
-            "recipe": recipe_hash(self.settings),
-            "dataset": self.material.fingerprint,
-            "photos": len(self.material.trained),
+            **base.identity(),
+            "base": name,
+            "recipe": hash_recipe(self.settings),
+            "dataset": self.data.fingerprint,
+            "photos": len(self.data.trained),
             "fusers": list(self.dataset.fusers),
-            "resolution": self.resolution,
-            "steps": self.options.steps,
+            "resolution": self.data.resolution,
+            "steps": self.context.options.steps,
             "photos_per_step": self.settings["photos_per_step"],
             "seed": self.settings["seed"],
-            "options": {**options, "base": base},
+            "options": {**options, "base": name},
             "metrics": self.metrics,
         }
 
 
-def write_result(result: Result, progress: Progress) -> None:
-    """Write both files and the card from the weights as they are; upload them where that is wanted."""
-    unet = result.unet.state()
-    text = result.text_encoder.state() if result.text_encoder else None
+def write_result(result: TrainingResult) -> None:
+    """Write both LoRA files and the card; upload them if `push_to_hub` is set."""
+    out, progress, options = result.context.out, result.context.progress, result.context.options
+    write_lora(result)
+    write_text(out / "README.md", card_of(result))
+    progress.say(f"LoRA for diffusers: {out / lora_files.NAME}")
+    progress.say(f"copy for kohya's tools and ComfyUI: {out / lora_files.KOHYA_NAME}")
+    if options.push_to_hub:
+        progress.say(f"uploaded to {upload(out, options.push_to_hub)}")
+
+
+def write_lora(result: TrainingResult) -> None:
+    """Write the weights as they are now, in both formats."""
+    out, model = result.context.out, result.model
+    unet = model.unet.state()
+    text = model.text_encoder.state() if model.text_encoder else None
     metadata = result.metadata()
-    _lora_files.save(result.out / _lora_files.NAME, unet, text, result.alphas, metadata)
-    _lora_files.save_kohya(
-        result.out / _lora_files.KOHYA_NAME,
+    lora_files.save(out / lora_files.NAME, unet, text, result.alphas, metadata)
+    lora_files.save_kohya(
+        out / lora_files.KOHYA_NAME,
         unet,
         text,
         result.alphas,
         metadata,
-        v2=result.base.v2,
-        v_prediction=result.base.prediction == "v_prediction",
+        v2=model.base.v2,
+        v_prediction=model.base.prediction == "v_prediction",
     )
-    sheet = SHEET if (result.out / SHEET).is_file() else ""
-    prompts = result.options.prompts if sheet else ()
-    told = card(
-        {**metadata, "base": result.base.name},
+
+
+def card_of(result: TrainingResult) -> str:
+    """The model card, with the contact sheet if there is one."""
+    sheet = SHEET if (result.context.out / SHEET).is_file() else ""
+    return render_card(
+        {**result.metadata(), "base": result.model.base.name},
         result.parts,
-        counts=result.material.tokens.counts,
-        skipped=result.material.skipped,
-        prompts=prompts,
+        counts=result.data.tokens.counts,
+        skipped=result.data.skipped,
+        prompts=result.context.options.prompts if sheet else (),
         samples=sheet,
     )
-    write_text(result.out / "README.md", told)
-    progress.say(f"LoRA for diffusers: {result.out / _lora_files.NAME}")
-    progress.say(f"copy for kohya's tools and ComfyUI: {result.out / _lora_files.KOHYA_NAME}")
-    if result.options.push_to_hub:
-        progress.say(f"uploaded to {upload(result.out, result.options.push_to_hub)}")
-
-
-def upload(out: Path, repository: str) -> str:
-    """Upload the result; a repository that is made for it is private. Returns its address."""
-    from huggingface_hub import HfApi
-
-    try:
-        hub = HfApi()
-        address = hub.create_repo(repository, private=True, exist_ok=True)
-        hub.upload_folder(repo_id=repository, folder_path=out, allow_patterns=list(UPLOADED))
-    except (OSError, ValueError) as error:  # every error of the hub's library is one of these
-        raise RunError(
-            f"the LoRA is in {out}, but could not be uploaded to {repository}: {str(error).splitlines()[0]}. Sign in "
-            "with hf auth login and give the same command again, which only uploads"
-        ) from error
-    return str(address)

@@ -1,6 +1,6 @@
-"""Checkpoints: one file each, whole or not there, with all that going on needs and nothing of the base model.
+"""Checkpoints: one file each, written atomically, with all that resuming needs and nothing of the base model.
 
-What is drawn at random depends on the step alone (see `_draws`), so there are no random states to keep.
+Random choices depend on the step alone (see `randomness`), so there are no random states to save.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from text2face_core.utils import replacing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .optimizer import Average, Optimiser
+    from .optimizer import LoraOptimizer, WeightAverage
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ NAME = re.compile(r"step-(\d+)\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """step: how many are done. tensors: by name. about: plain data."""
+    """The state after `step` optimizer steps. tensors: by name. about: plain data."""
 
     step: int
     tensors: Mapping[str, torch.Tensor]
@@ -40,34 +40,34 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training, the last `keep` of them."""
+    """The folder with the last `keep` checkpoints of one training."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self._keep = keep
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint after `step` steps lies."""
+        """The file of the checkpoint after `step` steps."""
         return self.folder / f"step-{step:07d}.safetensors"
 
     def steps(self) -> list[int]:
-        """The steps that have one, in order."""
+        """The steps that have a checkpoint, in order."""
         names = (NAME.fullmatch(path.name) for path in self.folder.glob("step-*.safetensors"))
         return sorted(int(name[1]) for name in names if name)
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write it, then remove those that are too old. Raises RunError where the disk is full."""
+        """Write a checkpoint, then remove old ones. Raises RunError when the disk is full."""
         path = self.path(checkpoint.step)
         tensors = {name: one.detach().to("cpu").contiguous() for name, one in checkpoint.tensors.items()}
-        told = {"format": FORMAT, "about": json.dumps({"step": checkpoint.step, **checkpoint.about})}
+        header = {"format": FORMAT, "about": json.dumps({"step": checkpoint.step, **checkpoint.about})}
         with replacing(path) as temporary:
-            save_file(tensors, temporary, told)
+            save_file(tensors, temporary, header)
         for old in self.steps()[: -self._keep]:
             self.path(old).unlink(missing_ok=True)
         return path
 
     def latest(self) -> Checkpoint | None:
-        """The last that can be read; one that cannot is reported, and the one before it taken."""
+        """The newest checkpoint that can be read; those that cannot are reported and skipped."""
         for step in reversed(self.steps()):
             try:
                 return read(self.path(step))
@@ -76,7 +76,7 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove all checkpoints."""
         for step in self.steps():
             self.path(step).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -86,21 +86,21 @@ class Checkpoints:
 def read(path: Path) -> Checkpoint:
     """A checkpoint, its tensors on the CPU."""
     with safe_open(path, framework="pt", device="cpu") as file:
-        told = file.metadata() or {}
-        if told.get("format") != FORMAT:
-            raise ValueError(f"it is of format {told.get('format')}, not {FORMAT}")
-        about = json.loads(told["about"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+        header = file.metadata() or {}
+        if header.get("format") != FORMAT:
+            raise ValueError(f"its format is {header.get('format')}, not {FORMAT}")
+        about = json.loads(header["about"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     return Checkpoint(about.pop("step"), tensors, about)
 
 
-def pack(step: int, optimiser: Optimiser, average: Average | None, about: Mapping[str, Any]) -> Checkpoint:
-    """What training looks like after `step` steps."""
-    tensors: dict[str, torch.Tensor] = {f"lora.{name}": one for name, one in optimiser.named.items()}
+def pack(step: int, optimizer: LoraOptimizer, average: WeightAverage | None, about: Mapping[str, Any]) -> Checkpoint:
+    """Collect weights, averages and optimizer state after `step` steps."""
+    tensors: dict[str, torch.Tensor] = {f"lora.{name}": one for name, one in optimizer.named.items()}
     if average:
         tensors |= {f"average.{name}": one for name, one in average.named.items()}
     plain: dict[str, dict[str, Any]] = {}
-    for number, (name, state) in enumerate(zip(optimiser.named, _states(optimiser), strict=True)):
+    for number, (name, state) in enumerate(zip(optimizer.named, _states(optimizer), strict=True)):
         for key, value in state.items():
             if isinstance(value, torch.Tensor):
                 tensors[f"optimiser.{key}.{name}"] = value
@@ -109,12 +109,12 @@ def pack(step: int, optimiser: Optimiser, average: Average | None, about: Mappin
     return Checkpoint(step, tensors, {"optimiser": plain, **about})
 
 
-def unpack(checkpoint: Checkpoint, optimiser: Optimiser, average: Average | None) -> None:
-    """Put weights, averages and the optimiser's state back. Raises KeyError where the weights are not the same."""
+def unpack(checkpoint: Checkpoint, optimizer: LoraOptimizer, average: WeightAverage | None) -> None:
+    """Restore weights, averages and optimizer state. Raises KeyError when a weight is missing."""
     tensors = checkpoint.tensors
     states: dict[int, dict[str, Any]] = {}
     with torch.no_grad():
-        for number, (name, parameter) in enumerate(optimiser.named.items()):
+        for number, (name, parameter) in enumerate(optimizer.named.items()):
             parameter.copy_(tensors[f"lora.{name}"])
             end = f".{name}"
             found = {one[10 : -len(end)]: one for one in tensors if one.startswith("optimiser.") and one.endswith(end)}
@@ -123,11 +123,11 @@ def unpack(checkpoint: Checkpoint, optimiser: Optimiser, average: Average | None
         if average:  # may have been switched on since
             for name, one in average.named.items():
                 one.copy_(tensors.get(f"average.{name}", tensors[f"lora.{name}"]))
-    groups = optimiser.inner.state_dict()["param_groups"]
-    optimiser.inner.load_state_dict(
+    groups = optimizer.inner.state_dict()["param_groups"]
+    optimizer.inner.load_state_dict(
         {"state": {n: state for n, state in states.items() if state}, "param_groups": groups}
     )
 
 
-def _states(optimiser: Optimiser) -> list[dict[str, Any]]:
-    return [dict(optimiser.inner.state.get(one, {})) for one in optimiser.parameters]
+def _states(optimizer: LoraOptimizer) -> list[dict[str, Any]]:
+    return [dict(optimizer.inner.state.get(one, {})) for one in optimizer.parameters]

@@ -1,4 +1,4 @@
-"""The steps of training, one after the other, until all are done, somebody asks to stop, or the loss is no number."""
+"""The training loop: optimizer steps until all are done, a signal asks to stop, or the loss is not finite."""
 
 from __future__ import annotations
 
@@ -6,217 +6,217 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from text2face_core.errors import RunError
 
 from .checkpoints import pack, unpack
-from .loader import ahead
-from .metrics import Meter
-from .sampler import Seen, steps
+from .loader import prefetch_batches
+from .loss import weighted_mse
+from .metrics import ThroughputMeter
+from .sampler import SampleRef, sample_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-    import numpy.typing as npt
-    from accelerate import Accelerator
-
-    from text2face_core.contracts import Progress
-
-    from ..options import SdLoraOptions
     from .checkpoints import Checkpoint, Checkpoints
-    from .loader import Batch, Feed
-    from .loss import Diffusion
-    from .metrics import Log
-    from .optimizer import Average, Optimiser
-    from .signals import Stop
+    from .context import TrainingContext
+    from .loader import Batch, BatchLoader
+    from .metrics import MetricsLog
+    from .prepare import TrainingData
+    from .trainable import TrainableModel
 
-PATIENCE = 50
-"""Steps in a row that float16 may skip for gradients beyond its range, while it looks for a scale that fits."""
-
-
-SAY_EVERY_SECONDS = 30.0
-
-
-class Examiner(Protocol):
-    """Looks at the model now and then."""
-
-    def __call__(self, step: int) -> None:
-        """The model after `step` steps."""
-        ...
+MAX_SKIPPED_STEPS = 50
+"""Steps in a row that float16 may skip for gradients beyond its range, while the scaler looks for a scale that fits."""
+REPORT_SECONDS = 30.0
 
 
 @dataclass(slots=True)
 class Loop:
-    """Everything that steps are made of. indices: the samples that are trained on."""
+    """Optimizer steps, checkpoints and validation.
 
-    options: SdLoraOptions
-    seed: int
-    accelerator: Accelerator
-    student: Any
-    optimiser: Optimiser
-    average: Average | None
-    diffusion: Diffusion
-    feed: Feed
-    indices: npt.NDArray[np.int64]
-    bucket: Callable[[int], int] | None
-    half: bool
+    validate: called with the number of steps done; returns whether it was completed, which it is not after a signal.
+    log: None in all processes but the main one. done: optimizer steps so far.
+    """
+
+    context: TrainingContext
+    model: TrainableModel
+    data: TrainingData
+    loader: BatchLoader
     checkpoints: Checkpoints
-    log: Log | None
-    examine: Examiner
-    progress: Progress
-    stop: Stop
+    log: MetricsLog | None
+    validate: Callable[[int], bool]
     done: int = 0
+    _network: Any = field(init=False)
     _scaler: Any = field(init=False)
-    _meter: Meter = field(init=False)
+    _meter: ThroughputMeter = field(init=False)
     _skipped: int = 0
     _saved: int = -1
-    _examined: bool = True
-    _said: float = 0.0
+    _validated: bool = True
+    _reported: float = 0.0
     _pending: list[tuple[int, torch.Tensor, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._meter = Meter(0, self.options.steps, self.images_per_step)
-        self._scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=self.half)
-
-    @property
-    def images_per_step(self) -> int:
-        """Over all processes and all forward passes of a step."""
-        return self.options.batch_size * self.options.accumulation * self.accelerator.num_processes
+        context = self.context
+        self._network = context.accelerator.prepare_model(self.model.network)
+        self._meter = ThroughputMeter(0, context.options.steps, context.photos_per_step)
+        self._scaler = torch.amp.GradScaler(context.device.type, enabled=context.scales_gradients)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from there."""
-        unpack(checkpoint, self.optimiser, self.average)
-        if self.half and checkpoint.about.get("scaler"):
+        """Continue from a checkpoint."""
+        unpack(checkpoint, self.model.optimizer, self.model.average)
+        if self.context.scales_gradients and checkpoint.about.get("scaler"):
             self._scaler.load_state_dict(checkpoint.about["scaler"])
         self.done = self._saved = checkpoint.step
-        self._examined = bool(checkpoint.about.get("examined", True))
+        self._validated = bool(checkpoint.about.get("examined", True))
 
     def run(self) -> None:
-        """Train until `options.steps` steps are done.
+        """Train until `options.steps` optimizer steps are done.
 
-        Raises KeyboardInterrupt after a checkpoint where somebody asked to stop, RunError where the loss is no number.
+        Raises KeyboardInterrupt, after writing a checkpoint, when a signal asked to stop; RunError when the loss is not
+        finite.
         """
-        total = self.options.steps
-        self.progress.start("training by showing", total * self.images_per_step, self.done * self.images_per_step)
-        self._meter = Meter(self.done, total, self.images_per_step)
-        self._said = time.monotonic()
+        context, total = self.context, self.context.options.steps
+        photos = context.photos_per_step
+        context.progress.start("training on", total * photos, self.done * photos)
+        self._meter = ThroughputMeter(self.done, total, photos)
+        self._reported = time.monotonic()
         try:
-            if not self.done or not self._examined:
-                self.examine(self.done)
-                self._examined = True
+            self._validate_before()
             self._meter.pause()
-            with contextlib.closing(ahead(self.feed, self._parts())) as batches:
+            with contextlib.closing(prefetch_batches(self.loader, self._samples())) as batches:
                 while self.done < total:
-                    self._step(next(batches))
-                    self._after_step(last=self.done == total)
+                    self.train_step(next(batches))
+                    self._finish_step(last=self.done == total)
         finally:
-            self.progress.finish()
+            context.progress.finish()
 
-    def _parts(self) -> Iterator[list[list[Seen]]]:
-        """What this process sees of each step: a batch for each forward pass."""
-        size, many, own = self.options.batch_size, self.accelerator.num_processes, self.accelerator.process_index
-        for samples in steps(self.seed, self.indices, self.images_per_step, self.done, self.bucket):
-            starts = [(turn * many + own) * size for turn in range(self.options.accumulation)]
+    def _validate_before(self) -> None:
+        """Validate the untrained model, or a checkpoint that was left before its validation was complete."""
+        if self.done and self._validated:
+            return
+        if not self.validate(self.done):
+            raise KeyboardInterrupt
+        self._validated = True
+        if self.done == self.context.options.steps:  # no later checkpoint would say so
+            self._saved = -1
+            self.save()
+
+    def _samples(self) -> Iterator[list[list[SampleRef]]]:
+        """The samples of each step for this process: a list for each forward pass."""
+        context, size = self.context, self.context.options.batch_size
+        own = context.accelerator.process_index
+        steps = sample_steps(
+            context.runtime.seed, self.data.trained, context.photos_per_step, self.done, self.data.bucket
+        )
+        for samples in steps:
+            starts = [(turn * context.processes + own) * size for turn in range(context.options.accumulation)]
             yield [samples[start : start + size] for start in starts]
 
-    def _step(self, batches: list[Batch]) -> None:
-        rates = self.optimiser.set_rates(self.done)
-        self.optimiser.inner.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self.accelerator.device)
+    def train_step(self, batches: list[Batch]) -> None:
+        """Take one optimizer step on the gradients of all `batches`."""
+        context, optimizer = self.context, self.model.optimizer
+        rates = optimizer.set_rates(self.done)
+        optimizer.inner.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=context.device)
         for number, batch in enumerate(batches, 1):
-            gather = number == len(batches)
-            with contextlib.nullcontext() if gather else self.accelerator.no_sync(self.student):
-                share = self._loss(batch.to(self.accelerator.device)) / len(batches)
+            synchronizes = number == len(batches)
+            with contextlib.nullcontext() if synchronizes else context.accelerator.no_sync(self._network):
+                share = self.compute_loss(batch.to(context.device)) / len(batches)
                 self._scaler.scale(share).backward()
             loss += share.detach()
-        self._scaler.unscale_(self.optimiser.inner)
-        norm = self.optimiser.clip()
-        self._scaler.step(self.optimiser.inner)
+        self._scaler.unscale_(optimizer.inner)
+        norm = optimizer.clip()
+        self._scaler.step(optimizer.inner)
         self._scaler.update()
         self.done += 1
-        if self.average:
-            self.average.update(self.done)
-        figures = torch.stack([loss, norm.to(loss), torch.full_like(loss, float(self.stop.wanted))])
-        if self.accelerator.num_processes > 1:
-            figures = self.accelerator.reduce(figures, "mean")
-        told = {f"learning_rate_{name}": rate for name, rate in rates.items()}
-        told["epoch"] = self.done * self.images_per_step // len(self.indices)
-        self._pending.append((self.done, figures, {**told, "seconds": self._meter.step()}))
+        if self.model.average:
+            self.model.average.update(self.done)
+        metrics = torch.stack([loss, norm.to(loss), torch.full_like(loss, float(context.stop.wanted))])
+        if context.processes > 1:
+            metrics = context.accelerator.reduce(metrics, "mean")
+        known: dict[str, Any] = {f"learning_rate_{name}": rate for name, rate in rates.items()}
+        known["epoch"] = self.done * context.photos_per_step // len(self.data.trained)
+        self._pending.append((self.done, metrics, {**known, "seconds": self._meter.step()}))
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        noisy = self.diffusion.noisy(batch.latents, batch.noise, batch.steps)
-        answer = self.student(noisy, batch.steps, batch.tokens)
-        target = self.diffusion.target(batch.latents, batch.noise, batch.steps)
-        return self.diffusion.loss(answer, target, self.diffusion.weights(batch.steps, self.options.min_snr))
+    def compute_loss(self, batch: Batch) -> torch.Tensor:
+        """The training loss of a batch, a scalar."""
+        schedule = self.model.schedule
+        noisy = schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+        prediction = self._network(noisy, batch.timesteps, batch.tokens)
+        target = schedule.target(batch.latents, batch.noise, batch.timesteps)
+        weights = schedule.loss_weights(batch.timesteps, self.context.options.min_snr)
+        return weighted_mse(prediction, target, weights)
 
-    def _after_step(self, *, last: bool) -> None:
-        """What is due now. Figures are read one step late, so that the device never waits for this process."""
-        options = self.options
-        examines = last or (options.validate_every and self.done % options.validate_every == 0)
+    def _finish_step(self, *, last: bool) -> None:
+        """Validate, save and report when due. Metrics are read one step late, so that the device never waits."""
+        options = self.context.options
+        validates = last or bool(options.validate_every and self.done % options.validate_every == 0)
         saves = last or self.done % options.checkpoint_every == 0
-        stops = self._read(0 if examines or saves else 1)
-        if self.accelerator.num_processes == 1:  # several have to agree, which takes one step more
-            stops = self.stop.wanted
+        stops = self.read_metrics(0 if validates or saves else 1)
+        if self.context.processes == 1:  # several processes have to agree, which takes one more step
+            stops = self.context.stop.wanted
         if stops and not saves:
-            self._read(0)
-        self._examined = not examines or last or not stops
-        if examines and self._examined:
-            self.examine(self.done)
+            self.read_metrics(0)
+        self._validated = not validates or last or not stops
+        if validates and self._validated:
+            self._validated = self.validate(self.done)
+            stops = stops or not self._validated
         if saves or stops:
             self.save()
-        if examines or saves:
+        if validates or saves:
             self._meter.pause()
-        self.progress.advance(self.images_per_step)
-        if last or time.monotonic() - self._said > SAY_EVERY_SECONDS:
-            self._said = time.monotonic()
-            self.progress.say(self._meter.line())
-        if stops and not last:
+        self.context.progress.advance(self.context.photos_per_step)
+        if last or time.monotonic() - self._reported > REPORT_SECONDS:
+            self._reported = time.monotonic()
+            self.context.progress.say(self._meter.line())
+        if stops and not (last and self._validated):
             raise KeyboardInterrupt
 
-    def _read(self, leave: int) -> bool:
-        """Take in the figures of all but the last `leave` steps; returns whether any process is to stop."""
+    def read_metrics(self, leave: int) -> bool:
+        """Log the metrics of all but the last `leave` steps; returns whether any process was asked to stop."""
         stops = False
         while len(self._pending) > leave:
-            step, figures, told = self._pending.pop(0)
-            loss, norm, wish = figures.tolist()
-            self._check(step, loss, norm)
+            step, metrics, known = self._pending.pop(0)
+            loss, norm, stopped = metrics.tolist()
+            self._check_finite(step, loss, norm)
             self._meter.loss(loss)
             if self.log:
-                self.log.write(step, {"loss": loss, "gradient_norm": norm, **told})
-            stops = stops or wish > 0
+                self.log.write(step, {"loss": loss, "gradient_norm": norm, **known})
+            stops = stops or stopped > 0
         return stops
 
-    def _check(self, step: int, loss: float, norm: float) -> None:
+    def _check_finite(self, step: int, loss: float, norm: float) -> None:
+        scaled = self.context.scales_gradients
         self._skipped = 0 if math.isfinite(norm) else self._skipped + 1
-        if math.isfinite(loss) and (math.isfinite(norm) or (self.half and self._skipped <= PATIENCE)):
+        if math.isfinite(loss) and (math.isfinite(norm) or (scaled and self._skipped <= MAX_SKIPPED_STEPS)):
             return
         kept = self.checkpoints.steps()
         before = f"The last good checkpoint is that of step {kept[-1]}" if kept else "There is no checkpoint yet"
         what = "the loss" if not math.isfinite(loss) else "a gradient"
         value = norm if math.isfinite(loss) else loss
-        cure = "--dtype bfloat16 or float32, or " if self.half else ""
+        cure = "--dtype bfloat16 or float32, or " if scaled else ""
         raise RunError(
-            f"at step {step} {what} is no finite number ({value}), and training stopped. "
-            f"{before} in {self.checkpoints.folder}. Go on with {cure}lower learning rates: --resume "
-            f"--set sd_lora.learning_rate={self.options.learning_rate / 3:.2g}"
+            f"at step {step} {what} is not finite ({value}), and training stopped. "
+            f"{before} in {self.checkpoints.folder}. Resume with {cure}lower learning rates: --resume "
+            f"--set sd_lora.learning_rate={self.context.options.learning_rate / 3:.2g}"
         )
 
     def save(self) -> None:
-        """Write a checkpoint, unless there is nothing new."""
-        if self.accelerator.is_main_process and self._saved != self.done:
-            if not all(bool(one.isfinite().all()) for one in self.optimiser.parameters):
-                raise RunError(f"after step {self.done} a weight is no finite number; no checkpoint was written")
+        """Write a checkpoint, unless this step has one."""
+        context, optimizer = self.context, self.model.optimizer
+        if context.is_main and self._saved != self.done:
+            if not all(bool(one.isfinite().all()) for one in optimizer.parameters):
+                raise RunError(f"after step {self.done} a weight is not finite; no checkpoint was written")
             about = {
-                "scaler": self._scaler.state_dict() if self.half else {},
-                "images": self.done * self.images_per_step,
-                "examined": self._examined,
+                "scaler": self._scaler.state_dict() if context.scales_gradients else {},
+                "images": self.done * context.photos_per_step,
+                "examined": self._validated,
             }
             if self.log:
                 self.log.flush()
-            self.checkpoints.save(pack(self.done, self.optimiser, self.average, about))
+            self.checkpoints.save(pack(self.done, optimizer, self.model.average, about))
         self._saved = self.done
-        self.accelerator.wait_for_everyone()
+        context.accelerator.wait_for_everyone()

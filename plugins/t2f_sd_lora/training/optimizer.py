@@ -1,8 +1,10 @@
-"""AdamW over two groups with learning rates of their own, and rates that are a function of the step alone."""
+"""AdamW with a learning rate for each of two groups, learning rate schedules, and averaged weights (EMA)."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,19 +16,19 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from ..model.adapters import Part
+    from ..model.adapters import Adapter
     from ..options import SdLoraOptions
 
 
-class Optimiser:
-    """Changes the weights: one group for each part, clipping over both."""
+class LoraOptimizer:
+    """AdamW: a parameter group for each adapter, gradient clipping over both."""
 
-    def __init__(self, unet: Part, text_encoder: Part | None, options: SdLoraOptions) -> None:
+    def __init__(self, unet: Adapter, text_encoder: Adapter | None, options: SdLoraOptions) -> None:
         self._options = options
         parts = [("unet", unet, options.learning_rate)]
         if text_encoder:
             parts.append(("text_encoder", text_encoder, options.text_learning_rate))
-        # Kept as lists: a generator would be used up by the first who reads it, and nothing left to clip.
+        # Lists: a generator would be used up by the first reader, and leave nothing to clip.
         self.named = {f"{label}.{name}": one for label, part, _ in parts for name, one in part.named()}
         self.parameters: list[nn.Parameter] = list(self.named.values())
         groups = [
@@ -36,25 +38,25 @@ class Optimiser:
 
     def rates(self, step: int) -> dict[str, float]:
         """The learning rate of each group at `step`, counted from 0."""
-        share = factor(step, self._options)
+        share = rate_factor(step, self._options)
         return {group["name"]: group["rate"] * share for group in self.inner.param_groups}
 
     def set_rates(self, step: int) -> dict[str, float]:
-        """Give each group its rate at `step`."""
+        """Set the learning rate of each group for `step`."""
         rates = self.rates(step)
         for group in self.inner.param_groups:
             group["lr"] = rates[group["name"]]
         return rates
 
     def clip(self) -> torch.Tensor:
-        """Scale all gradients down to the wanted norm together; returns the norm that they had."""
+        """Clip the norm of all gradients together; returns the norm before clipping."""
         return torch.nn.utils.clip_grad_norm_(self.parameters, self._options.clip or math.inf)
 
 
-def factor(step: int, options: SdLoraOptions) -> float:
-    """What learning rates are multiplied with at `step`, counted from 0.
+def rate_factor(step: int, options: SdLoraOptions) -> float:
+    """The factor by which learning rates are multiplied at `step`, counted from 0.
 
-    >>> factor(0, SdLoraOptions(schedule="cosine", steps=10))  # doctest: +SKIP
+    >>> rate_factor(0, SdLoraOptions(schedule="cosine", steps=10))  # doctest: +SKIP
     1.0
     """
     if step < options.warmup:
@@ -79,12 +81,12 @@ def _adamw(groups: Sequence[dict[str, object]], options: SdLoraOptions) -> torch
         ) from error
     if not torch.cuda.is_available():
         raise PluginError(
-            "sd_lora.optimizer = adamw8bit needs a GPU, and there is none here: set sd_lora.optimizer=adamw"
+            "sd_lora.optimizer = adamw8bit needs a GPU, and torch finds none: set sd_lora.optimizer=adamw"
         )
     return AdamW8bit(groups, **common)
 
 
-class Average:
+class WeightAverage:
     """Exponential moving average of the trained weights, in float32.
 
     The first steps count more, as in Polyak averaging with warm-up: decay min(decay, (1 + step) / (10 + step)).
@@ -97,6 +99,23 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after `step`, counted from 1."""
+        """Add the weights after `step`, counted from 1, to the average."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.named.values()), [one.detach() for one in self._live], weight)
+
+
+@contextlib.contextmanager
+def averaged_weights(optimizer: LoraOptimizer, average: WeightAverage | None) -> Iterator[None]:
+    """Replace the weights by their average inside the `with` block; do nothing without an average."""
+    if average is None:
+        yield
+        return
+    with torch.no_grad():
+        before = {name: one.detach().clone() for name, one in optimizer.named.items()}
+        for name, one in optimizer.named.items():
+            one.copy_(average.named[name])
+        try:
+            yield
+        finally:
+            for name, one in optimizer.named.items():
+                one.copy_(before[name])

@@ -1,4 +1,4 @@
-"""What is trained on: pictures and captions in the form in which steps take them, and which of them are held out."""
+"""Prepare training data: tokens and latents of all captioned photos, and which photos are held out."""
 
 from __future__ import annotations
 
@@ -8,121 +8,139 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from text2face_core.errors import UsageError
 
 from .._readable import readable, skipped_path
 from ..cache.crops import Size, buckets
-from ..cache.latents import LatentCache
+from ..cache.latents import EncodingShare, LatentCache, LatentFormat
 from ..cache.tokens import TokenCache
-from ..cache.uncached import LiveMoments
-from .randomness import Indices, held_out
+from ..cache.uncached import UncachedLatents
+from .randomness import Indices, choose_held_out
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from accelerate import Accelerator
-
-    from text2face_core import Runtime
     from text2face_core.contracts import Progress
 
     from .._data import Dataset
-    from ..model.base import Base
-    from ..options import SdLoraOptions
-    from .loader import Moments
+    from ..model.base import StableDiffusion
+    from .context import TrainingContext
+    from .loader import LatentSource
 
 LEAST_SHARE = 10
-"""No more than one photo of so many is held out."""
+"""No more than one photo in this many is held out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What steps draw from.
+class TrainingData:
+    """Latents, tokens, and the numbers of the samples to train and to validate on.
 
-    trained, held_out: numbers of samples. bucket: a sample's shape, where there are several.
-    skipped: how many pictures could not be read. fingerprint: of pictures and captions.
+    trained, held_out: numbers of samples. bucket: the number of a sample's shape, None when all have one shape.
+    skipped: how many pictures could not be read. fingerprint: of pictures and captions. resolution: in pixels.
     """
 
-    moments: Moments
+    latents: LatentSource
     tokens: TokenCache
     trained: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.int64]
     bucket: Callable[[int], int] | None
     skipped: int
     fingerprint: str
+    resolution: int
 
 
-def gather(
-    dataset: Dataset,
-    base: Base,
-    resolution: int,
-    options: SdLoraOptions,
-    runtime: Runtime,
-    out: Path,
-    accelerator: Accelerator,
-    progress: Progress,
-) -> Material:
-    """Tokenise and encode what is not in the cache yet, each process its part, and set photos for validation apart."""
-    folder = Path(options.cache).expanduser() if options.cache else out / "cache"
-    tokens = TokenCache.open(folder, base.tokenizer, dataset, progress)
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The pictures that can be used.
+
+    usable: numbers of samples. contents: a number for each of them that stands for its pixels or its file.
+    reasons: the file that says why others cannot be read.
+    """
+
+    latents: LatentSource
+    usable: Indices
+    contents: npt.NDArray[np.uint64]
+    fingerprint: str
+    reasons: Path
+    bucket: Callable[[int], int] | None = None
+
+
+def prepare_data(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> TrainingData:
+    """Tokenize and encode what is not cached yet, each process its share, and hold photos out for validation.
+
+    Raises UsageError when there is nothing to train on.
+    """
+    options, progress = context.options, context.progress
+    tokens = TokenCache.open(context.cache_folder, base.tokenizer, dataset, progress)
     progress.say(str(tokens.counts))
     if dataset.without_captions:
         progress.say(f"{dataset.without_captions} pictures have no caption and are left out")
     check_styles(options.styles, tokens, progress)
-    bucket: Callable[[int], int] | None = None
-    moments: Moments
-    if options.cache_latents:
-        cache = LatentCache.open(
-            folder,
-            base.vae,
-            dataset,
-            buckets(resolution, options.bucket_aspect),
-            flip=options.flip,
-            threads=runtime.threads,
-            rank=accelerator.process_index,
-            world=accelerator.num_processes,
-            wait=accelerator.wait_for_everyone,
-            progress=progress,
-        )
-        moments, usable, fingerprint = cache, cache.usable, cache.fingerprint
-        contents, named = cache.contents, cache.skipped_file
-        if len(cache.sizes) > 1:
-            bucket = cache.bucket
-    else:
-        with accelerator.main_process_first():
-            usable = readable(dataset, folder, threads=runtime.threads, progress=progress)
-        moments, fingerprint = LiveMoments(dataset, base.vae, Size(resolution, resolution)), dataset.fingerprint
-        stamps = b"".join(dataset.picture(number).stamp() for number in usable.tolist())
-        contents, named = np.frombuffer(stamps, np.uint64)[::2], skipped_path(folder, dataset)
-    if skipped := len(dataset) - len(usable):
-        progress.say(f"{skipped} pictures cannot be read and are left out; why, says {named}")
-    trained, apart = split(runtime.seed, len(dataset), usable, contents, options.held_out)
-    twins = len(usable) - len(trained) - len(apart)
+    open_pictures = _encode_pictures if options.cache_latents else _check_pictures
+    pictures = open_pictures(context, dataset, base, resolution)
+    if skipped := len(dataset) - len(pictures.usable):
+        progress.say(f"{skipped} pictures cannot be read and are left out; the reasons are in {pictures.reasons}")
+    trained, held_out = split_held_out(
+        context.runtime.seed, len(dataset), pictures.usable, pictures.contents, options.held_out
+    )
+    duplicates = len(pictures.usable) - len(trained) - len(held_out)
     progress.say(
         f"{len(trained)} photos to train on"
-        + (f", {len(apart)} held out" if len(apart) else "")
-        + (f", and {twins} left out that show the same as these" if twins else "")
+        + (f", {len(held_out)} held out" if len(held_out) else "")
+        + (f", and {duplicates} left out that are copies of these" if duplicates else "")
     )
-    return Material(moments, tokens, trained, apart, bucket, skipped, fingerprint)
+    return TrainingData(
+        pictures.latents, tokens, trained, held_out, pictures.bucket, skipped, pictures.fingerprint, resolution
+    )
 
 
-def split(seed: int, n: int, usable: Indices, contents: npt.NDArray[np.uint64], wanted: int) -> tuple[Indices, Indices]:
+def _encode_pictures(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> _Pictures:
+    """All latents, from the cache."""
+    options, accelerator = context.options, context.accelerator
+    form = LatentFormat(buckets(resolution, options.bucket_aspect), flip=options.flip)
+    share = EncodingShare(
+        threads=context.runtime.threads,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+        wait=accelerator.wait_for_everyone,
+        progress=context.progress,
+    )
+    cache = LatentCache.open(context.cache_folder, base.vae, dataset, form, share)
+    bucket = cache.bucket if len(cache.sizes) > 1 else None
+    return _Pictures(cache, cache.usable, cache.contents, cache.fingerprint, cache.skipped_file, bucket)
+
+
+def _check_pictures(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> _Pictures:
+    """Latents that are computed at each use; each picture is only tried once, whether it can be read."""
+    folder = context.cache_folder
+    with context.accelerator.main_process_first():
+        usable = readable(dataset, folder, threads=context.runtime.threads, progress=context.progress)
+    latents = UncachedLatents(dataset, base.vae, Size(resolution, resolution))
+    stamps = b"".join(dataset.picture(number).stamp() for number in usable.tolist())
+    contents = np.frombuffer(stamps, np.uint64)[::2]
+    return _Pictures(latents, usable, contents, dataset.fingerprint, skipped_path(folder, dataset))
+
+
+def split_held_out(
+    seed: int, n: int, usable: Indices, contents: npt.NDArray[np.uint64], wanted: int
+) -> tuple[Indices, Indices]:
     """The samples to train on and those held out: `wanted` different pictures, at most a tenth of all.
 
-    A picture that is listed several times, as where each line has one caption, is on one side only.
-    n: of the data set; usable: its samples that can be read; contents: what the picture of each is known by.
+    A picture that is listed several times, for example once for each of its captions, is on one side only.
+    n: samples in the data set. usable: those that can be read. contents: a number that stands for the picture of each.
     """
     different = usable[np.sort(np.unique(contents, return_index=True)[1])]
-    apart = held_out(seed, n, min(wanted, len(different) // LEAST_SHARE), different)
-    return usable[~np.isin(contents, contents[np.isin(usable, apart)])], apart
+    held_out = choose_held_out(seed, n, min(wanted, len(different) // LEAST_SHARE), different)
+    return usable[~np.isin(contents, contents[np.isin(usable, held_out)])], held_out
 
 
 def check_styles(styles: Mapping[str, float], tokens: TokenCache, progress: Progress) -> None:
-    """Raises UsageError where no caption is of a style that was asked for; says so where one of several is missing."""
+    """Raises UsageError when no caption has a style that was asked for; reports when one of several is missing."""
     wanted = [style for style, share in styles.items() if share > 0]
     if not (missing := [style for style in wanted if style not in tokens.style_names]):
         return
     has = ", ".join(style or "no style" for style in tokens.style_names)
-    told = f"no caption is of the style {' or '.join(missing)} that sd_lora.styles asks for; captions have: {has}"
+    message = f"no caption has the style {' or '.join(missing)} that sd_lora.styles asks for; captions have: {has}"
     if len(missing) == len(wanted):
-        raise UsageError(told)
-    progress.say(told)
+        raise UsageError(message)
+    progress.say(message)

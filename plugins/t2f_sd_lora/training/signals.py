@@ -1,4 +1,4 @@
-"""A wish to stop, from the system or the keyboard, that waits until the step is done."""
+"""Graceful shutdown on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from types import FrameType
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stop:
-    """Whether somebody asked to stop."""
+class StopRequest:
+    """Whether a signal asked to stop."""
 
     def __init__(self) -> None:
         self.wanted = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self.wanted and number == signal.SIGINT:  # the second Ctrl-C: at once
+        if self.wanted and number == signal.SIGINT:  # the second Ctrl-C stops at once
             raise KeyboardInterrupt
         self.wanted = True
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Stop]:
-    """Take SIGTERM and SIGINT as wishes while this lasts; outside the main thread, where that cannot be, as before."""
-    stop = Stop()
+def catch_signals(stop: StopRequest) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a stop request inside the `with` block.
+
+    Outside the main thread, where Python allows no signal handlers, signals keep their effect.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
-    before = {one: signal.signal(one, stop._on_signal) for one in STOPPING}
+    before = {number: signal.signal(number, stop._on_signal) for number in STOPPING}
     try:
-        yield stop
+        yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

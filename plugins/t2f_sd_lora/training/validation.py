@@ -1,67 +1,126 @@
-"""How training goes: a loss on photos that it never sees, and pictures of the same prompts and seeds."""
+"""Validation: the loss on held-out photos, and images of the same prompts and seeds each time."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from text2face_core.utils import replacing
 
-from ..model.adapters import Student
 from ..output.contact_sheet import SHEET, contact_sheet, folder_of, name_of
-from .metrics import figure
+from .metrics import read_metric
+from .optimizer import averaged_weights
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from accelerate import Accelerator
     from PIL.Image import Image
 
-    from text2face_core.contracts import Progress
-
-    from ..model.base import Base
+    from ..model.base import StableDiffusion
     from ..options import SdLoraOptions
-    from .loader import Feed
-    from .loss import Diffusion
-    from .metrics import Log
-    from .optimizer import Average, Optimiser
+    from .context import TrainingContext
+    from .loader import BatchLoader
+    from .metrics import MetricsLog
+    from .prepare import TrainingData
+    from .trainable import TrainableModel
 
 ROUNDS = 4
 
 
+class Stopped(Exception):
+    """A signal asked to stop during validation."""
+
+
+@dataclass(slots=True)
+class Validator:
+    """Validates a model: into train.jsonl, TensorBoard, OUT/validation and OUT/contact_sheet.png."""
+
+    context: TrainingContext
+    model: TrainableModel
+    data: TrainingData
+    loader: BatchLoader
+    log: MetricsLog | None
+
+    def __call__(self, step: int) -> bool:
+        """Validate the model after `step` optimizer steps: the main process does, the others wait.
+
+        Returns False when a signal came before it was complete; then train.jsonl says nothing of it.
+        """
+        complete = True
+        if self.log:
+            self.model.network.eval()
+            try:
+                with (
+                    averaged_weights(self.model.optimizer, self.model.average),
+                    torch.compiler.set_stance("force_eager"),
+                ):
+                    self._validate(step, self.log)
+            except Stopped:
+                complete = False
+            self.model.network.train()
+        return self.context.all_agree(complete)
+
+    def _validate(self, step: int, log: MetricsLog) -> None:
+        context, options = self.context, self.context.options
+        loss = None
+        if len(self.data.held_out):
+            loss = self._loss()
+            context.progress.say(f"step {step}: validation loss {loss:.4f}")
+        folder = folder_of(context.out, step)
+        for prompt, seed, image in generate_samples(self.model.base, options, self.data.resolution, self._check_stop):
+            folder.mkdir(parents=True, exist_ok=True)
+            image.save(folder / name_of(prompt, seed))
+        if loss is not None:
+            log.write(step, {"validation_loss": loss}, group="validation")
+        if not options.prompts:
+            return
+        log.flush()
+        if sheet := contact_sheet(context.out, options, read_metric(context.out, "validation_loss")):
+            with replacing(context.out / SHEET) as temporary:
+                sheet.save(temporary, "PNG")
+            log.picture(step, "samples", sheet)
+
+    def _check_stop(self) -> None:
+        if self.context.stop.wanted:
+            raise Stopped
+
+    @torch.no_grad()
+    def _loss(self) -> float:
+        """Mean squared error over held-out photos at four timesteps each, spread evenly.
+
+        Noise and timesteps belong to the photo, so that two values differ by the weights alone.
+        """
+        model, held_out, device = self.model, self.data.held_out, self.context.device
+        options = self.context.options
+        size = 1 if options.bucket_aspect > 1 else options.batch_size
+        spread = [int((number + 0.5) * len(model.schedule) / ROUNDS) for number in range(ROUNDS)]
+        total = torch.zeros((), device=device, dtype=torch.float64)
+        for round_ in range(ROUNDS):
+            for first in range(0, len(held_out), size):
+                self._check_stop()
+                part = [int(one) for one in held_out[first : first + size]]
+                # Neighbouring photos take turns over all timesteps, so that none is tried on one photo alone.
+                timesteps = [spread[(round_ + first + place) % ROUNDS] for place in range(len(part))]
+                batch = self.loader.load_validation_batch(part, timesteps, round_).to(device)
+                noisy = model.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+                prediction = model.network(noisy, batch.timesteps, batch.tokens)
+                target = model.schedule.target(batch.latents, batch.noise, batch.timesteps)
+                total += torch.nn.functional.mse_loss(prediction.float(), target) * len(part)
+        return float(total) / (ROUNDS * len(held_out))
+
+
 @torch.no_grad()
-def validation_loss(
-    student: Student, feed: Feed, diffusion: Diffusion, indices: npt.NDArray[np.int64], size: int, device: torch.device
-) -> float:
-    """The mean squared error over held-out photos at four steps of noise each, spread evenly; the same at any time.
-
-    Noise and steps belong to the photo, so that two values differ by the weights alone.
-    """
-    spread = [int((number + 0.5) * diffusion.steps / ROUNDS) for number in range(ROUNDS)]
-    total = torch.zeros((), device=device, dtype=torch.float64)
-    for round_ in range(ROUNDS):
-        for first in range(0, len(indices), size):
-            part = [int(one) for one in indices[first : first + size]]
-            # Neighbouring photos take turns over all the steps, so that these are not tried on one photo alone.
-            steps = [spread[(round_ + first + place) % ROUNDS] for place in range(len(part))]
-            batch = feed.exam(part, steps, round_).to(device)
-            noisy = diffusion.noisy(batch.latents, batch.noise, batch.steps)
-            answer = student(noisy, batch.steps, batch.tokens)
-            target = diffusion.target(batch.latents, batch.noise, batch.steps)
-            total += torch.nn.functional.mse_loss(answer.float(), target) * len(part)
-    return float(total) / (ROUNDS * len(indices))
-
-
-@torch.no_grad()
-def draw(base: Base, options: SdLoraOptions, resolution: int) -> Iterator[tuple[int, int, Image]]:
-    """A picture of each prompt and seed, with their numbers."""
+def generate_samples(
+    base: StableDiffusion, options: SdLoraOptions, resolution: int, on_step: Callable[[], None]
+) -> Iterator[tuple[int, int, Image]]:
+    """Yield an image of each prompt and seed, with their numbers. on_step: called after each denoising step."""
     from diffusers import StableDiffusionPipeline
     from diffusers.image_processor import VaeImageProcessor
+
+    def report(_pipeline: Any, _step: int, _timestep: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+        on_step()
+        return {}
 
     pipeline: Any = StableDiffusionPipeline(
         vae=base.vae,
@@ -79,77 +138,14 @@ def draw(base: Base, options: SdLoraOptions, resolution: int) -> Iterator[tuple[
         for place, seed in enumerate(options.prompt_seeds):
             latents = pipeline(
                 prompt,
-                num_inference_steps=options.draw_steps,
+                num_inference_steps=options.inference_steps,
                 guidance_scale=options.guidance,
                 height=resolution,
                 width=resolution,
                 generator=torch.Generator().manual_seed(seed),
                 output_type="latent",
+                callback_on_step_end=report,
             ).images
-            # Decoded apart, in float32: in float16 the VAE gives black pictures.
+            # Decoded separately, in float32: in float16 the VAE gives black images.
             pixels = base.vae.decode(latents.float() / base.vae.config.scaling_factor).sample
             yield number, place, processor.postprocess(pixels.nan_to_num(), output_type="pil")[0]
-
-
-@dataclass(slots=True)
-class Examination:
-    """Both, at a step: into train.jsonl, TensorBoard, OUT/validation and OUT/contact_sheet.png."""
-
-    base: Base
-    student: Student
-    options: SdLoraOptions
-    feed: Feed
-    diffusion: Diffusion
-    held_out: npt.NDArray[np.int64]
-    average: Average | None
-    optimiser: Optimiser
-    log: Log | None
-    out: Path
-    resolution: int
-    progress: Progress
-    accelerator: Accelerator
-
-    def __call__(self, step: int) -> None:
-        """Examine the model after `step` steps: the main process does, the others wait."""
-        if self.log:
-            self.student.eval()
-            with averaged(self.optimiser, self.average), torch.compiler.set_stance("force_eager"):
-                self._examine(step, self.log)
-            self.student.train()
-        self.accelerator.wait_for_everyone()
-
-    def _examine(self, step: int, log: Log) -> None:
-        device = self.accelerator.device
-        if len(self.held_out):
-            size = 1 if self.options.bucket_aspect > 1 else self.options.batch_size
-            loss = validation_loss(self.student, self.feed, self.diffusion, self.held_out, size, device)
-            log.write(step, {"validation_loss": loss}, group="validation")
-            self.progress.say(f"step {step}: validation loss {loss:.4f}")
-        if not self.options.prompts:
-            return
-        folder = folder_of(self.out, step)
-        folder.mkdir(parents=True, exist_ok=True)
-        for prompt, seed, image in draw(self.base, self.options, self.resolution):
-            image.save(folder / name_of(prompt, seed))
-        log.flush()
-        if sheet := contact_sheet(self.out, self.options, figure(self.out, "validation_loss")):
-            with replacing(self.out / SHEET) as temporary:
-                sheet.save(temporary, "PNG")
-            log.picture(step, "samples", sheet)
-
-
-@contextlib.contextmanager
-def averaged(optimiser: Optimiser, average: Average | None) -> Iterator[None]:
-    """The averaged weights in the place of the last ones, while this lasts."""
-    if average is None:
-        yield
-        return
-    with torch.no_grad():
-        before = {name: one.detach().clone() for name, one in optimiser.named.items()}
-        for name, one in optimiser.named.items():
-            one.copy_(average.named[name])
-        try:
-            yield
-        finally:
-            for name, one in optimiser.named.items():
-                one.copy_(before[name])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
-from t2f_sd_lora.cache.crops import Size, batches, buckets, cut, nearest
+from t2f_sd_lora.cache.crops import Size, buckets, crop_picture, nearest
 from t2f_sd_lora.model.vae import to_tensor
 
 torch = pytest.importorskip("torch")
@@ -29,7 +27,7 @@ def marked(width: int, height: int) -> np.ndarray:
 )
 @pytest.mark.parametrize("side", [32, 512], ids=["smaller", "larger"])
 def test_the_crop_is_the_largest_square_in_the_middle(width, height, left, right, side):
-    crop = cut(marked(width, height), Size(side, side))
+    crop = crop_picture(marked(width, height), Size(side, side))
     assert crop.shape == (side, side, 3)
     assert crop.dtype == np.uint8
     reds = crop[side // 2, :, 0].astype(float)
@@ -40,30 +38,30 @@ def test_the_crop_is_the_largest_square_in_the_middle(width, height, left, right
 
 def test_the_wanted_size_is_passed_through_untouched():
     pixels = marked(64, 64)
-    assert np.array_equal(cut(pixels, Size(64, 64)), pixels)
+    assert np.array_equal(crop_picture(pixels, Size(64, 64)), pixels)
 
 
 def test_an_oblong_crop_has_the_wanted_shape():
-    crop = cut(marked(300, 100), Size(128, 64))
+    crop = crop_picture(marked(300, 100), Size(128, 64))
     assert crop.shape == (64, 128, 3)
     assert abs(int(crop[32, 0, 0]) - 255 / 6) < 4  # 200 of 300 columns, from the 50th on
 
 
 def test_a_flip_is_the_mirror_image():
     pixels = marked(90, 90)
-    assert np.array_equal(cut(pixels, Size(32, 32), flip=True), cut(pixels, Size(32, 32))[:, ::-1])
+    assert np.array_equal(crop_picture(pixels, Size(32, 32), flip=True), crop_picture(pixels, Size(32, 32))[:, ::-1])
 
 
 def test_shrinking_averages_and_does_not_alias():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert abs(cut(stripes, Size(64, 64)).astype(int) - 127).max() <= 1
+    assert abs(crop_picture(stripes, Size(64, 64)).astype(int) - 127).max() <= 1
 
 
 def test_what_cut_returns_may_be_written_to_without_touching_the_photo():
     pixels = marked(64, 64)
     pixels.flags.writeable = False
-    crop = cut(pixels, Size(32, 32))
+    crop = crop_picture(pixels, Size(32, 32))
     crop[:] = 0
 
 
@@ -103,24 +101,3 @@ def test_without_an_aspect_there_is_the_square_alone():
 def test_a_picture_goes_to_the_size_of_nearest_shape(width, height, expected):
     sizes = buckets(512, 2.0)
     assert sizes[nearest(width, height, sizes)] == expected
-
-
-def test_batches_hold_one_size_and_follow_the_order():
-    order = np.random.default_rng(0).permutation(100)
-
-    def bucket(index: int) -> int:
-        return int(index % 3 == 0)
-
-    found = list(batches(order, 8, bucket))
-    assert all(len(batch) == 8 and len({bucket(index) for index in batch}) == 1 for batch in found)
-    seen = Counter(index for batch in found for index in batch.tolist())
-    assert set(seen.values()) == {1}
-    assert len(found) == 34 // 8 + 66 // 8  # leftovers wait for another epoch
-    places = {index: place for place, index in enumerate(order.tolist())}
-    ends = [max(places[index] for index in batch.tolist()) for batch in found]
-    assert ends == sorted(ends)
-
-
-def test_batches_without_sizes_are_the_order_cut_up():
-    order = np.arange(10)
-    assert [batch.tolist() for batch in batches(order, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7]]

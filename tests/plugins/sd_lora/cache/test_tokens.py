@@ -12,7 +12,7 @@ from support import tiny_sd
 from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora.cache import tokens as _tokens
 from t2f_sd_lora.cache.tokens import TokenCache
-from t2f_sd_lora.model.tokenizer import declared_pads, encode, settle_pad
+from t2f_sd_lora.model.tokenizer import declared_pads, encode_texts, settle_pad
 
 torch = pytest.importorskip("torch")
 
@@ -165,7 +165,7 @@ def test_captions_for_sd_2_are_padded_with_id_0_whatever_the_files_say(tmp_path,
     before = tokenizer.pad_token
     told = settle_pad(tokenizer, folder, 0)
     assert tokenizer.pad_token_id == 0
-    assert encode(tokenizer, ["the man"])[0][0][-1] == 0
+    assert encode_texts(tokenizer, ["the man"])[0][0][-1] == 0
     assert bool(told) == (before != "!")
     if told:
         assert "'!' (id 0)" in told

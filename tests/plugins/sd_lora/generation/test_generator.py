@@ -99,7 +99,7 @@ def test_a_file_gives_what_the_trained_networks_gave(alpha, text, tiny_base, tmp
 
     for ours, theirs in zip(answer(drawer._base), answer(taught), strict=True):
         assert float((ours - theirs).abs().max()) <= 1e-5
-    drawer._strength.value = 0.0
+    drawer._scale.value = 0.0
     assert not torch.allclose(answer(drawer._base)[1], answer(taught)[1], atol=1e-3)
 
 
@@ -180,5 +180,5 @@ def test_sides_that_are_no_multiples_of_a_latent_are_refused(plain):
 
 
 def test_more_steps_than_the_model_knows_are_refused(plain):
-    with pytest.raises(PluginError, match="knows 1000 steps of noise: --steps 1000 at most, not 1001"):
+    with pytest.raises(PluginError, match="1000 timesteps: --steps 1000 at most, not 1001"):
         plain.draw([DrawRequest("a man", 0, 64, 64, steps=1001)])

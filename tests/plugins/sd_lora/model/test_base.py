@@ -12,7 +12,8 @@ from support import tiny_sd
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from t2f_sd_lora.model import base as _base  # noqa: E402
+from t2f_sd_lora.model.base import load_base  # noqa: E402
+from t2f_sd_lora.model.devices import find_device  # noqa: E402
 
 from text2face_core.errors import ArtifactError, PluginError  # noqa: E402
 
@@ -20,7 +21,7 @@ from text2face_core.errors import ArtifactError, PluginError  # noqa: E402
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_the_vae_computes_in_float32_whatever_the_others_do(tiny_base, dtype):
     # In float16 that of Stable Diffusion gives black pictures, and training on them latents of no number.
-    base = _base.load(str(tiny_base), dtype=dtype)
+    base = load_base(str(tiny_base), dtype=dtype)
     assert (base.unet.dtype, base.text_encoder.dtype, base.vae.dtype) == (dtype, dtype, torch.float32)
 
 
@@ -33,7 +34,7 @@ def test_padding_is_that_of_the_generation_even_where_the_tokenizer_says_otherwi
         path = folder / "tokenizer" / name
         told = json.loads(path.read_text()) if path.is_file() else {}
         path.write_text(json.dumps({**told, "pad_token": tiny_sd.END}))
-    base = _base.load(str(folder))
+    base = load_base(str(folder))
     assert base.tokenizer.pad_token == pad
     assert bool(base.notes) == (pad != tiny_sd.END)
 
@@ -41,10 +42,10 @@ def test_padding_is_that_of_the_generation_even_where_the_tokenizer_says_otherwi
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cudda", "cudda is no device: write cpu, cuda, cuda:1 or mps"),
-        ("meta", "meta is not known here"),
-        ("mps", "torch sees no GPU of that kind here"),
-        ("cuda", "torch sees no GPU of that kind here"),
+        ("cudda", "cudda is not a device: write cpu, cuda, cuda:1 or mps"),
+        ("meta", "meta is not supported: write cpu"),
+        ("mps", "mps was asked for, but torch .* no such GPU"),
+        ("cuda", "cuda was asked for, but torch .* no such GPU"),
         ("cpu:3", "the last one here is number 0"),
     ],
 )
@@ -52,7 +53,7 @@ def test_a_device_that_is_none_or_not_here_is_refused(name, message, monkeypatch
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(PluginError, match=message):
-        _base.device_of(name)
+        find_device(name)
 
 
 def changed(base, folder, part, **config):
@@ -69,7 +70,7 @@ def changed(base, folder, part, **config):
         (
             "scheduler/scheduler_config.json",
             {"prediction_type": "sample"},
-            "predicts 'sample'; sd_lora knows epsilon and v_",
+            "predicts 'sample'; sd_lora supports epsilon and v_",
         ),
         (
             "scheduler/scheduler_config.json",
@@ -86,35 +87,35 @@ def changed(base, folder, part, **config):
 )
 def test_a_base_model_of_another_kind_is_refused(tiny_base, tmp_path, part, config, message):
     with pytest.raises(PluginError, match=message):
-        _base.load(changed(tiny_base, tmp_path / "changed", part, **config))
+        load_base(changed(tiny_base, tmp_path / "changed", part, **config))
 
 
 def test_a_prediction_that_the_base_model_does_not_make_is_refused(tiny_base, tiny_base_15):
-    assert (_base.load(str(tiny_base)).prediction, _base.load(str(tiny_base_15)).prediction) == (
+    assert (load_base(str(tiny_base)).prediction, load_base(str(tiny_base_15)).prediction) == (
         "v_prediction",
         "epsilon",
     )
     with pytest.raises(PluginError, match=r"prediction = epsilon, but the scheduler of .* says v_prediction"):
-        _base.load(str(tiny_base), prediction="epsilon")
+        load_base(str(tiny_base), prediction="epsilon")
 
 
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ({"text_width": 64}, "words have 64 numbers, and the UNet wants 32"),
-        ({"vocabulary": 100}, "knows 5.. tokens, its text encoder 100"),
+        ({"text_width": 64}, "hidden size is 64, and the UNet needs 32"),
+        ({"vocabulary": 100}, "has 5.. tokens, its text encoder only 100"),
     ],
 )
 def test_parts_that_do_not_belong_together_are_refused(tmp_path, shape, message):
     other = tiny_sd.text_encoder(replace(tiny_sd.TINY, **shape), 100)
     base = tiny_sd.write_pipeline(tmp_path / "mixed", parts={"text_encoder": other})
     with pytest.raises(PluginError, match=message):
-        _base.load(str(base))
+        load_base(str(base))
 
 
 def test_a_folder_that_is_no_pipeline_and_a_single_file_are_refused(tmp_path):
-    with pytest.raises(ArtifactError, match=r"no model in diffusers' form: model_index.json is missing"):
-        _base.load(str(tmp_path))
+    with pytest.raises(ArtifactError, match=r"not a model in diffusers' format: model_index.json is missing"):
+        load_base(str(tmp_path))
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(PluginError, match="is a single file; a folder in diffusers' form is wanted"):
-        _base.load(str(tmp_path / "model.safetensors"))
+    with pytest.raises(PluginError, match="is a single file, not a folder in diffusers' format"):
+        load_base(str(tmp_path / "model.safetensors"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import tiny_sd
-from t2f_sd_lora.model import lora_files as _lora_files
+from t2f_sd_lora.model import lora_files
 
 from text2face_core.errors import ArtifactError
 
@@ -65,7 +65,7 @@ def real_shape(shape: tiny_sd.Shape) -> tuple[dict, dict]:
     return adapters(unet, UNET_TARGETS, 8, "meta"), adapters(text_encoder, TEXT_TARGETS, 8, "meta")
 
 
-def written(states: tuple[dict, dict], path: Path, save=_lora_files.save, **kwargs) -> dict[str, torch.Size]:
+def written(states: tuple[dict, dict], path: Path, save=lora_files.save, **kwargs) -> dict[str, torch.Size]:
     """The keys and shapes of a file for adapters without numbers."""
     filled = [{key: torch.zeros(tensor.shape) for key, tensor in state.items()} for state in states]
     save(path, *filled, {}, {}, **kwargs)
@@ -74,7 +74,7 @@ def written(states: tuple[dict, dict], path: Path, save=_lora_files.save, **kwar
 
 
 def test_keys_and_counts_are_those_of_the_published_text2face_file(tmp_path):
-    found = written(real_shape(tiny_sd.SD21), tmp_path / _lora_files.NAME)
+    found = written(real_shape(tiny_sd.SD21), tmp_path / lora_files.NAME)
     unet = {key: shape for key, shape in found.items() if key.startswith("unet.")}
     text = {key: shape for key, shape in found.items() if key.startswith("text_encoder.")}
     assert (len(unet), len(text), len(found)) == (256, 184, 440)
@@ -105,7 +105,7 @@ def attention_blocks() -> list[str]:
 
 @pytest.mark.parametrize(("shape", "layers", "width"), [(tiny_sd.SD21, 23, 1024), (SD15, 12, 768)])
 def test_kohya_keys_are_those_that_sd_scripts_writes(tmp_path, shape, layers, width):
-    found = written(real_shape(shape), tmp_path / "k.safetensors", _lora_files.save_kohya, v2=True, v_prediction=True)
+    found = written(real_shape(shape), tmp_path / "k.safetensors", lora_files.save_kohya, v2=True, v_prediction=True)
     modules = {
         f"lora_unet_{block.replace('.', '_')}_transformer_blocks_0_{attention}_{name}"
         for block in attention_blocks()
@@ -128,8 +128,8 @@ def test_kohya_keys_are_those_that_sd_scripts_writes(tmp_path, shape, layers, wi
 @pytest.mark.parametrize("shape", [tiny_sd.SD21, SD15], ids=["2.1", "1.5"])
 def test_every_kohya_key_is_read_back_as_the_layer_that_it_came_from(tmp_path, shape):
     states = real_shape(shape)
-    written(states, tmp_path / "k.safetensors", _lora_files.save_kohya, v2=True, v_prediction=True)
-    back = _lora_files.load(tmp_path / "k.safetensors")
+    written(states, tmp_path / "k.safetensors", lora_files.save_kohya, v2=True, v_prediction=True)
+    back = lora_files.load(tmp_path / "k.safetensors")
     assert set(back.unet) == set(states[0])
     assert {key.removeprefix("text_model.") for key in back.text_encoder} == {
         key.removeprefix("text_model.") for key in states[1]
@@ -184,14 +184,14 @@ def test_a_fresh_pipeline_gives_the_trained_outputs(tmp_path, fresh, alphas, wit
     pipeline = fresh()
     path = tmp_path / "lora.safetensors"
     if way == "diffusers file":
-        _lora_files.save(path, *states, alphas)
+        lora_files.save(path, *states, alphas)
         pipeline.load_lora_weights(tmp_path, weight_name=path.name)
     elif way == "kohya file":
-        _lora_files.save_kohya(path, *states, alphas, v2=True, v_prediction=True)
+        lora_files.save_kohya(path, *states, alphas, v2=True, v_prediction=True)
         pipeline.load_lora_weights(tmp_path, weight_name=path.name)
     else:
-        _lora_files.save_kohya(path, *states, alphas, v2=True, v_prediction=True)
-        pipeline.load_lora_weights(_lora_files.load(path).for_diffusers())
+        lora_files.save_kohya(path, *states, alphas, v2=True, v_prediction=True)
+        pipeline.load_lora_weights(lora_files.load(path).for_diffusers())
     untouched = outputs(fresh())
     assert (expected[1] - untouched[1]).abs().max() > 1e-3
     for want, got in zip(expected, outputs(pipeline), strict=True):
@@ -209,8 +209,8 @@ def test_what_was_saved_is_loaded_with_its_alphas_ranks_and_header(tmp_path, fre
         "recipe": "0f",
         "fusers": ["vicuna", "b"],
     }
-    getattr(_lora_files, save)(path, *states, {"unet": 1.0, "text_encoder": 2.0}, about | {"nothing": None}, **more)
-    lora = _lora_files.load(path)
+    getattr(lora_files, save)(path, *states, {"unet": 1.0, "text_encoder": 2.0}, about | {"nothing": None}, **more)
+    lora = lora_files.load(path)
     assert lora.alphas == {"unet": 1.0, "text_encoder": 2.0}
     assert (lora.rank("unet"), lora.rank("text_encoder")) == (4, 2)
     assert lora.metadata["format"] == "pt"
@@ -222,14 +222,14 @@ def test_what_was_saved_is_loaded_with_its_alphas_ranks_and_header(tmp_path, fre
     }
     for part, state in (("unet", states[0]), ("text_encoder", states[1])):
         loaded = lora.part(part)
-        loaded = loaded if part == "unet" else _lora_files.for_module(loaded, fresh().text_encoder)
+        loaded = loaded if part == "unet" else lora_files.for_module(loaded, fresh().text_encoder)
         assert loaded.keys() == state.keys()
         assert all(torch.equal(loaded[key], state[key]) for key in state)
 
 
 def test_tensors_in_half_precision_are_saved_in_full(tmp_path, fresh):
     unet, _ = of_pipeline(fresh())
-    _lora_files.save(tmp_path / "l.safetensors", {key: one.bfloat16() for key, one in unet.items()}, None, {})
+    lora_files.save(tmp_path / "l.safetensors", {key: one.bfloat16() for key, one in unet.items()}, None, {})
     assert {tensor.dtype for tensor in from_safetensors.load_file(tmp_path / "l.safetensors").values()} == {
         torch.float32
     }
@@ -241,15 +241,15 @@ def test_equal_trainings_give_equal_files(tmp_path, fresh, save):
     more = {"v2": True, "v_prediction": True} if save == "save_kohya" else {}
     about = {name: name * 3 for name in "qwertyuiopasdfghjkl"}
     for name, part in (("a", unet), ("b", dict(reversed(unet.items())))):
-        getattr(_lora_files, save)(tmp_path / name, part, text, {"unet": 2}, about, **more)
+        getattr(lora_files, save)(tmp_path / name, part, text, {"unet": 2}, about, **more)
         about = dict(reversed(about.items()))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_the_kohya_header_says_what_sd_scripts_says(tmp_path, fresh):
     states = of_pipeline(fresh())
-    _lora_files.save_kohya(tmp_path / "k.safetensors", *states, {"unet": 8}, v2=True, v_prediction=True)
-    header = _lora_files.load(tmp_path / "k.safetensors").metadata
+    lora_files.save_kohya(tmp_path / "k.safetensors", *states, {"unet": 8}, v2=True, v_prediction=True)
+    header = lora_files.load(tmp_path / "k.safetensors").metadata
     wanted = {"ss_v2": "True", "ss_base_model_version": "sd_v2_v", "ss_network_module": "networks.lora"}
     wanted |= {"ss_network_dim": "4", "ss_network_alpha": "8.0"}
     assert {name: header[name] for name in wanted} == wanted
@@ -258,7 +258,7 @@ def test_the_kohya_header_says_what_sd_scripts_says(tmp_path, fresh):
 def test_a_killed_save_leaves_the_file_that_was_there(tmp_path, fresh, monkeypatch):
     unet, text = of_pipeline(fresh())
     path = tmp_path / "l.safetensors"
-    _lora_files.save(path, unet, text, {})
+    lora_files.save(path, unet, text, {})
     before = path.read_bytes()
 
     def dies(file, content):
@@ -268,7 +268,7 @@ def test_a_killed_save_leaves_the_file_that_was_there(tmp_path, fresh, monkeypat
 
     monkeypatch.setattr(Path, "write_bytes", dies)
     with pytest.raises(KeyboardInterrupt):
-        _lora_files.save(path, unet, None, {})
+        lora_files.save(path, unet, None, {})
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
@@ -293,27 +293,27 @@ def test_a_file_of_another_style_gives_the_same_outputs(tmp_path, fresh, style):
             tensors[pattern.format(part=part, layer=layer, way=way, letter=letter)] = tensor
     from_safetensors.save_file(tensors, tmp_path / "old.safetensors")
     pipeline = fresh()
-    pipeline.load_lora_weights(_lora_files.load(tmp_path / "old.safetensors").for_diffusers())
+    pipeline.load_lora_weights(lora_files.load(tmp_path / "old.safetensors").for_diffusers())
     for want, got in zip(trained(fresh(), states, {}), outputs(pipeline), strict=True):
         torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
 
 
 def test_a_folder_stands_for_the_one_file_in_it(tmp_path, fresh):
     unet, _ = of_pipeline(fresh())
-    with pytest.raises(ArtifactError, match="safetensors in it: none"):
-        _lora_files.find(tmp_path)
-    _lora_files.save(tmp_path / "a.safetensors", unet, None, {})
-    assert _lora_files.find(tmp_path).name == "a.safetensors"
-    _lora_files.save(tmp_path / "b.safetensors", unet, None, {})
+    with pytest.raises(ArtifactError, match="safetensors files: none"):
+        lora_files.find_file(tmp_path)
+    lora_files.save(tmp_path / "a.safetensors", unet, None, {})
+    assert lora_files.find_file(tmp_path).name == "a.safetensors"
+    lora_files.save(tmp_path / "b.safetensors", unet, None, {})
     with pytest.raises(ArtifactError, match=r"a\.safetensors, b\.safetensors"):
-        _lora_files.find(tmp_path)
-    _lora_files.save(tmp_path / _lora_files.NAME, unet, None, {})
-    assert _lora_files.find(tmp_path).name == _lora_files.NAME
+        lora_files.find_file(tmp_path)
+    lora_files.save(tmp_path / lora_files.NAME, unet, None, {})
+    assert lora_files.find_file(tmp_path).name == lora_files.NAME
 
 
 def test_the_header_keeps_rank_and_alpha_where_diffusers_looks_for_them(tmp_path, fresh):
-    _lora_files.save(tmp_path / "l.safetensors", *of_pipeline(fresh()), {"unet": 1})
-    kept = json.loads(_lora_files.load(tmp_path / "l.safetensors").metadata["lora_adapter_metadata"])
+    lora_files.save(tmp_path / "l.safetensors", *of_pipeline(fresh()), {"unet": 1})
+    kept = json.loads(lora_files.load(tmp_path / "l.safetensors").metadata["lora_adapter_metadata"])
     assert kept == {
         "unet.r": 4,
         "unet.lora_alpha": 1,

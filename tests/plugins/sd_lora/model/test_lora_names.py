@@ -6,8 +6,8 @@ import json
 import pickle
 
 import pytest
-from t2f_sd_lora.model import lora_files as _lora_files
-from t2f_sd_lora.model.lora_names import parse
+from t2f_sd_lora.model import lora_files
+from t2f_sd_lora.model.lora_names import parse_key
 
 from text2face_core.errors import ArtifactError
 
@@ -60,7 +60,7 @@ TEXT = "text_model.encoder.layers.11.self_attn.out_proj"
     ],
 )
 def test_keys_of_every_age_are_understood(key, wanted):
-    assert parse(key) == wanted
+    assert parse_key(key) == wanted
 
 
 def test_alphas_and_ranks_that_differ_between_layers_are_worked_into_the_tensors():
@@ -70,7 +70,7 @@ def test_alphas_and_ranks_that_differ_between_layers_are_worked_into_the_tensors
     k = q.replace("to_q", "to_k")
     tensors = {f"{q}.lora_down.weight": down, f"{q}.lora_up.weight": up, f"{q}.alpha": torch.tensor(1.0)}
     tensors |= {f"{k}.lora_down.weight": wide, f"{k}.lora_up.weight": tall, f"{k}.alpha": torch.tensor(1.0)}
-    lora = _lora_files.from_tensors(tensors, {}, "it")
+    lora = lora_files.from_tensors(tensors, {}, "it")
     layer = "mid_block.attentions.0.transformer_blocks.0.attn1"
     assert lora.alphas == {}
     assert torch.equal(lora.unet[f"{layer}.to_q.lora_B.weight"], torch.full((5, 2), 0.5))
@@ -86,11 +86,11 @@ def test_alphas_of_single_layers_and_rank_stabilised_ones_are_read_from_the_head
         for kind, one in [("A", down), ("B", up)]
     }
     told = {"unet.lora_alpha": 4, "unet.alpha_pattern": {f"{layer}.to_k": 8}}
-    lora = _lora_files.from_tensors(tensors, {_lora_files.ADAPTERS: json.dumps(told)}, "it")
+    lora = lora_files.from_tensors(tensors, {lora_files.ADAPTERS: json.dumps(told)}, "it")
     assert torch.equal(lora.unet[f"{layer}.to_q.lora_B.weight"], up)
     assert torch.equal(lora.unet[f"{layer}.to_k.lora_B.weight"], 2 * up)
     stabilised = json.dumps({"unet.lora_alpha": 4, "unet.use_rslora": True})
-    assert _lora_files.from_tensors(tensors, {_lora_files.ADAPTERS: stabilised}, "it").alphas == {"unet": 8}
+    assert lora_files.from_tensors(tensors, {lora_files.ADAPTERS: stabilised}, "it").alphas == {"unet": 8}
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ TENSOR = torch.zeros(2, 2)
 @pytest.mark.parametrize(
     ("tensors", "reason"),
     [
-        ({"unet.conv_in.weight": TENSOR}, "names of no known kind, such as unet.conv_in.weight"),
+        ({"unet.conv_in.weight": TENSOR}, "have unknown names, such as unet.conv_in.weight"),
         ({f"unet.{Q}.lora_A.weight": TENSOR}, f"unet.{Q} lacks its up matrix"),
         ({"lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha": TENSOR}, "made for SDXL"),
         ({f"lora_unet_{Q.replace('.', '_')}.hada_w1_a": TENSOR}, "LoHa, LoKr, DoRA"),
@@ -110,13 +110,13 @@ TENSOR = torch.zeros(2, 2)
 def test_what_is_no_lora_for_these_models_is_refused_with_the_reason(tmp_path, tensors, reason):
     from_safetensors.save_file(tensors, tmp_path / "other.safetensors")
     with pytest.raises(ArtifactError, match=reason):
-        _lora_files.load(tmp_path / "other.safetensors")
+        lora_files.load(tmp_path / "other.safetensors")
 
 
 def test_a_pickle_is_refused_unopened(tmp_path):
     (tmp_path / "lora.bin").write_bytes(pickle.dumps({}))
     with pytest.raises(ArtifactError, match="a pickle, which may run code"):
-        _lora_files.load(tmp_path / "lora.bin")
+        lora_files.load(tmp_path / "lora.bin")
 
 
 def test_a_file_that_was_cut_off_is_refused(tmp_path):
@@ -124,4 +124,4 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path):
     content = (tmp_path / "l.safetensors").read_bytes()
     (tmp_path / "l.safetensors").write_bytes(content[:-4])
     with pytest.raises(ArtifactError, match="cannot be read as safetensors"):
-        _lora_files.load(tmp_path / "l.safetensors")
+        lora_files.load(tmp_path / "l.safetensors")

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
 
-from t2f_sd_lora.model import adapters as _lora  # noqa: E402
+from t2f_sd_lora.model import adapters  # noqa: E402
 from t2f_sd_lora.model.versions import explained  # noqa: E402
 from t2f_sd_lora.options import SdLoraOptions  # noqa: E402
 
@@ -30,17 +30,17 @@ def test_adapters_need_no_version_of_peft_that_other_libraries_ask_for(networks,
     unet, text_encoder = networks
     with pytest.raises(ValueError, match="999"):  # so it would be noticed
         unet.add_adapter(object())
-    parts = _lora.add_unet_lora(unet, SdLoraOptions(), 3), _lora.add_text_lora(text_encoder, SdLoraOptions(), 3)
+    parts = adapters.add_unet_lora(unet, SdLoraOptions(), 3), adapters.add_text_lora(text_encoder, SdLoraOptions(), 3)
     assert all(dict(part.named()) for part in parts)
 
 
 def test_adapters_are_those_that_diffusers_would_attach(networks, monkeypatch):
     unet, other = networks[0], copy.deepcopy(networks[0])
-    ours = _lora.add_unet_lora(unet, SdLoraOptions(), 3).state()
+    ours = adapters.add_unet_lora(unet, SdLoraOptions(), 3).state()
     monkeypatch.setattr(
-        _lora, "inject_adapter_in_model", lambda config, model, adapter_name: model.add_adapter(config, adapter_name)
+        adapters, "inject_adapter_in_model", lambda config, model, adapter_name: model.add_adapter(config, adapter_name)
     )
-    theirs = _lora.add_unet_lora(other, SdLoraOptions(), 3).state()
+    theirs = adapters.add_unet_lora(other, SdLoraOptions(), 3).state()
     assert list(ours) == list(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from t2f_sd_lora.cache.tokens import Counts
-from t2f_sd_lora.output.card import card
+from t2f_sd_lora.output.card import render_card
 
 METADATA = {
     "version": "0.1.0",
@@ -37,7 +37,7 @@ def _quiet_and_one_thread() -> None:
 
 def made(metadata=None, **more) -> tuple[dict, str]:
     """The card's head as the hub reads it, and its text."""
-    text = card(METADATA | (metadata or {}), more.pop("parts", PARTS), **more)
+    text = render_card(METADATA | (metadata or {}), more.pop("parts", PARTS), **more)
     _, head, body = text.split("---\n", 2)
     return yaml.safe_load(head), body
 

@@ -53,7 +53,7 @@ def test_sigterm_leaves_a_checkpoint_of_the_step_that_it_came_in(arguments, fork
     out, log = tmp_path / "out", tmp_path / "log"
     given = arguments(out, steps=10_000, checkpoint_every=10_000)
     number = forks.start(given, log)
-    wait_for(lambda: "training by showing" in log.read_text(), log)
+    wait_for(lambda: "training on" in log.read_text(), log)
     time.sleep(1)
     os.kill(number, signal.SIGTERM)
     assert forks.wait(number, 60) == 130, log.read_text()
@@ -102,8 +102,8 @@ def test_the_command_says_what_it_does_and_prints_the_folder(arguments, tmp_path
         (["--resolution=100"], "must be a multiple of 64 .*try 128"),
         (["--resume", "--fresh"], "give one of them"),
         (["--set=sd_lora.ranks=4"], "options of sd_lora: base, revision"),
-        (["--base=/nowhere/at/all"], "neither a folder here nor a Hugging Face id"),
-        (["--base=nobody/nothing"], r"could not be had: it is not on this machine.*--base FOLDER"),
+        (["--base=/nowhere/at/all"], "neither a folder nor a Hugging Face id"),
+        (["--base=nobody/nothing"], r"could not be fetched: it is not on this machine.*--base FOLDER"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(arguments, tmp_path, capsys, more, message):

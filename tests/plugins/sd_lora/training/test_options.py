@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.sd_training import steps_of, train, weights
 from t2f_sd_lora import SdLoraOptions
-from t2f_sd_lora.model import lora_files as _lora_files
+from t2f_sd_lora.model import lora_files
 
 STEPS = 3
 LEARNS_OTHERWISE = {
@@ -46,7 +46,7 @@ LEARNS_THE_SAME = {
 }
 TRIED_ELSEWHERE = {
     *("base", "revision", "prediction", "styles", "bucket_aspect", "cache", "cache_latents", "optimizer"),
-    *("compile", "resume", "prompt_seeds", "draw_steps", "guidance", "push_to_hub"),
+    *("compile", "resume", "prompt_seeds", "inference_steps", "guidance", "push_to_hub"),
 }
 
 
@@ -78,8 +78,8 @@ def test_a_setting_of_speed_or_of_watching_changes_nothing(tiny_base, photos16, 
 def test_both_files_keep_the_alphas(tiny_base, photos16, shared_cache, tmp_path):
     form = {"rank": 4, "alpha": 2.0, "text_rank": 4, "text_alpha": 1.0}
     train(tiny_base, photos16, tmp_path, cache=shared_cache, steps=1, **form)
-    for name in (_lora_files.NAME, _lora_files.KOHYA_NAME):
-        assert _lora_files.load(tmp_path / name).alphas == {"unet": 2.0, "text_encoder": 1.0}
+    for name in (lora_files.NAME, lora_files.KOHYA_NAME):
+        assert lora_files.load(tmp_path / name).alphas == {"unet": 2.0, "text_encoder": 1.0}
 
 
 @pytest.mark.parametrize("wanted", [True, False])

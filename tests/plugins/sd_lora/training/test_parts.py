@@ -16,26 +16,26 @@ pytest.importorskip("peft")
 pytest.importorskip("diffusers")
 
 from t2f_sd_lora import SdLoraOptions  # noqa: E402
-from t2f_sd_lora.model.adapters import Student, add_text_lora, add_unet_lora  # noqa: E402
-from t2f_sd_lora.model.base import load  # noqa: E402
-from t2f_sd_lora.training.loss import Diffusion, with_offset  # noqa: E402
-from t2f_sd_lora.training.metrics import Log, Meter, human_time  # noqa: E402
-from t2f_sd_lora.training.optimizer import Optimiser, factor  # noqa: E402
-from t2f_sd_lora.training.sampler import Seen, steps  # noqa: E402
+from t2f_sd_lora.model.adapters import DenoisingModel, add_text_lora, add_unet_lora  # noqa: E402
+from t2f_sd_lora.model.base import load_base  # noqa: E402
+from t2f_sd_lora.training.loss import NoiseSchedule, add_noise_offset  # noqa: E402
+from t2f_sd_lora.training.metrics import MetricsLog, ThroughputMeter, format_duration  # noqa: E402
+from t2f_sd_lora.training.optimizer import LoraOptimizer, rate_factor  # noqa: E402
+from t2f_sd_lora.training.sampler import SampleRef, sample_steps  # noqa: E402
 
 from text2face_core.errors import MissingExtra, PluginError  # noqa: E402
 
 
 @pytest.fixture(params=["epsilon", "v_prediction"])
 def diffusion(request):
-    return Diffusion.of(tiny_sd.scheduler(tiny_sd.Shape(prediction=request.param)))
+    return NoiseSchedule.from_scheduler(tiny_sd.scheduler(tiny_sd.Shape(prediction=request.param)))
 
 
 def test_noise_and_targets_are_those_of_the_scheduler(diffusion):
     scheduler = tiny_sd.scheduler(tiny_sd.Shape(prediction=diffusion.prediction))
     latents, noise, places = torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8), torch.tensor([0, 500, 999])
     assert torch.allclose(
-        diffusion.noisy(latents, noise, places), scheduler.add_noise(latents, noise, places), atol=1e-6
+        diffusion.add_noise(latents, noise, places), scheduler.add_noise(latents, noise, places), atol=1e-6
     )
     velocity = scheduler.get_velocity(latents, noise, places)
     expected = noise if diffusion.prediction == "epsilon" else velocity
@@ -50,22 +50,22 @@ def test_min_snr_weighs_the_error_on_the_picture_alike_for_both_predictions(diff
     snr = alphas / (1 - alphas)
     signal, spread = alphas.sqrt(), (1 - alphas).sqrt()
     on_picture = spread / signal if diffusion.prediction == "epsilon" else spread
-    weights = diffusion.weights(places, gamma).double()
+    weights = diffusion.loss_weights(places, gamma).double()
     assert torch.allclose(weights / on_picture**2, snr.clamp(max=gamma), rtol=1e-4)
-    assert (diffusion.weights(places, 0.0) == 1).all()
+    assert (diffusion.loss_weights(places, 0.0) == 1).all()
 
 
 def test_min_snr_for_velocity_divides_by_snr_plus_one():
-    v = Diffusion.of(tiny_sd.scheduler(tiny_sd.TINY))
+    v = NoiseSchedule.from_scheduler(tiny_sd.scheduler(tiny_sd.TINY))
     snr = float(v.alphas[100] / (1 - v.alphas[100]))
-    assert float(v.weights(torch.tensor([100]), 5.0)) == pytest.approx(min(snr, 5) / (snr + 1), rel=1e-5)
+    assert float(v.loss_weights(torch.tensor([100]), 5.0)) == pytest.approx(min(snr, 5) / (snr + 1), rel=1e-5)
 
 
 def test_noise_offset_shifts_whole_channels():
     noise, offsets = torch.randn(2, 4, 8, 8), [torch.randn(4, 1, 1) for _ in range(2)]
-    shifted = with_offset(noise, offsets, 0.1) - noise
+    shifted = add_noise_offset(noise, offsets, 0.1) - noise
     assert torch.allclose(shifted, (0.1 * torch.stack(offsets)).expand_as(shifted), atol=1e-6)
-    assert with_offset(noise, [], 0.0) is noise
+    assert add_noise_offset(noise, [], 0.0) is noise
 
 
 @pytest.mark.parametrize(
@@ -80,41 +80,40 @@ def test_noise_offset_shifts_whole_channels():
 )
 def test_rates_follow_the_schedule(schedule, warmup, expected):
     options = SdLoraOptions(schedule=schedule, warmup=warmup, steps=4)
-    assert [factor(step, options) for step in range(4)] == pytest.approx(expected)
+    assert [rate_factor(step, options) for step in range(4)] == pytest.approx(expected)
 
 
 def test_clipping_is_done_each_time_it_is_asked_for(tiny_base):
-    # A generator of parameters would be used up after the first time, or by the optimiser already.
+    # A generator of parameters would be used up after the first time, or by the optimizer already.
     options = SdLoraOptions(clip=0.5)
-    base = load(str(tiny_base))
-    optimiser = Optimiser(add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0), options)
+    base = load_base(str(tiny_base))
+    optimizer = LoraOptimizer(
+        add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0), options
+    )
     for size in (1.0, 3.0):
-        for one in optimiser.parameters:
+        for one in optimizer.parameters:
             one.grad = torch.full_like(one, size)
-        count = sum(one.numel() for one in optimiser.parameters)
-        assert float(optimiser.clip()) == pytest.approx(size * count**0.5, rel=1e-4)
-        norms = [float(one.grad.norm()) for one in optimiser.parameters]
+        count = sum(one.numel() for one in optimizer.parameters)
+        assert float(optimizer.clip()) == pytest.approx(size * count**0.5, rel=1e-4)
+        norms = [float(one.grad.norm()) for one in optimizer.parameters]
         assert math.hypot(*norms) == pytest.approx(0.5, rel=1e-4)
-    groups = {group["name"]: group["params"] for group in optimiser.inner.param_groups}
+    groups = {group["name"]: group["params"] for group in optimizer.inner.param_groups}
     assert {name: len(one) for name, one in groups.items()} == {"unet": 160, "text_encoder": 16}
-    assert optimiser.set_rates(0) == {"unet": 1e-4, "text_encoder": 1e-5}
-    assert [group["lr"] for group in optimiser.inner.param_groups] == [1e-4, 1e-5]
-    assert optimiser.inner.defaults["fused"]
+    assert optimizer.set_rates(0) == {"unet": 1e-4, "text_encoder": 1e-5}
+    assert [group["lr"] for group in optimizer.inner.param_groups] == [1e-4, 1e-5]
+    assert optimizer.inner.defaults["fused"]
 
 
 def test_gradient_checkpointing_computes_each_block_twice_and_changes_no_gradient(tiny_base):
     from diffusers.models.attention import FeedForward
-    from t2f_sd_lora.training.trainer import SdLoraTrainer
+    from t2f_sd_lora.training.trainable import build_network
     from transformers.models.clip.modeling_clip import CLIPMLP
-
-    from text2face_core import Runtime
-    from text2face_core.models.store import ModelStore
 
     def passes_and_gradients(wanted):
         options = SdLoraOptions(gradient_checkpointing=wanted, base=str(tiny_base))
-        base = load(str(tiny_base))
+        base = load_base(str(tiny_base))
         unet, text = add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0)
-        student = SdLoraTrainer(options, Runtime(ModelStore(tiny_base / "none"))).student(base, torch.device("cpu"))
+        student = build_network(base, options, torch.device("cpu"))
         count = {FeedForward: 0, CLIPMLP: 0}
         for module in student.modules():
             if type(module) in count:
@@ -139,21 +138,21 @@ def test_gradient_checkpointing_computes_each_block_twice_and_changes_no_gradien
 
 def test_every_photo_is_seen_once_an_epoch_and_a_walk_can_begin_anywhere():
     indices = np.array([2, 3, 5, 7, 11])
-    walked = list(islice(steps(0, indices, 3), 5))
+    walked = list(islice(sample_steps(0, indices, 3), 5))
     flat = [one for step in walked for one in step]
     assert [sorted(one.index for one in flat if one.epoch == epoch) for epoch in range(3)] == [indices.tolist()] * 3
-    assert list(islice(steps(0, indices, 3, first=3), 2)) == walked[3:]
+    assert list(islice(sample_steps(0, indices, 3, first=3), 2)) == walked[3:]
     # Two processes share what one would do alone.
-    assert [one for step in islice(steps(0, indices, 6), 2) for one in step] == flat[:12]
+    assert [one for step in islice(sample_steps(0, indices, 6), 2) for one in step] == flat[:12]
 
 
 def test_steps_have_one_shape_each_and_nothing_is_left_out():
     indices = np.arange(10)
-    walked = list(islice(steps(0, indices, 2, bucket=lambda index: index % 3), 60))
+    walked = list(islice(sample_steps(0, indices, 2, bucket=lambda index: index % 3), 60))
     assert all(len({one.index % 3 for one in step}) == 1 for step in walked)
     seen = [one for step in walked for one in step if one.epoch < 8]
-    assert sorted(seen) == [Seen(epoch, index) for epoch in range(8) for index in range(10)]
-    assert list(islice(steps(0, indices, 2, first=7, bucket=lambda index: index % 3), 3)) == walked[7:10]
+    assert sorted(seen) == [SampleRef(epoch, index) for epoch in range(8) for index in range(10)]
+    assert list(islice(sample_steps(0, indices, 2, first=7, bucket=lambda index: index % 3), 3)) == walked[7:10]
 
 
 class Numbered:
@@ -169,24 +168,31 @@ def test_a_batch_holds_what_is_drawn_for_each_sample_whatever_else_is_in_it(tiny
 
     from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora.cache.tokens import TokenCache
-    from t2f_sd_lora.training import randomness as _draws
-    from t2f_sd_lora.training.loader import Feed
+    from t2f_sd_lora.training.loader import BatchLoader
+    from t2f_sd_lora.training.randomness import SampleRandom
 
-    tokens = TokenCache.open(Path(shared_cache), load(str(tiny_base)).tokenizer, open_dataset(photos16))
+    tokens = TokenCache.open(Path(shared_cache), load_base(str(tiny_base)).tokenizer, open_dataset(photos16))
     options = SdLoraOptions(caption_dropout=0.3, flip=True, noise_offset=0.1)
-    feed = Feed(Numbered(), tokens, options, 7, scale=0.2, noise_steps=1000)
-    seen = [Seen(epoch, index) for epoch in range(3) for index in (3, 9, 11, 15)]
-    whole = feed.batch(seen)
+    feed = BatchLoader(Numbered(), tokens, options, 7, scale=0.2, timesteps=1000)
+    seen = [SampleRef(epoch, index) for epoch in range(3) for index in (3, 9, 11, 15)]
+    whole = feed.load_batch(seen)
     for place, one in enumerate(seen):
-        draws = _draws.of(7, one.epoch, one.index)
-        latents = (one.index - draws.flip() + 0.5 * draws.latent((4, 8, 8))) * 0.2
-        noise = draws.noise((4, 8, 8)) + 0.1 * draws.offset(4)
-        words = tokens.empty if draws.dropped(0.3) else tokens.ids(one.index, draws.caption(tokens.styles(one.index)))
-        alone = feed.batch([one])
+        draws = SampleRandom(7, one.epoch, one.index)
+        latents = (one.index - draws.flips() + 0.5 * draws.latent_noise((4, 8, 8))) * 0.2
+        noise = draws.noise((4, 8, 8)) + 0.1 * draws.noise_offset(4)
+        words = (
+            tokens.empty
+            if draws.drops_caption(0.3)
+            else tokens.ids(one.index, draws.choose_caption(tokens.styles(one.index)))
+        )
+        alone = feed.load_batch([one])
         for made in (alone.latents[0], whole.latents[place]):
             assert torch.allclose(made, latents, atol=1e-6)
         assert torch.allclose(whole.noise[place], noise, atol=1e-6)
-        assert (int(whole.steps[place]), whole.tokens[place].tolist()) == (draws.timestep(1000), words.tolist())
+        assert (int(whole.timesteps[place]), whole.tokens[place].tolist()) == (
+            draws.choose_timestep(1000),
+            words.tolist(),
+        )
     assert 0 < sum(one.tolist() == tokens.empty.tolist() for one in whole.tokens) < len(seen)
     assert len({float(one.sum()) for one in whole.noise}) == len(seen)
 
@@ -230,7 +236,7 @@ def size_of(picture):
 
 def test_a_log_that_was_cut_off_goes_on_from_the_step_that_is_known(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n{"step": 3, "lo')
-    log = Log(tmp_path, 1, tensorboard=False)
+    log = MetricsLog(tmp_path, 1, tensorboard=False)
     log.write(2, {"loss": 0.5})
     log.close()
     lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
@@ -240,12 +246,12 @@ def test_a_log_that_was_cut_off_goes_on_from_the_step_that_is_known(tmp_path):
 def test_the_line_of_progress_says_how_fast_and_how_long(monkeypatch):
     clock = iter(range(0, 100, 2))
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    meter = Meter(10, 100, images=8)
+    meter = ThroughputMeter(10, 100, images=8)
     for loss in (1.0, 1.0):
         meter.step()
         meter.loss(loss)
     assert meter.line() == "step 12/100, 0.5 steps/s, 4 images/s, loss 1.0000, 3 min left"
-    assert human_time(36_000) == "10 h 0 min"
+    assert format_duration(36_000) == "10 h 0 min"
 
 
 # --- options ---
@@ -255,7 +261,7 @@ def test_the_line_of_progress_says_how_fast_and_how_long(monkeypatch):
     ("options", "message"),
     [
         ({"resolution": 100}, "try 128"),
-        ({"learning_rate": 0, "text_encoder": False}, "nothing would be learned"),
+        ({"learning_rate": 0, "text_encoder": False}, "nothing is learned"),
         ({"steps": 3, "warmup": 4}, "warmup = 4 is longer than the training of 3 steps"),
         ({"styles": {"short": 0.0}}, "one of them must be above 0"),
     ],
@@ -278,7 +284,7 @@ def test_what_is_not_installed_or_not_there_is_said(tiny_base, photos16, tmp_pat
 
 
 def test_stable_diffusion_1_trains_too_and_pads_with_the_end_token(tiny_base_15, photos16, tmp_path, shared_cache):
-    base = load(str(tiny_base_15))
+    base = load_base(str(tiny_base_15))
     assert base.tokenizer.pad_token == "<|endoftext|>"
     assert not base.v2
     told = Told()
@@ -299,12 +305,12 @@ def test_the_file_gives_a_fresh_pipeline_what_was_trained(tiny_base, photos16, t
     given = {"steps": 3, "learning_rate": 0.1, "text_learning_rate": 0.1, **form}
     train(tiny_base, photos16, tmp_path, cache=shared_cache, **given)
     options = SdLoraOptions(**form)
-    base = load(str(tiny_base))
+    base = load_base(str(tiny_base))
     unet, text = add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0)
-    unpack(Checkpoints(tmp_path / "checkpoints", 1).latest(), Optimiser(unet, text, options), None)
-    trained = Student(base.unet, base.text_encoder, trains_text=True).eval()
+    unpack(Checkpoints(tmp_path / "checkpoints", 1).latest(), LoraOptimizer(unet, text, options), None)
+    trained = DenoisingModel(base.unet, base.text_encoder, trains_text=True).eval()
     fresh = StableDiffusionPipeline.from_pretrained(tiny_base)
-    untouched = Student(fresh.unet, fresh.text_encoder, trains_text=True).eval()
+    untouched = DenoisingModel(fresh.unet, fresh.text_encoder, trains_text=True).eval()
     torch.manual_seed(0)
     asked = (torch.randn(2, 4, 8, 8), torch.tensor([100, 900]), torch.randint(0, 500, (2, 77)))
     with torch.no_grad():

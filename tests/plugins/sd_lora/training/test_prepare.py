@@ -18,11 +18,11 @@ from t2f_sd_lora import SdLoraOptions  # noqa: E402
 from t2f_sd_lora._data import open_dataset  # noqa: E402
 from t2f_sd_lora._pictures import Picture  # noqa: E402
 from t2f_sd_lora.cache.tokens import TokenCache  # noqa: E402
-from t2f_sd_lora.model import base as _base  # noqa: E402
-from t2f_sd_lora.training.loader import Feed  # noqa: E402
+from t2f_sd_lora.model.base import load_base  # noqa: E402
+from t2f_sd_lora.training.loader import BatchLoader  # noqa: E402
 from t2f_sd_lora.training.loop import Loop  # noqa: E402
-from t2f_sd_lora.training.prepare import split  # noqa: E402
-from t2f_sd_lora.training.sampler import Seen  # noqa: E402
+from t2f_sd_lora.training.prepare import split_held_out  # noqa: E402
+from t2f_sd_lora.training.sampler import SampleRef  # noqa: E402
 
 from text2face_core.cli import main  # noqa: E402
 from text2face_core.errors import BadPhoto, RunError, UsageError  # noqa: E402
@@ -47,7 +47,7 @@ def with_lines(photos, folder, change):
 
 def test_a_picture_that_is_listed_several_times_is_on_one_side_only():
     usable, contents = np.arange(90), np.repeat(np.arange(30, dtype=np.uint64), 3)
-    trained, apart = split(0, 90, usable, contents, 32)
+    trained, apart = split_held_out(0, 90, usable, contents, 32)
     assert len(apart) == 3  # a tenth of the different ones
     assert len(trained) == 81
     assert not set(contents[trained]) & set(contents[apart])
@@ -62,7 +62,7 @@ def test_lines_with_one_caption_each_do_not_teach_what_is_examined(
     )
     options = {"held_out": 32, "cache": shared_cache, "cache_latents": cache_latents}
     said = told_of(tiny_base, photos, tmp_path / "out", **options)
-    assert "45 photos to train on, 1 held out, and 2 left out that show the same as these" in said
+    assert "45 photos to train on, 1 held out, and 2 left out that are copies of these" in said
 
 
 def test_a_copy_under_another_name_is_the_same_picture(tiny_base, photos16, tmp_path, shared_cache):
@@ -74,17 +74,17 @@ def test_a_copy_under_another_name_is_the_same_picture(tiny_base, photos16, tmp_
 
     photos = with_lines(photos16, tmp_path / "photos", copied)
     said = told_of(tiny_base, photos, tmp_path / "out", held_out=1, cache=shared_cache)
-    assert "30 photos to train on, 1 held out, and 1 left out that show the same as these" in said
+    assert "30 photos to train on, 1 held out, and 1 left out that are copies of these" in said
 
 
 def test_what_was_trained_on_is_not_examined_after_a_picture_was_lost():
     contents = np.arange(100, dtype=np.uint64)
-    trained, apart = split(0, 100, np.arange(100), contents, 8)
+    trained, apart = split_held_out(0, 100, np.arange(100), contents, 8)
     for lost in (int(trained[3]), int(apart[3])):
         usable = np.setdiff1d(np.arange(100), [lost])
-        assert len(set(split(0, 100, usable, contents[usable], 8)[1]) & set(apart)) >= 7
+        assert len(set(split_held_out(0, 100, usable, contents[usable], 8)[1]) & set(apart)) >= 7
     usable = np.setdiff1d(np.arange(100), trained[:5])
-    assert split(0, 100, usable, contents[usable], 8)[1].tolist() == apart.tolist()
+    assert split_held_out(0, 100, usable, contents[usable], 8)[1].tolist() == apart.tolist()
 
 
 # --- what is said ------------------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ def test_pictures_without_captions_and_broken_ones_are_counted_aloud(tiny_base, 
     said = told_of(tiny_base, photos, tmp_path / "out", cache_latents=cache_latents)
     assert "3 pictures have no caption and are left out" in said
     (broken,) = (line for line in said if "cannot be read" in line)
-    assert broken.startswith("1 pictures cannot be read and are left out; why, says ")
-    assert Path(broken.rpartition("says ")[2]).read_text().startswith("images/05.png\t")
+    assert broken.startswith("1 pictures cannot be read and are left out; the reasons are in ")
+    assert Path(broken.rpartition(" in ")[2]).read_text().startswith("images/05.png\t")
 
 
 def test_a_picture_that_could_not_be_opened_is_tried_again(tiny_base, photos16, tmp_path, monkeypatch):
@@ -120,13 +120,15 @@ def test_a_picture_that_could_not_be_opened_is_tried_again(tiny_base, photos16, 
 
 
 def test_a_style_that_no_caption_has_is_refused_and_one_of_several_is_said(tiny_base, photos16, tmp_path, shared_cache):
-    wanted = "no caption is of the style shrot that sd_lora.styles asks for; captions have: no style"
+    wanted = "no caption has the style shrot that sd_lora.styles asks for; captions have: no style"
     with pytest.raises(UsageError, match=wanted):
         told_of(tiny_base, photos16, tmp_path / "none", styles={"shrot": 1.0}, cache=shared_cache)
     styled = with_lines(
         photos16, tmp_path / "photos", lambda lines: [{**one, "style": ["short", "long", "long"]} for one in lines]
     )
-    assert not any("no caption is" in line for line in told_of(tiny_base, styled, tmp_path / "a", styles={"long": 1.0}))
+    assert not any(
+        "no caption has" in line for line in told_of(tiny_base, styled, tmp_path / "a", styles={"long": 1.0})
+    )
     said = told_of(tiny_base, styled, tmp_path / "b", styles={"long": 0.5, "shrot": 0.5})
     assert f"{wanted.removesuffix('no style')}short, long" in said
 
@@ -136,10 +138,10 @@ def test_training_sees_short_and_long_captions_by_their_shares(tiny_base, photos
     photos = with_lines(
         photos16, tmp_path / "photos", lambda lines: [{**one, "style": ["short", "long", "long"]} for one in lines]
     )
-    tokens = TokenCache.open(tmp_path / "cache", _base.load(str(tiny_base)).tokenizer, open_dataset(photos))
-    feed = Feed(Blank(), tokens, SdLoraOptions(styles=shares, caption_dropout=0), 0, scale=1, noise_steps=1000)
-    seen = [Seen(epoch, index) for epoch in range(50) for index in range(16)]
-    shown = feed.batch(seen).tokens
+    tokens = TokenCache.open(tmp_path / "cache", load_base(str(tiny_base)).tokenizer, open_dataset(photos))
+    feed = BatchLoader(Blank(), tokens, SdLoraOptions(styles=shares, caption_dropout=0), 0, scale=1, timesteps=1000)
+    seen = [SampleRef(epoch, index) for epoch in range(50) for index in range(16)]
+    shown = feed.load_batch(seen).tokens
     short = torch.stack([tokens.ids(one.index, 0) for one in seen])
     assert float((shown == short).all(dim=1).float().mean()) == pytest.approx(expected, abs=0.05)
 
@@ -152,7 +154,7 @@ class Blank:
 
 
 def test_beginning_anew_leaves_no_picture_of_before(tiny_base, photos16, tmp_path, shared_cache):
-    options = {"cache": shared_cache, "draw_steps": 1}
+    options = {"cache": shared_cache, "inference_steps": 1}
     told_of(tiny_base, photos16, tmp_path, prompts=("a man",), **options)
     assert "## Samples" in (tmp_path / "README.md").read_text()
     told_of(tiny_base, photos16, tmp_path, resume="never", **options)
@@ -172,7 +174,7 @@ def test_what_a_killed_training_left_half_written_goes_when_it_goes_on(tiny_base
 def test_checkpoints_of_an_unknown_training_are_not_gone_on_with(tiny_base, photos16, tmp_path, shared_cache):
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache)
     (tmp_path / "train.toml").unlink()
-    with pytest.raises(RunError, match=r"holds checkpoints, and no train.toml .*--fresh"):
+    with pytest.raises(RunError, match=r"holds checkpoints, but no train.toml .*--fresh"):
         told_of(tiny_base, photos16, tmp_path, cache=shared_cache, rank=4)
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache, rank=4, resume="never")
 
@@ -180,7 +182,7 @@ def test_checkpoints_of_an_unknown_training_are_not_gone_on_with(tiny_base, phot
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{"betas": (1.5, 0.9)}, {"betas": (0.9, 1.0)}, {"draw_steps": 1001}])
+@pytest.mark.parametrize("options", [{"betas": (1.5, 0.9)}, {"betas": (0.9, 1.0)}, {"inference_steps": 1001}])
 def test_numbers_that_no_optimiser_or_sampler_takes_are_refused_at_once(options):
     with pytest.raises(ValueError, match="should be less than"):
         SdLoraOptions(**options)
@@ -200,7 +202,7 @@ def test_too_little_memory_is_said_with_the_way_out(tiny_base, photos16, tmp_pat
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB")
 
     with monkeypatch.context() as small:
-        small.setattr(Loop, "_loss", full)
+        small.setattr(Loop, "compute_loss", full)
         with pytest.raises(RunError, match=r"--batch-size 2 --set sd_lora.accumulation=2, or .*gradient_checkpointing"):
             told_of(tiny_base, photos16, tmp_path, batch_size=4, cache=shared_cache)
     told_of(tiny_base, photos16, tmp_path, batch_size=2, accumulation=2, cache=shared_cache)

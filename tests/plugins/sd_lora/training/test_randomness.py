@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from t2f_sd_lora.training import randomness as _draws
+from t2f_sd_lora.training.randomness import SampleRandom, choose_held_out, shuffle_epoch
 
 torch = pytest.importorskip("torch")
 
@@ -17,7 +17,7 @@ MANY = 20_000
 
 def chances(draw) -> np.ndarray:
     """What many samples draw."""
-    return np.array([draw(_draws.of(7, number // 1000, number % 1000)) for number in range(MANY)])
+    return np.array([draw(SampleRandom(7, number // 1000, number % 1000)) for number in range(MANY)])
 
 
 def assert_share(found: np.ndarray, expected: float) -> None:
@@ -27,60 +27,66 @@ def assert_share(found: np.ndarray, expected: float) -> None:
 
 
 def test_an_epoch_shows_every_sample_once_and_each_epoch_in_its_own_order():
-    first, second = _draws.order(0, 0, 1000), _draws.order(0, 1, 1000)
+    first, second = shuffle_epoch(0, 0, 1000), shuffle_epoch(0, 1, 1000)
     assert sorted(first) == sorted(second) == list(range(1000))
     assert (first == second).mean() < 0.02
     assert (first == np.arange(1000)).mean() < 0.02
-    assert (_draws.order(1, 0, 1000) != first).any()
-    assert np.array_equal(first, _draws.order(0, 0, 1000))
+    assert (shuffle_epoch(1, 0, 1000) != first).any()
+    assert np.array_equal(first, shuffle_epoch(0, 0, 1000))
 
 
 def test_every_order_is_equally_likely():
-    counts = Counter(tuple(_draws.order(seed, 0, 3)) for seed in range(6000))
+    counts = Counter(tuple(shuffle_epoch(seed, 0, 3)) for seed in range(6000))
     assert len(counts) == 6
     chi_squared = sum((count - 1000) ** 2 / 1000 for count in counts.values())
     assert chi_squared < 26  # five degrees of freedom: one in 10,000
 
 
 def test_held_out_samples_are_the_same_in_every_epoch_and_differ_between_seeds():
-    kept = _draws.held_out(0, 100, 10)
+    kept = choose_held_out(0, 100, 10)
     assert len(set(kept)) == 10
     assert np.array_equal(kept, np.sort(kept))
-    assert np.array_equal(kept, _draws.held_out(0, 100, 10))
-    assert not np.array_equal(kept, _draws.held_out(1, 100, 10))
-    assert len(_draws.held_out(0, 3, 10)) == 3
+    assert np.array_equal(kept, choose_held_out(0, 100, 10))
+    assert not np.array_equal(kept, choose_held_out(1, 100, 10))
+    assert len(choose_held_out(0, 3, 10)) == 3
 
 
 def test_draws_do_not_depend_on_what_was_drawn_before():
     shape = (4, 8, 8)
-    alone = _draws.of(0, 3, 5).noise(shape)
-    draws = _draws.of(0, 3, 5)
+    alone = SampleRandom(0, 3, 5).noise(shape)
+    draws = SampleRandom(0, 3, 5)
     torch.manual_seed(1)
-    draws.latent(shape), draws.caption(["", ""]), draws.timestep(1000), torch.randn(3)
+    draws.latent_noise(shape), draws.choose_caption(["", ""]), draws.choose_timestep(1000), torch.randn(3)
     assert torch.equal(draws.noise(shape), alone)
 
 
 def test_draws_are_the_same_in_another_process():
-    printed = "d.timestep(1000), d.caption(['', '', '']), d.flip(), d.noise((2, 3)).tolist(), o.order(3, 1, 9).tolist()"
-    code = f"from t2f_sd_lora.training import randomness as o; d = o.of(3, 1, 4); print({printed})"
+    choices = "d.choose_timestep(1000), d.choose_caption(['', '', '']), d.flips(), d.noise((2, 3)).tolist()"
+    printed = f"{choices}, o.shuffle_epoch(3, 1, 9).tolist()"
+    code = f"from t2f_sd_lora.training import randomness as o; d = o.SampleRandom(3, 1, 4); print({printed})"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    draws = _draws.of(3, 1, 4)
-    here = (draws.timestep(1000), draws.caption(["", "", ""]), draws.flip(), draws.noise((2, 3)).tolist())
-    assert told.stdout.strip() == " ".join(map(str, (*here, _draws.order(3, 1, 9).tolist())))
+    draws = SampleRandom(3, 1, 4)
+    here = (
+        draws.choose_timestep(1000),
+        draws.choose_caption(["", "", ""]),
+        draws.flips(),
+        draws.noise((2, 3)).tolist(),
+    )
+    assert told.stdout.strip() == " ".join(map(str, (*here, shuffle_epoch(3, 1, 9).tolist())))
 
 
 @pytest.mark.parametrize("other", [(1, 0, 0), (0, 1, 0), (0, 0, 1)], ids=["seed", "epoch", "sample"])
 def test_noise_differs_between_seeds_epochs_and_samples(other):
-    mine, theirs = _draws.of(0, 0, 0), _draws.of(*other)
-    for draw in ("latent", "noise"):
+    mine, theirs = SampleRandom(0, 0, 0), SampleRandom(*other)
+    for draw in ("latent_noise", "noise"):
         one, two = getattr(mine, draw)((4, 32, 32)), getattr(theirs, draw)((4, 32, 32))
         assert abs(float((one * two).mean())) < 5 / 64
 
 
 def test_noise_is_standard_normal_and_its_kinds_are_independent():
     shape = (4, 96, 96)
-    samples = [_draws.of(0, 0, number) for number in range(20)]
-    noise, latent = (torch.stack([getattr(one, kind)(shape) for one in samples]) for kind in ("noise", "latent"))
+    samples = [SampleRandom(0, 0, number) for number in range(20)]
+    noise, latent = (torch.stack([getattr(one, kind)(shape) for one in samples]) for kind in ("noise", "latent_noise"))
     count = noise.numel()
     for values in (noise, latent):
         assert values.dtype == torch.float32
@@ -88,11 +94,11 @@ def test_noise_is_standard_normal_and_its_kinds_are_independent():
         assert abs(float(values.var()) - 1) < 5 * (2 / count) ** 0.5
         assert abs(float((values**4).mean()) - 3) < 5 * (96 / count) ** 0.5
     assert abs(float((noise * latent).mean())) < 5 / count**0.5
-    assert _draws.of(0, 0, 0).offset(4).shape == (4, 1, 1)
+    assert SampleRandom(0, 0, 0).noise_offset(4).shape == (4, 1, 1)
 
 
 def test_timesteps_are_evenly_spread():
-    found = chances(lambda draws: draws.timestep(1000))
+    found = chances(lambda draws: draws.choose_timestep(1000))
     assert found.min() >= 0
     assert found.max() <= 999
     counts = np.bincount(found // 50, minlength=20)
@@ -101,21 +107,21 @@ def test_timesteps_are_evenly_spread():
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
-@pytest.mark.parametrize("what", ["dropped", "flip"])
+@pytest.mark.parametrize("what", ["drops_caption", "flips"])
 def test_dropout_and_flip_come_as_often_as_asked(what, probability):
     assert_share(chances(lambda draws: getattr(draws, what)(probability)), probability)
 
 
 def test_choices_of_one_sample_are_independent():
-    dropped = chances(lambda draws: draws.dropped(0.5))
-    flipped = chances(lambda draws: draws.flip())
-    early = chances(lambda draws: draws.timestep(1000)) < 500
+    dropped = chances(lambda draws: draws.drops_caption(0.5))
+    flipped = chances(lambda draws: draws.flips())
+    early = chances(lambda draws: draws.choose_timestep(1000)) < 500
     for one, two in ((dropped, flipped), (dropped, early), (flipped, early)):
         assert_share(one & two, 0.25)
 
 
 def test_without_shares_every_caption_is_equally_likely():
-    found = chances(lambda draws: draws.caption(["long", "short", "short"]))
+    found = chances(lambda draws: draws.choose_caption(["long", "short", "short"]))
     for number in range(3):
         assert_share(found == number, 1 / 3)
 
@@ -137,16 +143,16 @@ def test_without_shares_every_caption_is_equally_likely():
     ],
 )
 def test_styles_are_mixed_by_their_shares(styles, shares, expected):
-    found = chances(lambda draws: draws.caption(styles, shares))
+    found = chances(lambda draws: draws.choose_caption(styles, shares))
     for number, share in enumerate(expected):
         assert_share(found == number, share)
 
 
 def test_a_sample_sees_all_its_captions_over_the_epochs():
-    seen = {_draws.of(0, epoch, 11).caption(["", "", "", ""]) for epoch in range(40)}
+    seen = {SampleRandom(0, epoch, 11).choose_caption(["", "", "", ""]) for epoch in range(40)}
     assert seen == {0, 1, 2, 3}
 
 
 def test_a_sample_without_captions_is_an_error_and_not_a_guess():
     with pytest.raises(ValueError, match="no caption"):
-        _draws.of(0, 0, 3).caption([])
+        SampleRandom(0, 0, 3).choose_caption([])

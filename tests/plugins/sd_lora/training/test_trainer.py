@@ -167,7 +167,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(run, number, options):
     assert signal.getsignal(number) == before
     progress = Told()
     out = run("stopped", progress, steps=6, checkpoint_every=100, **options)
-    assert any("going on after step" in line for line in progress.said)
+    assert any("resuming after step" in line for line in progress.said)
     for figure in ("loss", "validation_loss"):
         assert steps_of(out, figure) == pytest.approx(steps_of(undisturbed, figure), abs=1e-6)
     assert largest_difference(out, undisturbed) < 1e-6
@@ -207,7 +207,7 @@ def test_other_settings_are_taken_up_only_when_told_so(run):
     progress = Told()
     out = run(progress=progress, steps=4, learning_rate=2e-3, resume="always")
     assert steps_of(out, "learning_rate_unet") == {1: 1e-3, 2: 1e-3, 3: 2e-3, 4: 2e-3}
-    assert any("going on with other settings: learning_rate was 0.001" in line for line in progress.said)
+    assert any("resuming with other settings: learning_rate was 0.001" in line for line in progress.said)
     with pytest.raises(RunError, match=r"do not fit \(rank was 8, now 4.*--fresh"):
         run(steps=4, learning_rate=2e-3, rank=4, resume="always")
     with pytest.raises(RunError, match="4 steps already, more than the 3"):
@@ -222,16 +222,16 @@ def test_beginning_anew_leaves_nothing_of_before(run, calm):
 
 
 def test_what_is_no_number_stops_the_training_and_spares_the_last_good_checkpoint(run, photos16, tiny_base, tmp_path):
-    from t2f_sd_lora.training.sampler import steps
+    from t2f_sd_lora.training.sampler import sample_steps
 
     own = tmp_path / "own cache"
     out = run("broken", cache=str(own), steps=1)
-    broken = next(iter(steps(0, np.arange(16), 2, first=4)))[0].index  # is seen in the fifth step
+    broken = next(iter(sample_steps(0, np.arange(16), 2, first=4)))[0].index  # is seen in the fifth step
     data = np.memmap(next(own.glob("latents-*")) / "data", np.float16, "r+").reshape(16, -1)
     slot = slot_of(own, photos16, tiny_base, broken)
     data[slot] = np.nan
     data.flush()
-    with pytest.raises(RunError, match=r"at step 5 the loss is no finite number.*step 4 in .*checkpoints"):
+    with pytest.raises(RunError, match=r"at step 5 the loss is not finite.*step 4 in .*checkpoints"):
         run("broken", cache=str(own), steps=8, checkpoint_every=2)
     assert kept(out) == [1, 2, 4]
     assert all(bool(one.isfinite().all()) for one in checkpoint(out, 4).values())
@@ -241,9 +241,11 @@ def slot_of(cache, photos, base, index):
     """Which row of the cache's file belongs to a sample."""
     from diffusers import AutoencoderKL
     from t2f_sd_lora._data import open_dataset
-    from t2f_sd_lora.cache.latents import LatentCache
+    from t2f_sd_lora.cache.crops import Size
+    from t2f_sd_lora.cache.latents import LatentCache, LatentFormat
 
-    opened = LatentCache.open(cache, AutoencoderKL.from_pretrained(base / "vae").eval(), open_dataset(photos), 64)
+    vae = AutoencoderKL.from_pretrained(base / "vae").eval()
+    opened = LatentCache.open(cache, vae, open_dataset(photos), LatentFormat((Size(64, 64),)))
     return opened._slot(index, flip=False)
 
 
