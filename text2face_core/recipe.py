@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from .contracts import Kind, Options
+from .contracts import Options, Role
 from .dataset import DatasetSettings
 from .errors import RecipeError
 from .language import BagSettings, check_names
@@ -167,9 +167,9 @@ class Recipe(Options):
             place[option] = _value(text.strip())
         return self.parse(data, "settings")
 
-    def components(self) -> list[tuple[Kind, str]]:
-        """Kind and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
-        named: list[tuple[Kind, str]] = [("detector", self.detector)]
+    def components(self) -> list[tuple[Role, str]]:
+        """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
+        named: list[tuple[Role, str]] = [("detector", self.detector)]
         named += [("filter", name) for name in self.filters]
         named += [("extractor", name) for name in self.extractors]
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
@@ -210,7 +210,7 @@ class Part:
     options: BaseModel
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Role:
         """The component's kind."""
         return self.registered.kind
 
@@ -233,7 +233,7 @@ class Resolved:
     parts: tuple[Part, ...]
     vocabulary: Vocabulary
 
-    def of(self, kind: Kind) -> tuple[Part, ...]:
+    def of(self, kind: Role) -> tuple[Part, ...]:
         """The parts of one kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 

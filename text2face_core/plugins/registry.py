@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Kind, Runtime, Trainer
+from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from .discovery import Found, discover
 from .tracing import attach_trace, enabled, traced
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-SINGLE: frozenset[Kind] = frozenset({"detector", "fuser", "trainer"})
-ROLES: Mapping[Kind, type] = {
+ROLES: tuple[Role, ...] = get_args(Role)
+SINGLE: frozenset[Role] = frozenset({"detector", "fuser", "trainer"})
+BASES: Mapping[Role, type] = {
     "detector": Detector,
     "filter": Filter,
     "extractor": Extractor,
@@ -42,7 +42,7 @@ ROLES: Mapping[Kind, type] = {
 class Registered:
     """A component with its kind and the plugin that it came from."""
 
-    kind: Kind
+    kind: Role
     component: Component
     plugin: Found
 
@@ -143,12 +143,12 @@ class Plugins:
             self._components[name] = self._collect(name)
         return self._components[name]
 
-    def chosen(self, names: Sequence[str]) -> dict[Kind, list[str]]:
+    def chosen(self, names: Sequence[str]) -> dict[Role, list[str]]:
         """What `--plugins a,b.c` asks for: the names of components of each kind, in the order given.
 
         Raises PluginError where a name is unknown or a kind that holds one is given two.
         """
-        picked: dict[Kind, list[str]] = {}
+        picked: dict[Role, list[str]] = {}
         for name in names:
             plugin = name.partition(".")[0]
             if plugin not in self._found:
@@ -165,7 +165,7 @@ class Plugins:
                 raise PluginError(f"a run has one {kind}, and {' and '.join(components)} were named: name one of them")
         return {kind: list(dict.fromkeys(components)) for kind, components in picked.items()}
 
-    def component(self, name: str, kind: Kind) -> Registered:
+    def component(self, name: str, kind: Role) -> Registered:
         """The component of that name and kind. Raises PluginError where there is none, with the choices."""
         plugin = name.partition(".")[0]
         if plugin in self._found:
@@ -189,7 +189,7 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(f'the plugin "{component.name}" could not be built: {error!r}') from error
-        role = ROLES[registered.kind]
+        role = BASES[registered.kind]
         if not isinstance(built, role):
             what = type(built).__name__
             raise PluginError(f'the plugin "{component.name}" built {what}, which is no {role.__name__}')
@@ -225,7 +225,7 @@ class Plugins:
             self._manager.check_pending()
             offered = [
                 Registered(kind, component, found)
-                for kind in KINDS
+                for kind in ROLES
                 for components in self._call(name, f"t2f_{kind}s")
                 for component in components
             ]
@@ -248,14 +248,14 @@ class Plugins:
         results: list[Any] = self._manager.subset_hook_caller(hook, others)()
         return results
 
-    def _unknown(self, name: str, kind: Kind | None = None) -> str:
+    def _unknown(self, name: str, kind: Role | None = None) -> str:
         offered = [one for one in self.components() if kind in {None, one.kind}]
         known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
         near = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         lists = [
             f"{listed.capitalize()}s: {', '.join(sorted(one.name for one in offered if one.kind == listed))}"
-            for listed in KINDS
+            for listed in ROLES
             if any(one.kind == listed for one in offered)
         ]
         what = kind or "plugin"

@@ -5,6 +5,7 @@ from .atomic import (
     sync_folder as sync_folder,
     write_text as write_text,
 )
+from .deprecation import new_name as new_name, warn_renamed as warn_renamed
 from .hashing import fingerprint as fingerprint
 from .resources import templates as templates
 from .seeding import random_stream as random_stream, stream_seed as stream_seed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from text2face_core.contracts import Drawer, DrawRequest, Rejection, Runtime
+from text2face_core.contracts import GenerationRequest, ImageGenerator, Rejection, Runtime
 from text2face_core.errors import PluginError
 
 from ..model import lora_files
@@ -32,7 +32,7 @@ BLACK = 4
 """An image without any lighter pixel (of 255) is not a picture of anything."""
 
 
-def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdDrawer:
+def open_generator(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdImageGenerator:
     """Load a LoRA and its base model.
 
     model: a folder or file, or "owner/name[/path][@revision]" of the hub; None for the base model alone.
@@ -55,10 +55,10 @@ def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> 
     trained = {}
     if model and path:
         trained = {"lora": display_name(model), "lora_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return SdDrawer(base, lora, identity, trained, runtime.dtype, metadata)
+    return SdImageGenerator(base, lora, identity, trained, runtime.dtype, metadata)
 
 
-class SdDrawer(Drawer):
+class SdImageGenerator(ImageGenerator):
     """A base model with a LoRA, whose scale can differ for each image."""
 
     def __init__(
@@ -85,7 +85,7 @@ class SdDrawer(Drawer):
             notes += describe_differences(base, metadata, trained["lora"])
         self.notes = tuple(notes)
 
-    def identity(self, request: DrawRequest) -> dict[str, str]:
+    def identity(self, request: GenerationRequest) -> dict[str, str]:
         """Base, revision, sampler and dtype; the LoRA and its hash, unless its scale is 0."""
         return {**self._identity, **(self._trained if request.scale else {})}
 
@@ -98,28 +98,28 @@ class SdDrawer(Drawer):
         found = tokenizer(list(prompts), padding=False, truncation=False, verbose=False)["input_ids"]
         return [str(tokenizer.decode(ids[kept:-1])).strip() if len(ids) > kept + 1 else "" for ids in found]
 
-    def draw(
-        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None = None
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
         """Generate all requests at once that agree in size, steps, guidance and scale."""
         alike: dict[Any, list[int]] = defaultdict(list)
         for place, one in enumerate(requests):
             alike[one.width, one.height, one.steps, one.guidance, one.scale].append(place)
-        drawn: dict[int, Pixels | Rejection] = {}
+        images: dict[int, Pixels | Rejection] = {}
         for places in alike.values():
             try:
                 with torch.inference_mode():
-                    found = self._draw_alike([requests[place] for place in places], on_step)
+                    found = self._generate_alike([requests[place] for place in places], on_step)
             except torch.OutOfMemoryError as error:
                 raise PluginError(
                     f"the memory of {self._base.unet.device} is too small for {len(places)} images at once"
                     + (f": --batch-size {len(places) // 2}" if len(places) > 1 else ": make it smaller with --size")
                 ) from error
-            drawn |= zip(places, found, strict=True)
-        return [drawn[place] for place in range(len(requests))]
+            images |= zip(places, found, strict=True)
+        return [images[place] for place in range(len(requests))]
 
-    def _draw_alike(
-        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None
+    def _generate_alike(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None
     ) -> list[Pixels | Rejection]:
         base, scheduler, like = self._base, self._scheduler, requests[0]
         device = base.unet.device

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
-from text2face_core.contracts import CaptionedDataset, Drawer, Progress, Runtime, TrainedModel, Trainer
+from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
 from text2face_core.run import RunDirectory
 
@@ -65,11 +65,11 @@ class SdLoraTrainer(Trainer):
             except torch.OutOfMemoryError as error:
                 raise RunError(describe_full_memory(self.options, context.device)) from error
 
-    def drawer(self, model: str | None) -> Drawer:
+    def generator(self, model: str | None) -> ImageGenerator:
         """What draws with a LoRA on its base model, or with the base model alone."""
-        from ..generation.generator import open_drawer
+        from ..generation.generator import open_generator
 
-        return open_drawer(model, self.options, self.runtime)
+        return open_generator(model, self.options, self.runtime)
 
 
 def run_training(context: TrainingContext, dataset: Dataset) -> TrainedModel:

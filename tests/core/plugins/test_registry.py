@@ -15,7 +15,7 @@ from text2face_core import Component, Plugins, Runtime, Trainer, hookimpl, hooks
 from text2face_core.cli import main
 from text2face_core.errors import MissingExtra, PluginError
 from text2face_core.models.store import ModelStore
-from text2face_core.plugins.registry import KINDS
+from text2face_core.plugins.registry import ROLES
 
 TOY = Path(toys.__file__).read_text()
 RUN = ["run", "photos", "--out", "out", "--no-report", "--set", "captions.max_tokens=0", "--plugins"]
@@ -109,7 +109,7 @@ def test_every_hook_is_tried_in_some_test():
 def test_every_hook_and_every_kind_has_its_place_in_the_docs():
     headings = re.findall(r"^#+ .*$", (ROOT / "docs" / "plugins.md").read_text(), re.MULTILINE)
     assert [hook for hook in hook_names() if not any(f"`{hook}`" in heading for heading in headings)] == []
-    assert {f"t2f_{kind}s" for kind in KINDS} | {"t2f_vocabulary"} == set(hook_names())
+    assert {f"t2f_{kind}s" for kind in ROLES} | {"t2f_vocabulary"} == set(hook_names())
 
 
 # --- plugins that are wrong ---
