@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +29,7 @@ from .recipe import Recipe, Resolved
 from .records import AnalysisRow, Caption
 from .run import RunDirectory
 from .sources import list_photos
+from .utils import check_device, default_threads
 
 Source = str | Path | Sequence[str | Path]
 
@@ -158,7 +158,8 @@ class Session:
         local.caption(self.run, key, captioning, begun, self.clock, self.progress, retry_failed=retry_failed)
 
     def _runtime(self, resolved: Resolved) -> Runtime:
-        threads = self.threads or usable_cores()
+        check_device(self.device)
+        threads = self.threads or default_threads()
         seed = resolved.recipe.seed
         return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
 
@@ -201,10 +202,3 @@ def caption_photos(
     counts: Counter[str] = Counter(row.status for row, _ in rows)
     taken = time.perf_counter() - start
     return Result(rows, counts, taken, session.clock.seconds, Path(out) if out else None)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

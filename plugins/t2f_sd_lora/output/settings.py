@@ -35,15 +35,22 @@ def collect_settings(context: TrainingContext, dataset: Dataset) -> dict[str, An
         "fingerprint": dataset.fingerprint,
         "fusers": list(dataset.fusers),
     }
+    options = context.options.model_dump(mode="json", exclude_none=True)
     return {
         "text2face": __version__,
         "seed": context.runtime.seed,
         "dtype": context.runtime.dtype,
         "photos_per_step": context.photos_per_step,
         "dataset": about,
-        "options": context.options.model_dump(mode="json", exclude_none=True),
+        "options": {**options, "base": absolute_base(context.options.base)},
         "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
     }
+
+
+def absolute_base(base: str) -> str:
+    """A base model in a folder by its absolute path, so that it is found from everywhere; others as they are."""
+    path = Path(base).expanduser()
+    return str(path.absolute()) if path.is_dir() else base
 
 
 def hash_recipe(settings: dict[str, Any]) -> str:
@@ -72,6 +79,8 @@ def write_settings(out: Path, settings: dict[str, Any]) -> None:
 
 def compare_settings(before: dict[str, Any], now: dict[str, Any], out: Path, resume: str) -> list[str]:
     """The differences in words. Raises RunError when the training cannot be resumed with them."""
+    if base := before["options"].get("base"):  # release 0.1 recorded a relative path as it was given
+        before = {**before, "options": {**before["options"], "base": absolute_base(base)}}
     old, new = _decisive(before), _decisive(now)
     changed = [name for name in new if new[name] != old.get(name)] + [name for name in old if name not in new]
     form = [name for name in FORM if before["options"].get(name) != now["options"].get(name)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from text2face_core.contracts import Progress
 
     from .._data import Dataset
+    from .._pictures import Picture
     from ..model.base import StableDiffusion
     from .context import TrainingContext
     from .loader import LatentSource
@@ -35,12 +38,17 @@ LEAST_SHARE = 10
 class TrainingData:
     """Latents, tokens, and the numbers of the samples to train and to validate on.
 
+    usable: numbers of the samples whose picture can be read. versions: a number for each that changes when the picture
+    does; by its pixels if `by_content`, else by size and date of its file.
     trained, held_out: numbers of samples. bucket: the number of a sample's shape, None when all have one shape.
     skipped: how many pictures could not be read. fingerprint: of pictures and captions. resolution: in pixels.
     """
 
     latents: LatentSource
     tokens: TokenCache
+    usable: Indices
+    versions: npt.NDArray[np.uint64]
+    by_content: bool
     trained: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.int64]
     bucket: Callable[[int], int] | None
@@ -54,12 +62,14 @@ class _Pictures:
     """The pictures that can be used.
 
     usable: numbers of samples. contents: a number for each of them that stands for its pixels or its file.
+    versions: see `TrainingData`.
     reasons: the file that says why others cannot be read.
     """
 
     latents: LatentSource
     usable: Indices
     contents: npt.NDArray[np.uint64]
+    versions: npt.NDArray[np.uint64]
     fingerprint: str
     reasons: Path
     bucket: Callable[[int], int] | None = None
@@ -90,7 +100,17 @@ def prepare_data(context: TrainingContext, dataset: Dataset, base: StableDiffusi
         + (f", and {duplicates} left out that are copies of these" if duplicates else "")
     )
     return TrainingData(
-        pictures.latents, tokens, trained, held_out, pictures.bucket, skipped, pictures.fingerprint, resolution
+        latents=pictures.latents,
+        tokens=tokens,
+        usable=pictures.usable,
+        versions=pictures.versions,
+        by_content=options.cache_latents,
+        trained=trained,
+        held_out=held_out,
+        bucket=pictures.bucket,
+        skipped=skipped,
+        fingerprint=pictures.fingerprint,
+        resolution=resolution,
     )
 
 
@@ -107,7 +127,7 @@ def _encode_pictures(context: TrainingContext, dataset: Dataset, base: StableDif
     )
     cache = LatentCache.open(context.cache_folder, base.vae, dataset, form, share)
     bucket = cache.bucket if len(cache.sizes) > 1 else None
-    return _Pictures(cache, cache.usable, cache.contents, cache.fingerprint, cache.skipped_file, bucket)
+    return _Pictures(cache, cache.usable, cache.contents, cache.contents, cache.fingerprint, cache.skipped_file, bucket)
 
 
 def _check_pictures(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> _Pictures:
@@ -118,7 +138,18 @@ def _check_pictures(context: TrainingContext, dataset: Dataset, base: StableDiff
     latents = UncachedLatents(dataset, base.vae, Size(resolution, resolution))
     stamps = b"".join(dataset.picture(number).stamp() for number in usable.tolist())
     contents = np.frombuffer(stamps, np.uint64)[::2]
-    return _Pictures(latents, usable, contents, dataset.fingerprint, skipped_path(folder, dataset))
+    versions = np.array([_file_version(dataset.picture(number)) for number in usable.tolist()], np.uint64)
+    return _Pictures(latents, usable, contents, versions, dataset.fingerprint, skipped_path(folder, dataset))
+
+
+def _file_version(picture: Picture) -> int:
+    """From size and date of the file, not from its folder: a data set may be moved."""
+    try:
+        status = os.stat(picture.path)  # noqa: PTH116  called for each of a million pictures
+        about = (status.st_size, status.st_mtime_ns, picture.offset, picture.size)
+    except (OSError, ValueError):
+        return 0
+    return int.from_bytes(hashlib.blake2b(repr(about).encode(), digest_size=8).digest(), "little")
 
 
 def split_held_out(

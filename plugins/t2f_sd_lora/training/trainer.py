@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
+from filelock import FileLock, Timeout
 
 from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
-from text2face_core.run import RunDirectory
+from text2face_core.utils import explain, remove_unfinished
 
 from .._data import Dataset, open_dataset
 from ..model.base import StableDiffusion, load_base
@@ -29,6 +30,7 @@ from .loader import BatchLoader
 from .loop import Loop
 from .metrics import MetricsLog, summarize_metrics
 from .optimizer import averaged_weights
+from .pictures import check_pictures
 from .prepare import TrainingData, prepare_data
 from .resume import prepare_out
 from .signals import StopRequest, catch_signals
@@ -89,6 +91,7 @@ def run_training(context: TrainingContext, dataset: Dataset) -> TrainedModel:
     resolution = options.resolution or base.resolution
     describe_base(base, resolution, context.progress)
     data = prepare_data(context, dataset, base, resolution)
+    check_pictures(context, dataset, data, checkpoints)
     model = build_trainable(context, base)
     run_loop(context, model, data, checkpoints)
     metrics = summarize_metrics(context.out)
@@ -134,6 +137,8 @@ def make_accelerator(options: SdLoraOptions, runtime: Runtime) -> Accelerator:
             torch.set_float32_matmul_precision("high")
     if device.type == "cpu":
         torch.set_num_threads(runtime.threads)
+        with contextlib.suppress(RuntimeError):  # it can be set once, and before anything is computed in parallel
+            torch.set_num_interop_threads(1)
         os.environ.setdefault("OMP_NUM_THREADS", str(runtime.threads))  # else accelerate sets it, and warns
     waits = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     return Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[waits])
@@ -145,12 +150,22 @@ def lock_out(context: TrainingContext) -> Iterator[None]:
     out = context.out
     if (out / "run.toml").is_file():
         raise RunError(f"{out} holds a run of t2f run: choose another --out for what is trained from it")
-    lock = RunDirectory(out).lock() if context.is_main else None
+    if not context.is_main:
+        yield
+        return
     try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(f"another process is working on {out}; wait for it, or choose another --out") from error
+    except OSError as error:
+        raise RunError(explain(error, out / ".lock")) from error
+    try:
+        remove_unfinished(out)
         yield
     finally:
-        if lock:
-            lock.release()
+        lock.release()
 
 
 def describe_base(base: StableDiffusion, resolution: int, progress: Progress) -> None:

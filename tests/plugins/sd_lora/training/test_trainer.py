@@ -173,6 +173,39 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(run, number, options):
     assert largest_difference(out, undisturbed) < 1e-6
 
 
+class StopAtValidation(Told):
+    """Sends SIGTERM when validation at a step has its loss, and is about to generate images."""
+
+    def __init__(self, step):
+        super().__init__()
+        self._line = f"step {step}: validation loss"
+
+    def say(self, message):
+        super().say(message)
+        if message.startswith(self._line):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("step", [0, 2, 4])
+def test_a_signal_during_validation_is_obeyed_within_a_denoising_step(run, step, monkeypatch):
+    from diffusers import DDIMScheduler
+
+    options = {"held_out": 1, "validate_every": 2, "prompts": ("a man",), "inference_steps": 3, "steps": 4}
+    undisturbed = run("undisturbed", **options)
+    denoised = []
+    inner = DDIMScheduler.step
+    monkeypatch.setattr(DDIMScheduler, "step", lambda *a, **k: denoised.append(1) or inner(*a, **k))
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", StopAtValidation(step), **options)
+    assert len(denoised) == 3 * step / 2 + 1
+    out = run("stopped", **options)
+    assert steps_of(out, "loss") == steps_of(undisturbed, "loss")
+    assert steps_of(out, "validation_loss") == steps_of(undisturbed, "validation_loss")
+    assert largest_difference(out, undisturbed) == 0
+    run("stopped", **options)  # a finished training validates nothing again
+    assert list(steps_of(out, "validation_loss")) == [0, 2, 4]
+
+
 def test_a_finished_training_is_not_done_again(run):
     out = run(steps=3)
     before = weights(out), header(out)
