@@ -8,6 +8,7 @@ from .atomic import (
 from .deprecation import new_name as new_name, warn_renamed as warn_renamed
 from .hardware import check_device as check_device, default_threads as default_threads, usable_cores as usable_cores
 from .hashing import fingerprint as fingerprint
+from .installation import install_command as install_command
 from .resources import templates as templates
 from .seeding import random_stream as random_stream, stream_seed as stream_seed
 from .templating import environment as environment
