@@ -20,7 +20,7 @@ LICENCES = {
 }
 PROMPTS = (
     "A young woman with long brown hair and a smile.",
-    "A middle-aged man with a beard and glasses.",
+    "A middle-aged man with a goatee and glasses.",
     "An elderly woman with gray hair and a neutral expression.",
     "A child with short blond hair and an open mouth.",
 )

@@ -76,7 +76,12 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice(["float32", "bfloat16", "float16"]),
                 help="Precision of the networks.  [default: bfloat16 on a GPU that has it, else float32]",
             ),
-            click.option("--threads", type=click.IntRange(0), default=0, help="CPU threads; 0: one for each usable core, at most 16."),
+            click.option(
+                "--threads",
+                type=click.IntRange(0),
+                default=0,
+                help="CPU threads; 0: one for each usable core, at most 16.",
+            ),
             click.option("--offline", is_flag=True, default=None, help="Fetch no model files."),
         )
     ):

@@ -6,6 +6,7 @@ import pytest
 from support.sd_training import steps_of, train, weights
 from t2f_sd_lora import SdLoraOptions
 from t2f_sd_lora.model import lora_files
+from t2f_sd_lora.options import PROMPTS
 
 STEPS = 3
 LEARNS_OTHERWISE = {
@@ -90,3 +91,14 @@ def test_the_unet_is_compiled_where_that_is_asked_for(tiny_base, photos16, share
     monkeypatch.setattr(UNet2DConditionModel, "compile", lambda _, **given: compiled.append(given))
     train(tiny_base, photos16, tmp_path, cache=shared_cache, steps=1, compile=wanted)
     assert compiled == ([{"dynamic": False}] if wanted else [])
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_default_prompts_ask_only_for_what_captions_can_say(prompt):
+    from text2face_core import Bag
+    from text2face_core.language import Vocabulary
+    from text2face_core.language.fidelity import check_caption
+
+    asked = check_caption(prompt, Bag(()), Vocabulary.load()).invented
+    assert len(asked) >= 3
+    assert "other" not in asked
