@@ -162,7 +162,6 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
 def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     """A step of the trainer itself: its loader and its loop, with these measures on or off."""
     from t2f_sd_lora import SdLoraOptions
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora.model.base import load_base
     from t2f_sd_lora.model.devices import DTYPES
     from t2f_sd_lora.model.tokenizer import encode_texts
@@ -177,6 +176,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora.training.trainer import make_accelerator
 
     from text2face_core import Runtime
+    from text2face_core.dataset import open_dataset
     from text2face_core.models.store import ModelStore
 
     options = SdLoraOptions(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import DONE
-from .common import plugins_of, store_of
+from .common import plugins_of, settle_trust, store_of, trust_option
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,6 +52,7 @@ DEFAULT_TRAINER = "sd_lora"
 @click.option("--offline", is_flag=True, default=None, help="Download no model files.")
 @click.option("--resume", is_flag=True, help="Resume the training in OUT even if settings or pictures have changed.")
 @click.option("--fresh", is_flag=True, help="Start again, and remove the checkpoints in OUT.")
+@trust_option
 @click.pass_context
 def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **given: Any) -> int:
     """Teach a text-to-image model what captions say. SOURCE is a run directory, or a captioned data set in any format
@@ -66,7 +67,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     Training can be stopped at any time: the same command resumes it, and ends with the same weights.
     Options for --set: t2f plugins show sd_lora.
     """
-    from ..contracts import CaptionedDataset, Runtime
+    from ..contracts import Runtime
+    from ..dataset import open_dataset
     from ..recipe import Recipe
     from .progress import make_progress
 
@@ -74,7 +76,9 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
         raise click.UsageError("--resume continues and --fresh starts again: give one of them")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plugins = plugins_of(ctx)
-    chosen = _overridden(Recipe.load(recipe), plugins, given)
+    written = Recipe.load(recipe)
+    chosen = _overridden(written, plugins, given)
+    chosen = settle_trust(written, chosen, plugins, Recipe.file_of(recipe), trust=given["trust"], ctx=ctx)
     flags = {name: given[name] for name in SHORTCUTS if given[name] is not None}
     if given["resume"] or given["fresh"]:
         flags["resume"] = "always" if given["resume"] else "never"
@@ -85,7 +89,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     progress = make_progress(quiet=ctx.find_root().obj["quiet"] or not main)
     where = out or Path("loras") / (source.absolute().name or "photos")
     try:
-        trained = plugins.build(trainer, options, runtime).train(CaptionedDataset(source), where, progress)
+        built = plugins.build(trainer, options, runtime)  # first, as it says which packages are missing
+        trained = built.train(open_dataset(source), where, progress)
     except KeyboardInterrupt:
         if main:
             click.echo("t2f: stopped; the same command resumes it", err=True)

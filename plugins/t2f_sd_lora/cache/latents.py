@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from text2face_core.contracts import Progress
+from text2face_core.dataset import check_some, name_skipped, skipped_path
 from text2face_core.errors import BadPhoto, RunError, UsageError
 from text2face_core.utils import explain, write_text
 
-from .._readable import check_some, name_skipped, skipped_path
 from ..model.vae import hash_encoder, latent_stride
 from .crops import Size, crop_picture, nearest
 from .index import DONE, PLANNED, UNREADABLE, SlotIndex, Slots
@@ -32,7 +32,7 @@ from .writer import LatentWriter, ReadPicture, read_reasons
 if TYPE_CHECKING:
     import torch
 
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
 
 FORMAT = 1
 """Raise it with any change to how pictures are cropped or encoded: it is part of the cache's key."""
@@ -74,7 +74,7 @@ class LatentCache:
     fingerprint: changes with the pixels and captions of the usable samples.
     """
 
-    def __init__(self, folder: Path, dataset: Dataset, form: LatentFormat, vae: Any) -> None:
+    def __init__(self, folder: Path, dataset: CaptionedDataset, form: LatentFormat, vae: Any) -> None:
         self.folder = folder
         self.sizes = form.sizes
         self.flip = form.flip
@@ -88,7 +88,7 @@ class LatentCache:
 
     @classmethod
     def open(
-        cls, folder: Path, vae: Any, dataset: Dataset, form: LatentFormat, share: EncodingShare | None = None
+        cls, folder: Path, vae: Any, dataset: CaptionedDataset, form: LatentFormat, share: EncodingShare | None = None
     ) -> LatentCache:
         """Open the cache in `folder`, and encode what it lacks.
 
@@ -176,7 +176,7 @@ class LatentCache:
 
     def _plan(self) -> None:
         """Assign a slot to every picture; afterwards `_slots` is (samples, 1 or 2)."""
-        stamps = np.frombuffer(b"".join(self._dataset.picture(n).stamp() for n in range(len(self._dataset))), "V16")
+        stamps = np.frombuffer(b"".join(self._dataset.image(n).stamp() for n in range(len(self._dataset))), "V16")
         flips = (False, True) if self.flip else (False,)
         for flip in flips:
             missing = np.unique(stamps[self._index.find(stamps, flip) < 0])
@@ -242,7 +242,7 @@ class LatentCache:
         states = self._index.records["state"]
         slots = [(int(slot), bool(flip)) for flip, slot in enumerate(self._slots[number]) if states[slot] == PLANNED]
         read = ReadPicture(slots)
-        picture = self._dataset.picture(number)
+        picture = self._dataset.image(number)
         try:
             content = picture.content()
             read.content = picture.digest(content)

@@ -23,7 +23,7 @@ from ..model.tokenizer import POSITIONS, encode_texts, hash_tokenizer, positions
 if TYPE_CHECKING:
     import torch
 
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
 
 FORMAT = 1
 AT_ONCE = 1000
@@ -65,7 +65,9 @@ class TokenCache:
         self._starts = np.fromfile(folder / "starts", np.int64)
 
     @classmethod
-    def open(cls, folder: Path, tokenizer: Any, dataset: Dataset, progress: Progress | None = None) -> TokenCache:
+    def open(
+        cls, folder: Path, tokenizer: Any, dataset: CaptionedDataset, progress: Progress | None = None
+    ) -> TokenCache:
         """The cache in `folder` for this tokenizer (with the pad token that it has now) and these captions.
 
         It is made when it does not exist; of several processes one makes it and the others wait.
@@ -121,7 +123,7 @@ class TokenCache:
         return torch.from_numpy(self._empty.copy())
 
 
-def _make(target: Path, tokenizer: Any, dataset: Dataset, positions: int, progress: Progress | None) -> None:
+def _make(target: Path, tokenizer: Any, dataset: CaptionedDataset, positions: int, progress: Progress | None) -> None:
     for left in target.parent.glob(f".{target.name}.tmp*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.tmp")

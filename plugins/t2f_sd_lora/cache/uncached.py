@@ -11,13 +11,13 @@ from .crops import Size, crop_picture
 if TYPE_CHECKING:
     import torch
 
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
 
 
 class UncachedLatents:
     """The same interface as `LatentCache`, and the same numbers up to its rounding."""
 
-    def __init__(self, dataset: Dataset, vae: Any, size: Size) -> None:
+    def __init__(self, dataset: CaptionedDataset, vae: Any, size: Size) -> None:
         self._dataset = dataset
         self._vae = vae
         self._size = size

@@ -15,7 +15,8 @@ from .hub import upload
 from .settings import hash_recipe
 
 if TYPE_CHECKING:
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
+
     from ..training.context import TrainingContext
     from ..training.prepare import TrainingData
     from ..training.trainable import TrainableModel
@@ -31,7 +32,7 @@ class TrainingResult:
     context: TrainingContext
     model: TrainableModel
     settings: dict[str, Any]
-    dataset: Dataset
+    dataset: CaptionedDataset
     data: TrainingData
     metrics: dict[str, float]
 

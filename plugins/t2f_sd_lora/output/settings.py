@@ -14,7 +14,8 @@ from text2face_core.utils import fingerprint, write_text
 from ..model.versions import PACKAGES, version_of
 
 if TYPE_CHECKING:
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
+
     from ..training.context import TrainingContext
 
 NAME = "train.toml"
@@ -28,10 +29,10 @@ FREE = {
 FORM = ("base", "rank", "alpha", "text_encoder", "text_rank", "text_alpha")
 
 
-def collect_settings(context: TrainingContext, dataset: Dataset) -> dict[str, Any]:
+def collect_settings(context: TrainingContext, dataset: CaptionedDataset) -> dict[str, Any]:
     """The content of train.toml: plain data without None."""
     about = {
-        "source": str(dataset.source.absolute()),
+        "source": str(dataset.path.absolute()),
         "fingerprint": dataset.fingerprint,
         "fusers": list(dataset.fusers),
     }

@@ -13,7 +13,8 @@ from text2face_core.errors import RunError
 from text2face_core.utils import explain, replacing
 
 if TYPE_CHECKING:
-    from .._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
+
     from .checkpoints import Checkpoints
     from .context import TrainingContext
     from .prepare import TrainingData
@@ -23,7 +24,9 @@ NAMES = {True: "pictures.npy", False: "pictures-by-date.npy"}
 RECORD = np.dtype([("key", "<u8"), ("version", "<u8")])
 
 
-def check_pictures(context: TrainingContext, dataset: Dataset, data: TrainingData, checkpoints: Checkpoints) -> None:
+def check_pictures(
+    context: TrainingContext, dataset: CaptionedDataset, data: TrainingData, checkpoints: Checkpoints
+) -> None:
     """Compare the pictures with those that the training in `out` began with, then record them.
 
     Raises RunError if they differ and `options.resume` does not allow it.
@@ -46,7 +49,7 @@ def check_pictures(context: TrainingContext, dataset: Dataset, data: TrainingDat
     context.accelerator.wait_for_everyone()
 
 
-def list_pictures(dataset: Dataset, data: TrainingData) -> npt.NDArray[np.void]:
+def list_pictures(dataset: CaptionedDataset, data: TrainingData) -> npt.NDArray[np.void]:
     """(M,) RECORD, ordered by key: for each usable picture a hash of its name and its version."""
     pictures = np.zeros(len(data.usable), RECORD)
     pictures["key"] = [_hash(dataset.key(number)) for number in data.usable.tolist()]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from text2face_core.dataset import find_readable, skipped_path
 from text2face_core.errors import UsageError
 
-from .._readable import readable, skipped_path
 from ..cache.crops import Size, buckets
 from ..cache.latents import EncodingShare, LatentCache, LatentFormat
 from ..cache.tokens import TokenCache
@@ -22,10 +22,9 @@ from ..cache.uncached import UncachedLatents
 from .randomness import Indices, choose_held_out
 
 if TYPE_CHECKING:
-    from text2face_core.contracts import Progress
+    from text2face_core.contracts import CaptionedDataset, Progress
+    from text2face_core.dataset import ImageRef
 
-    from .._data import Dataset
-    from .._pictures import Picture
     from ..model.base import StableDiffusion
     from .context import TrainingContext
     from .loader import LatentSource
@@ -75,7 +74,9 @@ class _Pictures:
     bucket: Callable[[int], int] | None = None
 
 
-def prepare_data(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> TrainingData:
+def prepare_data(
+    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+) -> TrainingData:
     """Tokenize and encode what is not cached yet, each process its share, and hold photos out for validation.
 
     Raises UsageError when there is nothing to train on.
@@ -114,7 +115,9 @@ def prepare_data(context: TrainingContext, dataset: Dataset, base: StableDiffusi
     )
 
 
-def _encode_pictures(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> _Pictures:
+def _encode_pictures(
+    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+) -> _Pictures:
     """All latents, from the cache."""
     options, accelerator = context.options, context.accelerator
     form = LatentFormat(buckets(resolution, options.bucket_aspect), flip=options.flip)
@@ -130,19 +133,21 @@ def _encode_pictures(context: TrainingContext, dataset: Dataset, base: StableDif
     return _Pictures(cache, cache.usable, cache.contents, cache.contents, cache.fingerprint, cache.skipped_file, bucket)
 
 
-def _check_pictures(context: TrainingContext, dataset: Dataset, base: StableDiffusion, resolution: int) -> _Pictures:
+def _check_pictures(
+    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+) -> _Pictures:
     """Latents that are computed at each use; each picture is only tried once, whether it can be read."""
     folder = context.cache_folder
     with context.accelerator.main_process_first():
-        usable = readable(dataset, folder, threads=context.runtime.threads, progress=context.progress)
+        usable = find_readable(dataset, folder, threads=context.runtime.threads, progress=context.progress)
     latents = UncachedLatents(dataset, base.vae, Size(resolution, resolution))
-    stamps = b"".join(dataset.picture(number).stamp() for number in usable.tolist())
+    stamps = b"".join(dataset.image(number).stamp() for number in usable.tolist())
     contents = np.frombuffer(stamps, np.uint64)[::2]
-    versions = np.array([_file_version(dataset.picture(number)) for number in usable.tolist()], np.uint64)
+    versions = np.array([_file_version(dataset.image(number)) for number in usable.tolist()], np.uint64)
     return _Pictures(latents, usable, contents, versions, dataset.fingerprint, skipped_path(folder, dataset))
 
 
-def _file_version(picture: Picture) -> int:
+def _file_version(picture: ImageRef) -> int:
     """From size and date of the file, not from its folder: a data set may be moved."""
     try:
         status = os.stat(picture.path)  # noqa: PTH116  called for each of a million pictures

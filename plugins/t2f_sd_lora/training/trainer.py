@@ -17,7 +17,6 @@ from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress,
 from text2face_core.errors import PluginError, RunError
 from text2face_core.utils import explain, remove_unfinished
 
-from .._data import Dataset, open_dataset
 from ..model.base import StableDiffusion, load_base
 from ..model.devices import DTYPES, find_device
 from ..model.versions import explained
@@ -63,7 +62,7 @@ class SdLoraTrainer(Trainer):
         context = TrainingContext(self.options, self.runtime, accelerator, out, shown, StopRequest())
         with lock_out(context):
             try:
-                return run_training(context, open_dataset(dataset.path))
+                return run_training(context, dataset)
             except torch.OutOfMemoryError as error:
                 raise RunError(describe_full_memory(self.options, context.device)) from error
 
@@ -74,7 +73,7 @@ class SdLoraTrainer(Trainer):
         return open_generator(model, self.options, self.runtime)
 
 
-def run_training(context: TrainingContext, dataset: Dataset) -> TrainedModel:
+def run_training(context: TrainingContext, dataset: CaptionedDataset) -> TrainedModel:
     """Prepare the data, train, and write the result."""
     options = context.options
     checkpoints = Checkpoints(context.out / "checkpoints", options.keep_checkpoints)

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import tiny_sd
-from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora.cache import latents as _latents, writer as _latent_writer
 from t2f_sd_lora.cache.crops import Size, buckets, crop_picture
 from t2f_sd_lora.cache.index import DONE, PLANNED, RECORD, SlotIndex
 from t2f_sd_lora.cache.latents import EncodingShare, LatentCache, LatentFormat
 from t2f_sd_lora.model.vae import encode_pictures, hash_encoder
 
+from text2face_core.dataset import open_dataset
 from text2face_core.errors import RunError, UsageError
 
 torch = pytest.importorskip("torch")

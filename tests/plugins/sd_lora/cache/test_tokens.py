@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny_sd
-from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora.cache import tokens as _tokens
 from t2f_sd_lora.cache.tokens import TokenCache
 from t2f_sd_lora.model.tokenizer import declared_pads, encode_texts, settle_pad
+
+from text2face_core.dataset import open_dataset
 
 torch = pytest.importorskip("torch")
 

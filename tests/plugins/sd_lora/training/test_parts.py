@@ -166,10 +166,11 @@ class Numbered:
 def test_a_batch_holds_what_is_drawn_for_each_sample_whatever_else_is_in_it(tiny_base, photos16, shared_cache):
     from pathlib import Path
 
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora.cache.tokens import TokenCache
     from t2f_sd_lora.training.loader import BatchLoader
     from t2f_sd_lora.training.randomness import SampleRandom
+
+    from text2face_core.dataset import open_dataset
 
     tokens = TokenCache.open(Path(shared_cache), load_base(str(tiny_base)).tokenizer, open_dataset(photos16))
     options = SdLoraOptions(caption_dropout=0.3, flip=True, noise_offset=0.1)

@@ -273,9 +273,10 @@ def test_what_is_no_number_stops_the_training_and_spares_the_last_good_checkpoin
 def slot_of(cache, photos, base, index):
     """Which row of the cache's file belongs to a sample."""
     from diffusers import AutoencoderKL
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora.cache.crops import Size
     from t2f_sd_lora.cache.latents import LatentCache, LatentFormat
+
+    from text2face_core.dataset import open_dataset
 
     vae = AutoencoderKL.from_pretrained(base / "vae").eval()
     opened = LatentCache.open(cache, vae, open_dataset(photos), LatentFormat((Size(64, 64),)))
