@@ -115,4 +115,5 @@ def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
         extra="vicuna",
         summary="the paper's Vicuna 1.5 13B (licence: Llama 2 Community), or any other model, by vLLM on GPUs",
         prompt=prompt_of,
+        gpu="28 GB of memory for Vicuna 13B, less with vicuna.quantization",
     )

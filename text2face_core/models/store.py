@@ -21,7 +21,7 @@ from typing import Literal
 
 from ..errors import ArtifactError, LicenceRefused
 from ..utils import sync_folder
-from .records import Records, licence_accepted, sha256_of
+from .records import Records, accepted_before, accepted_now, licence_accepted, sha256_of
 from .sources import HubFile, Say, Source, SourceFailed, Url, WheelMember, cached_hub_file, fetch, human_size
 
 __all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verification", "WheelMember", "human_size"]
@@ -318,6 +318,17 @@ class ModelStore:
                 f"{artifact} may not be used commercially. Read its licence{see}; if you accept it, say so once "
                 f"with --accept-licence {shlex.quote(artifact.name)}"
             )
+
+    def unaccepted(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
+        """Those with a non-commercial licence that was accepted neither now nor earlier; nothing is written."""
+        earlier = accepted_before(self._own)
+        return [
+            one
+            for one in artifacts
+            if one.non_commercial
+            and not accepted_now(one.name, one.licence, self._accept)
+            and one.licence not in {earlier.get(one.name), earlier.get(one.licence)}
+        ]
 
     # --- what to tell the user ---
 

@@ -8,10 +8,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from text2face_core.cli import doctor, main
-from text2face_core.cli.requirements import RUNTIME_DEMANDS, Installed
 from text2face_core.errors import UsageError
 from text2face_core.models.store import ModelStore
 from text2face_core.utils import install_command
+from text2face_core.utils.requirements import RUNTIME_DEMANDS, Installed
 
 
 def examined(capsys, *arguments):
