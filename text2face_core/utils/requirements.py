@@ -13,6 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from .installation import install_command
+
 OURS = "text2face"
 
 
@@ -239,4 +241,5 @@ class Installed:
         version = self.version(requirement.name)
         has = f"{version} is installed" if version else "it is not installed"
         needed = f"{requirement.name}{extras}{requirement.specifier}"
-        return f"{owner} needs {needed}, but {has}: {install} '{needed}'"
+        command = "pip install" if owner == OURS and install == install_command() else install
+        return f"{owner} needs {needed}, but {has}: {command} '{needed}'"
