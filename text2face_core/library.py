@@ -23,7 +23,7 @@ from .errors import NothingToDo, RunError
 from .images import DecodeLimits
 from .models import ModelStore
 from .pipeline import Analysis, Captioning, Clock
-from .plugins import Plugins, split_names
+from .plugins import Plugins, require, split_names
 from .provenance import difference, settings_of
 from .recipe import Recipe, Resolved
 from .records import AnalysisRow, Caption
@@ -128,7 +128,19 @@ class Session:
                 "Give --redo to do so, or choose another --out"
             )
 
+    def _prepare(self, resolved: Resolved) -> None:
+        """Notice before hours of analysis what captioning will lack, and fetch all model files first.
+
+        Raises MissingExtra, ArtifactError or FuserError if something is missing; the message lists all of it.
+        """
+        needs = require(resolved, self.models)
+        for line in needs.lines():
+            self.progress.say(line)
+        for artifact in needs.files:
+            self.models.path(artifact)
+
     def _analyse(self, resolved: Resolved, tasks: list[local.Task], key: str) -> None:
+        self._prepare(resolved)
         recipe = resolved.recipe
         analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)
         limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)

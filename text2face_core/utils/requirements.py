@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from .installation import install_command
 
 OURS = "text2face"
 
@@ -76,7 +78,7 @@ class Report:
 def declared(place: Path) -> Iterator[tuple[str, Requirement]]:
     """Every requirement of text2face with the extra it belongs to, "" for those that everybody needs.
 
-    place: a module of text2face_core.cli; the checkout that it lies in counts before the installed distribution.
+    place: a module of a package of text2face_core; its checkout counts before the installed distribution.
     """
     checkout = place.resolve().parent.parent.parent / "pyproject.toml"
     project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"] if checkout.is_file() else {}
@@ -93,6 +95,76 @@ def declared(place: Path) -> Iterator[tuple[str, Requirement]]:
             yield "", requirement
         else:
             yield from ((extra, requirement) for extra in extras if marker.evaluate({"extra": extra}))
+
+
+def requirements_of_extras(distribution: str = OURS) -> dict[str, list[Requirement]]:
+    """What each extra of a distribution requires, for this machine; those of text2face also if it is not installed."""
+    found: dict[str, list[Requirement]] = {}
+    if canonicalize_name(distribution) == OURS:
+        for extra, requirement in declared(Path(__file__)):
+            found.setdefault(extra, []).append(requirement)
+        return {extra: requirements for extra, requirements in found.items() if extra}
+    try:
+        installed = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:  # registered by a program, or not installed
+        return found
+    for extra in installed.metadata.get_all("Provides-Extra") or []:
+        parsed = map(Requirement, installed.requires or ())
+        found[extra] = [
+            one
+            for one in parsed
+            if one.marker is not None
+            and not one.marker.evaluate({"extra": ""})
+            and one.marker.evaluate({"extra": extra})
+        ]
+    return found
+
+
+def missing_packages(extra: str, distribution: str = OURS, *, is_here: Callable[[str], bool]) -> tuple[str, ...]:
+    """Packages of an extra that are not installed; what other extras add to it counts as well.
+
+    Args:
+        extra: The extra's name.
+        distribution: The distribution that has it.
+        is_here: Asked for a package without metadata: whether it can be imported all the same.
+    """
+    known = requirements_of_extras(distribution)
+    left, found = [extra], dict[str, None]()
+    seen: set[str] = set()
+    while left:
+        name = left.pop()
+        seen.add(name)
+        for one in known.get(name, ()):
+            if canonicalize_name(one.name) == canonicalize_name(distribution):
+                left += sorted(one.extras - seen)
+            elif _is_missing(one.name) and not is_here(one.name):
+                found[one.name] = None
+    return tuple(found)
+
+
+def extras_that_cover(extras: Iterable[str], distribution: str = OURS) -> tuple[str, ...]:
+    """One extra that brings them all and little else, if there is one; else the extras themselves, each once.
+
+    "paper" stands for its six models; but not for two of them, because it would bring vLLM as well.
+    """
+    wanted = dict.fromkeys(extras)
+    if len(wanted) < 2:
+        return tuple(wanted)
+    known = requirements_of_extras(distribution)
+    bundles = {
+        name: {extra for one in requirements if canonicalize_name(one.name) == distribution for extra in one.extras}
+        for name, requirements in known.items()
+    }
+    covering = [name for name, inner in bundles.items() if wanted.keys() <= inner and len(wanted) > len(inner) / 2]
+    return (min(covering, key=lambda name: len(bundles[name])),) if covering else tuple(wanted)
+
+
+def _is_missing(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return True
+    return False
 
 
 class Installed:
@@ -169,4 +241,5 @@ class Installed:
         version = self.version(requirement.name)
         has = f"{version} is installed" if version else "it is not installed"
         needed = f"{requirement.name}{extras}{requirement.specifier}"
-        return f"{owner} needs {needed}, but {has}: {install} '{needed}'"
+        command = "pip install" if owner == OURS and install == install_command() else install
+        return f"{owner} needs {needed}, but {has}: {command} '{needed}'"
