@@ -20,6 +20,7 @@ VERBS = {
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
     "export": ("export:export", "Turn a run into a data set that trainers read."),
+    "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
     "train": ("train:train", "Teach a text-to-image model what captions say."),
     "generate": ("generate:generate", "Draw pictures of prompts."),
     "sweep": ("sweep:sweep", "Draw one prompt with changing words as a labelled grid."),
