@@ -18,7 +18,7 @@ from .common import plugins_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..language.fidelity import Verdict
+    from ..language.fidelity import Fidelity
     from ..plugins import Plugins
     from ..records import Bag, BagItem
 
@@ -26,12 +26,12 @@ LEVELS = ("F1", "F2", "photo")
 
 
 class _BadLine(ValueError):
-    """A line that is no caption with its bag; the text says what is wrong with it."""
+    """A line that is not a caption with its bag; the text says why."""
 
 
 @dataclass
-class _Count:
-    """What was read so far."""
+class _Totals:
+    """Totals over all lines so far."""
 
     captions: int = 0
     findings: int = 0
@@ -40,12 +40,12 @@ class _Count:
     clean: int = 0
     unreadable: int = 0
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, fidelity: Fidelity) -> None:
         self.captions += 1
-        self.findings += len(verdict.mentioned) + len(verdict.missed)
-        self.mentioned += len(verdict.mentioned)
-        self.inventing += bool(verdict.invented)
-        self.clean += verdict.clean
+        self.findings += len(fidelity.mentioned) + len(fidelity.missed)
+        self.mentioned += len(fidelity.mentioned)
+        self.inventing += bool(fidelity.invented)
+        self.clean += fidelity.clean
 
     def __str__(self) -> str:
         parts = [f"{self.captions:,} caption{'s' * (self.captions != 1)} read"]
@@ -55,33 +55,33 @@ class _Count:
             parts.append(f"{self.inventing / self.captions:.1%} of captions invent something")
             parts.append(f"{self.clean / self.captions:.1%} are clean")
         if self.unreadable:
-            parts.append(f"{self.unreadable:,} line{'s' * (self.unreadable != 1)} could not be read")
+            parts.append(f"{self.unreadable:,} line{'s' * (self.unreadable != 1)} not readable")
         return "; ".join(parts)
 
 
-@click.command(short_help="Say what captions mention, miss and invent.")
+@click.command(short_help="Check what captions mention, miss and invent.")
 @click.argument("file", type=click.File("rb"), metavar="FILE.jsonl")
-@click.option("--plugins", default="", metavar="A,B", help="Plugins whose words for findings are read too.")
+@click.option("--plugins", default="", metavar="A,B", help="Plugins whose vocabularies are used as well.")
 @click.pass_context
 def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
-    """Say which findings of their bags captions mention and miss, and what they invent. FILE may be - for stdin.
+    """Check which findings of their bags captions mention and miss, and what they invent. FILE may be - for stdin.
 
     \b
     Each line in:  {"id": …, "bag": [{"name", "value", "phrase", "level"}, …], "caption": "…"}
     Each line out: {"id": …, "mentioned": […], "missed": […], "invented": […]}
 
-    Anybody's captions can be checked. "mentioned" and "missed" are together the names of the bag; "invented" holds
-    names of findings, and "other" for whatever else is said of the person or the scene. A line that cannot be read is
-    named on stderr and the others go on; the exit code is then 1.
+    Captions from any program can be checked. "mentioned" and "missed" together are the names of the bag; "invented"
+    lists names of findings, and "other" for anything else about the person or the scene. An invalid line is reported on
+    stderr and skipped; the exit code is then 1.
     """
     from ..errors import NothingToDo
     from ..language import Vocabulary
-    from ..language.fidelity import check_caption as read
+    from ..language.fidelity import check_caption
     from ..plugins import split_names
 
     names = split_names(plugins)
     vocabulary = Vocabulary.load(_words_of(plugins_of(ctx), names) if names else ())
-    count = _Count()
+    count = _Totals()
     for number, line in _lines(file):
         try:
             name, bag, caption = _parse(line)
@@ -89,27 +89,27 @@ def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
             count.unreadable += 1
             click.echo(f"t2f: line {number}: {problem}", err=True)
             continue
-        verdict = read(caption, bag, vocabulary)
-        count.add(verdict)
-        said = {"mentioned": verdict.mentioned, "missed": verdict.missed, "invented": verdict.invented}
-        sys.stdout.write(json.dumps({"id": name, **said}) + "\n")
+        fidelity = check_caption(caption, bag, vocabulary)
+        count.add(fidelity)
+        result = {"mentioned": fidelity.mentioned, "missed": fidelity.missed, "invented": fidelity.invented}
+        sys.stdout.write(json.dumps({"id": name, **result}) + "\n")
     sys.stdout.flush()
     if not count.captions and not count.unreadable:
-        raise NothingToDo("there is no line to check")
+        raise NothingToDo("the file has no line to check")
     if not (ctx.find_root().obj or {}).get("quiet"):
         click.echo(f"t2f: {count}", err=True)
     return SOME_FAILED if count.unreadable else DONE
 
 
 def _words_of(plugins: Plugins, names: list[str]) -> list[Mapping[str, Any] | Path]:
-    """The words that these plugins bring. Raises PluginError, with the choices, where one is unknown."""
+    """The vocabularies of these plugins. Raises PluginError with the choices if a name is unknown."""
     for name in names:
         plugins.chosen([name])
     return plugins.vocabularies(names)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, with their numbers from 1."""
+    """Lines that are not blank, numbered from 1."""
     for number, line in enumerate(file, 1):
         text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if text.strip():
@@ -125,7 +125,7 @@ def _parse(line: bytes) -> tuple[Any, Bag, str]:
     except RecursionError:
         raise _BadLine("it is nested too deeply") from None
     except ValueError as error:  # JSON and UTF-8 errors both are
-        raise _BadLine(f"it is no JSON in UTF-8: {error}") from None
+        raise _BadLine(f"it is not valid JSON in UTF-8: {error}") from None
     if not isinstance(given, dict):
         raise _BadLine('it should be an object {"id", "bag", "caption"}')
     missing = [key for key in ("id", "bag", "caption") if key not in given]
@@ -156,7 +156,7 @@ def _item(number: int, given: object) -> BagItem:
         with suppress(OverflowError):
             value = float(value)
         if not isinstance(value, float) or not math.isfinite(value):
-            raise _BadLine(f'{where}: "value" is no number that can be counted with')
+            raise _BadLine(f'{where}: "value" is not a finite number')
     elif not isinstance(value, str | bool):
         raise _BadLine(f'{where}: "value" should be true, false, a number or a text, not {_shown(value)}')
     return BagItem(name, value, phrase, level)

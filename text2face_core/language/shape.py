@@ -1,6 +1,6 @@
-"""What is no caption by its looks, whatever it says: lists, headings, talk about the task, echoes, other languages.
+"""Reject model output that is malformed as a caption: lists, headings, talk about the task, echoes, other languages.
 
-By words and signs alone, so that it costs microseconds; whether it says the right things is `fidelity`'s question.
+Only the form is tested, in microseconds; `fidelity` tests what a caption says.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
-_ECHO = 8  # words in a row; shorter runs ("he looks surprised and he has") are anybody's
-_LONGEST = 30  # words of a caption without a full stop
+_ECHO = 8  # words in a row; shorter runs ("he looks surprised and he has") are common English
+_LONGEST = 30  # most words of a caption without a full stop
 _STOP = re.compile(r"[^\W\d_]{3}[.!?]\s")
-_REPEATED = 3  # times the same four words
+_REPEATED = 3  # occurrences of the same four words
 
 _BULLET = re.compile(r"^\s*(?:[-*\u2022\u2023\u25aa\u25cf\u2013\u2014]|\(?\d{1,2}[.)]|\(?[a-h]\))\s", re.MULTILINE)
 _BULLETS_IN_LINE = re.compile(r"[\u2022\u25aa\u25cf]|(?:^|\s)1[.)]\s.*\s2[.)]\s")
@@ -39,7 +39,7 @@ _TASK = re.compile(
         (?:characteristics|attributes|information|details|words|features|findings|list|description|prompt)\b
     |\bas\s+an?\s+(?:ai\b|artificial|assistant\b|(?:large\s+)?language\s+model)
     |\blanguage\s+model\b
-    |(?-i:\bI\b)  # nobody in a photo says so
+    |(?-i:\bI\b)  # a caption has no first person
     |\b(?:let\s+me\s+know|feel\s+free|hope\s+this|as\s+requested|as\s+you\s+(?:asked|requested)|your\s+request)\b
     |\bnote\s*(?::|\s+that\b)
     |\b(?:this|the|above|following|coherent|fluent|given|provided)\s+{_WRITING}\b
@@ -59,10 +59,10 @@ _ARTICLES = {"a", "an", "the"}
 _ITEM = re.compile(r"[,;]\s+(?:an?|the)\b", re.IGNORECASE)
 
 
-def tidied(text: str) -> str:
-    """The text without white space and quotation marks around it; a line that was only wrapped is joined again.
+def tidy_text(text: str) -> str:
+    """The text without surrounding white space and quotation marks; wrapped lines are joined.
 
-    >>> tidied(' "A woman with\\nbrown hair." ')
+    >>> tidy_text(' "A woman with\\nbrown hair." ')
     'A woman with brown hair.'
     """
     text = text.strip()
@@ -72,14 +72,14 @@ def tidied(text: str) -> str:
     return re.sub(r"[ \t\xa0]+", " ", text)
 
 
-def flaw(text: str, prompt: str = "", style: str = "") -> str:
-    """Why a tidied text is no caption, in a few words; empty where it is one.
+def find_flaw(text: str, prompt: str = "", style: str = "") -> str:
+    """Why a tidied text is not a caption, in a few words; empty if its form is fine.
 
-    prompt: what the model was told, less what it was asked to say; a text that repeats it is refused.
+    prompt: the prompt without the phrases of the bag; a text that repeats it is rejected.
     style: "tags" for a list of words with commas between, anything else for sentences.
 
-    >>> flaw("A woman with brown hair."), flaw("Sure! A woman with brown hair."), flaw("woman, hair, hat, young")
-    ('', 'talk about the task', 'a list')
+    >>> find_flaw("A woman with brown hair."), find_flaw("Sure! A woman with brown hair.")
+    ('', 'talk about the task')
     """
     words = _WORD.findall(text.lower())
     if not words:
@@ -95,7 +95,7 @@ def flaw(text: str, prompt: str = "", style: str = "") -> str:
 
 
 def echoes(words: list[str], prompt: str) -> bool:
-    """Whether a run of words stands just so in the prompt; runs do not reach over its lines."""
+    """Whether some eight words in a row also stand in one line of the prompt."""
     if len(words) < _ECHO:
         return False
     runs = {
@@ -113,7 +113,7 @@ def _language(text: str, words: list[str]) -> str:
         if sum(letter.isalpha() and not unicodedata.name(letter, "").startswith("LATIN") for letter in strange) > 1:
             return "not English"
         if any(unicodedata.category(letter) in {"So", "Cn", "Co"} or letter == "\ufffd" for letter in strange):
-            return "signs that are no words"
+            return "signs that are not words"
     foreign = sum(word in _WORDS["foreign"] for word in words)
     if foreign > 1 and foreign > sum(word in _ENGLISH for word in words):
         return "not English"
@@ -141,7 +141,7 @@ def _sentence(text: str, words: list[str]) -> str:
     if not stopped and (loose or len(words) > _LONGEST or _STOP.search(text)):
         return "unfinished"
     commas = text.count(",") + text.count(";")
-    # "a hat, a smile, bald" is a list, "a happy, smiling, bald man" is none
+    # "a hat, a smile, bald" is a list, "a happy, smiling, bald man" is not
     if commas > 1 and _JOINING.isdisjoint(words) and (_ARTICLES.isdisjoint(words) or _ITEM.search(text)):
         return "a list"
     if any(one == two for one, two in pairwise(words) if one in _WORDS["dangling"] and one != "her"):

@@ -91,10 +91,8 @@ def test_photos_that_get_no_caption_at_all_are_warned_of_once_with_the_reason(ca
     for _ in range(2):
         captioning(rows_of(3))
     (record,) = caplog.records
-    assert record.getMessage() == (
-        "/photos/1.jpg gets no caption, and others may get none: no text for it could be kept (talk about the task). "
-        "captions.fallback names a fuser that writes then"
-    )
+    for fact in ("/photos/1.jpg", "talk about the task", "captions.fallback"):
+        assert fact in record.getMessage()
 
 
 def test_without_a_fallback_a_text_of_the_wrong_shape_does_not_stay():
@@ -187,7 +185,7 @@ def test_captions_of_a_photo_differ():
         texts = [caption.text for caption in row.captions]
         assert len(texts) == len(set(texts)) == 4
         assert row.captions[0].fuser == "habit"
-        assert any("said before" in caption.refusals for caption in row.captions)
+        assert any("duplicate" in caption.refusals for caption in row.captions)
 
 
 def test_a_photo_of_which_nothing_is_known_has_one_caption():

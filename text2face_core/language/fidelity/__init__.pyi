@@ -1,1 +1,1 @@
-from .check import Verdict as Verdict, check_caption as check_caption, spans as spans
+from .check import Fidelity as Fidelity, check_caption as check_caption, spans as spans

@@ -1,4 +1,4 @@
-"""Statements of age in English: numbers, brackets, decades and words, and whether they fit what a bag holds."""
+"""Ages in English text: numbers, brackets, decades and words, and whether they fit a bag's age."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIGITS = re.compile(r"(\d{1,3})(?:\.\d+)?('?s|yo|yrs?|y|ish|f|m|something)?$")
 _ONE_WORD = re.compile(r"\d+(yo|yrs?|y)")
 _ODD = frozenset(_words("ish odd plus"))
 _PARTS = {"early": (0, 6), "mid": (2, 8), "middle": (2, 8), "late": (4, 9)}
-"""Years of a decade that its parts may stand for, generously: nobody can tell 36 from "mid-thirties"."""
+"""Years of a decade that its parts may cover, generously: 36 may be called "mid-thirties"."""
 _TO = frozenset(_words("to - – — ~ or through till until"))
 _SKIPPED = frozenset(_words("early mid late their her his the"))
 _YEARS = frozenset(_words("years year yrs yr yo y yearold yearsold"))
@@ -51,7 +51,7 @@ _BETWEEN = _ABOUT | frozenset(
         "- – ( in approx ~ years likely somewhere anywhere"
     )
 )
-"""What may stand between "aged" and its number."""
+"""Words that may stand between "aged" and its number."""
 _FREE = frozenset(",.;!?()[]|/*•\"'") | {"a", "an", "the", "-", "–", "—"}
 _ARTICLES = {"a", "an", "the"}
 _MARKS = _FREE - _ARTICLES - {"'", '"', "."}
@@ -62,20 +62,20 @@ _PERSON = frozenset(
         "indian he she they redhead blonde brunette blond"
     )
 )
-_YEARS_APART = 3  # a number this near is no other age
+_YEARS_APART = 3  # a number this near counts as the same age
 _OLDEST = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Years from `low` to `high`, both included. form: "number", "bracket" (decades too) or "word"."""
+    """Years from `low` to `high`, both included. form: "number", "bracket" (also for decades) or "word"."""
 
     low: float
     high: float
     form: str
 
     def fits(self, item: BagItem, reach: Age | None) -> bool:
-        """Whether this says the age of a bag. reach: that of the bag's phrase, where it is a word."""
+        """Whether this is the age of a bag's item. reach: the years that the item's phrase covers, if it is a word."""
         value = float(item.value) if not isinstance(item.value, str | bool) else None
         given = [float(number) for number in re.findall(r"\d+", item.phrase)]
         own = Age(min(given), max(given), "bracket") if given else reach
@@ -96,7 +96,7 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number of years, or the years of a decade, and the place after it."""
+    """A number of years, or the years of a decade, and the position after it."""
 
     low: float
     high: float
@@ -104,7 +104,7 @@ class _Number:
 
 
 def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
-    """The statement of age that begins with the number at `at`, and the place after it; None where it is no age.
+    """The age that begins with the number at `at`, and the position after it; None if the number is not an age.
 
     >>> read_age("a 29 to 39 year old woman".split(), 1)
     (Age(low=29.0, high=39.0, form='bracket'), 6)
@@ -178,7 +178,7 @@ def _decade(tokens: Sequence[str], at: int, number: float, end: int) -> _Number:
 
 
 def _other_end(tokens: Sequence[str], at: int, place: int) -> _Number | None:
-    """The second number of a bracket; digits that only a hyphen parted stand side by side."""
+    """The second number of a bracket. A hyphen between digits is not a token, so the two numbers are neighbours."""
     link = tokens[place] if place < len(tokens) else ""
     skip = 0
     if link in _TO or (link == "and" and "between" in tokens[max(0, at - 4) : at]):
@@ -193,7 +193,7 @@ def _other_end(tokens: Sequence[str], at: int, place: int) -> _Number | None:
 
 
 def _after_unit(tokens: Sequence[str], place: int) -> int:
-    """The place after "years old" and the like; `place` itself where there is no unit."""
+    """The position after "years old" and the like; `place` itself if there is no unit."""
     unit = tokens[place] if place < len(tokens) else ""
     if unit not in _YEARS and unit not in _FRACTIONS:
         return place
@@ -209,7 +209,7 @@ def _after_unit(tokens: Sequence[str], place: int) -> int:
 def _in_context(tokens: Sequence[str], at: int, place: int, end: int) -> bool:
     """Whether a number without "old" is an age: "aged 34", "Age: 34", "white, 34, smiling", "a man of forty".
 
-    place: where the number ends. end: where its unit ends.
+    place: the position after the number. end: the position after its unit.
     """
     back = at - 1
     while back >= 0 and at - back <= 5 and tokens[back] in _BETWEEN:
