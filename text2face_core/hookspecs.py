@@ -1,7 +1,7 @@
-"""What a plugin may provide: one hook per role.
+"""The hooks of a plugin: one for each role.
 
 A plugin is a module that an entry point of the group "text2face" names. It declares components and loads nothing:
-heavy imports belong into each component's `build`.
+heavy imports belong in each component's `build`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,23 @@ hookimpl = pluggy.HookimplMarker("text2face")
 
 
 @hookspec
+def t2f_sources() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Components that list and open photos: `build` returns a Source, `provides` names its URI schemes."""
+
+
+@hookspec
 def t2f_detectors() -> Iterable[Component]:  # type: ignore[empty-body]
     """Components that find faces: `build` returns a Detector."""
 
 
 @hookspec
 def t2f_filters() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Components that turn portraits away: `build` returns a Filter."""
+    """Components that reject portraits: `build` returns a Filter."""
 
 
 @hookspec
 def t2f_extractors() -> Iterable[Component]:  # type: ignore[empty-body]
-    """Components that read characteristics off portraits: `build` returns an Extractor."""
+    """Components that observe characteristics of portraits: `build` returns an Extractor."""
 
 
 @hookspec

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from .contracts import Options, Role
 from .dataset import DatasetSettings
-from .errors import RecipeError
+from .errors import PluginError, RecipeError
 from .language import BagSettings, check_names
 from .utils import fingerprint, templates
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
+SETS: tuple[Role, ...] = ("filter", "extractor")
+"""Roles of which a run has any number."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
 
 
@@ -137,20 +139,53 @@ class Recipe(Options):
     def with_plugins(self, plugins: Plugins, names: Sequence[str]) -> Recipe:
         """The recipe with the plugins that `--plugins` names.
 
-        Detector, fuser and trainer hold one each: a named one replaces the recipe's. Filters and extractors hold a set:
-        naming any of a kind makes the named ones the set, in that order. Kinds that are not named stay. The recipe's
-        options for what is replaced go with it.
+        Detector, fuser and trainer hold one each: a named plugin replaces the recipe's. Filters and extractors hold a
+        set: naming any of a role makes the named plugins the set, in that order; "+name" adds to the set and "-name"
+        removes from it. Roles that are not named stay. The recipe's options for what is replaced go with it.
+
+        Raises:
+            PluginError: A name is unknown, or "-name" is not in the set.
         """
         changed: dict[str, Any] = {}
-        for kind, components in plugins.chosen(names).items():
-            if kind in {"filter", "extractor"}:
-                changed[f"{kind}s"] = tuple(components)
-            else:
-                changed[kind] = components[0]
+        for role, components in plugins.chosen([name for name in names if name[:1] not in {"+", "-"}]).items():
+            if role in SETS:
+                changed[f"{role}s"] = tuple(components)
+            elif role != "source":  # sources are chosen by the address of photos
+                changed[role] = components[0]
+        for name in names:
+            if name[:1] in {"+", "-"}:
+                self._add_or_remove(plugins, name, changed)
         recipe = self.model_copy(update=changed)
         gone = {name for _, name in self.components()} - {name for _, name in recipe.components()}
         options = {name: options for name, options in self.plugins.items() if name not in gone}
         return recipe.model_copy(update={"plugins": options})
+
+    def _add_or_remove(self, plugins: Plugins, signed: str, changed: dict[str, Any]) -> None:
+        sign, name = signed[0], signed[1:].strip()
+        for role, components in plugins.chosen([name]).items():
+            if role not in SETS:
+                raise PluginError(f"{signed}: a run has one {role}, which is named without {sign}: --plugins {name}")
+            before: tuple[str, ...] = changed.get(f"{role}s", getattr(self, f"{role}s"))
+            missing = [one for one in components if one not in before]
+            if sign == "-" and len(missing) == len(components):
+                raise PluginError(f'{signed}: the {role}s are {", ".join(before) or "none"}; "{name}" is not one of them')
+            after = [*before, *missing] if sign == "+" else [one for one in before if one not in components]
+            changed[f"{role}s"] = tuple(after)
+
+    def changes(self, before: Recipe, plugins: Plugins) -> list[str]:
+        """What differs from `before` in the sets of filters and extractors, in a line each, for the user.
+
+        Findings that no extractor observes any more are named.
+        """
+        lines = []
+        for role in SETS:
+            now, then = getattr(self, f"{role}s"), getattr(before, f"{role}s")
+            if now != then:
+                lines.append(f"{role}s: {', '.join(now) or 'none'} (the recipe has {', '.join(then) or 'none'})")
+        observed, earlier = (_provided(recipe.extractors, plugins) for recipe in (self, before))
+        if gone := [name for name in earlier if name not in observed]:
+            lines.append(f"no longer observed: {', '.join(gone)}; +NAME in --plugins adds to the set instead")
+        return lines
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
         """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2" or "seed=1"."""
@@ -258,6 +293,12 @@ class Resolved:
         rules = [section.model_dump(mode="json") for section in (recipe.captions, recipe.bag)]
         words = self.vocabulary.fingerprint
         return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
+
+
+def _provided(extractors: Sequence[str], plugins: Plugins) -> list[str]:
+    """The findings that extractors can yield, each once."""
+    provided = [name for one in extractors for name in plugins.component(one, "extractor").component.provides]
+    return list(dict.fromkeys(provided))
 
 
 def explain(error: ValidationError) -> str:

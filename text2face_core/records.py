@@ -25,12 +25,13 @@ class PhotoRef:
     """One photo that was asked for.
 
     photo_id: 16 hexadecimal digits, the same wherever and in whatever order the photo is listed.
-    uri: where to read it, see `text2face_core.sources`.
+    uri: where to read it, see `text2face_core.sources`. chunk: the unit of work that it belongs to; -1 until the photo
+    is part of a run.
     """
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
 
 
 @dataclass(frozen=True, slots=True)

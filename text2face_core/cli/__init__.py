@@ -13,17 +13,18 @@ from .._version import __version__
 from ..errors import NothingToDo, Text2FaceError
 
 VERBS = {
-    "run": ("run:run", "Caption photos: find the face, read it, write captions, leave a data set and a report."),
+    "run": ("run:run", "Caption photos: find the face, analyse it, write captions, leave a data set and a report."),
     "fuse": ("run:fuse", "Write the captions of a finished run again, with another fuser or other settings."),
+    "caption": ("run:fuse", "Another name of fuse."),
     "prompt": ("prompt:prompt", "Show what a fuser's language model is told for a photo of a run."),
     "check": ("check:check", "Say what captions mention, miss and invent against their bags."),
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
     "export": ("export:export", "Turn a run into a data set that trainers read."),
-    "train": ("train:train", "Teach a text-to-image model what captions say."),
-    "generate": ("generate:generate", "Draw pictures of prompts."),
-    "sweep": ("sweep:sweep", "Draw one prompt with changing words as a labelled grid."),
-    "compare": ("compare:compare", "Draw prompts with the base model and with the LoRA, side by side."),
+    "train": ("train:train", "Train a text-to-image model on captioned photos."),
+    "generate": ("generate:generate", "Generate images of prompts."),
+    "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
+    "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
     "plugins": ("plugins:plugins", "List, show and make plugins."),
     "models": ("models:models", "List, fetch and check model files."),
     "doctor": ("doctor:doctor", "Say what is installed, what is missing, and how to get it."),

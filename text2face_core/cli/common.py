@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,22 @@ accept_option: Callable[[Any], Any] = click.option(
 
 
 CORE = "text2face_core"
+
+
+def quiet_of(ctx: click.Context) -> bool:
+    """Whether --quiet was given."""
+    return bool((ctx.find_root().obj or {}).get("quiet"))
+
+
+@contextlib.contextmanager
+def resumable(*, show: bool = True) -> Iterator[None]:
+    """Say, if the work inside is interrupted, that the same command resumes it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if show:
+            click.echo("t2f: stopped; the same command resumes from here", err=True)
+        raise
 
 
 def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
@@ -66,8 +83,7 @@ def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool 
     """The model store, saying on stderr what it fetches."""
     from ..models import ModelStore
 
-    quiet = bool((ctx.find_root().obj or {}).get("quiet"))
-    return ModelStore(accept=accept, offline=offline, say=None if quiet else lambda text: click.echo(text, err=True))
+    return ModelStore(accept=accept, offline=offline, say=None if quiet_of(ctx) else lambda text: click.echo(text, err=True))
 
 
 def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Sheet:
     boxes: tuple[tuple[Box, ...], ...]
 
 
-def save(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], told: Mapping[str, Any]) -> None:
+def save_sheet(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], told: Mapping[str, Any]) -> None:
     """Write the sheet as PNG; `told`, and the box and file of each cell, go into it as JSON (text "text2face")."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -53,7 +53,7 @@ def save(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], told:
         sheet.image.save(temporary, "PNG", pnginfo=info)
 
 
-def grid(
+def make_grid(
     cells: Sequence[Sequence[Path | None]],
     columns: Sequence[str],
     rows: Sequence[str] = (),
@@ -99,7 +99,7 @@ def grid(
     return Sheet(paint.sheet(left + whole + paint.gap, y), tuple(map(tuple, boxes)))
 
 
-def pairs(
+def make_pairs(
     prompts: Sequence[str],
     cells: Sequence[tuple[Path | None, Path | None]],
     names: tuple[str, str],

@@ -79,7 +79,7 @@ def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
+def plan_pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
     """The first list makes rows, the second columns, a list alone columns; of further ones every choice is a page.
 
     Raises UsageError where a placeholder has no values or values have no placeholder.
@@ -106,7 +106,7 @@ def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
     return found
 
 
-def cells_of(
+def plan_cells(
     page: Page, like: GenerationRequest, seeds: Sequence[int], first: int = 0
 ) -> tuple[tuple[str, ...], list[list[ImageSpec]]]:
     """The page's row labels and its pictures, row by row; of a page without rows one for each seed.

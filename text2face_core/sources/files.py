@@ -10,12 +10,14 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from ..errors import NothingToDo, SourceError
+from ..contracts import MAX_PHOTO_BYTES, Source
+from ..errors import BadPhoto, NothingToDo, SourceError
+from ..records import PhotoRef
+from ..utils import photo_id_of
 
 # What counts as a photo inside a folder. HEIC and JPEG XL cannot be decoded as yet: a row that says so beats silence.
 KINDS = frozenset({
@@ -30,26 +32,48 @@ Warn = Callable[[str], None]
 Identity = tuple[int, int]
 
 
-class Listed(NamedTuple):
-    """A photo that was asked for.
+class _Found(NamedTuple):
+    """A file, and the key of its id.
 
-    photo_id: 16 hexadecimal digits of its key: the path below the folder or the glob's fixed part, the line of a list,
-    or the name of a single file. A photo whose key is taken by another has the absolute path for a key.
-    uri: see `uri_of`.
+    The key is the path below the folder or the glob's fixed part, the line of a list, or the name of a single file. A
+    photo whose key is taken by another has the absolute path for a key.
     """
 
-    photo_id: str
-    uri: str
-
-
-class _Found(NamedTuple):
     path: str
     key: str
 
 
-def list_photos(
-    source: str | Path | Sequence[str | Path], *, exclude: Sequence[Path] = (), warn: Warn = lambda _: None
-) -> list[Listed]:
+class FileSource(Source):
+    """Photos in files of this machine: paths, and `file:` URIs for names that are not valid Unicode."""
+
+    def list(self, place: str) -> Iterator[PhotoRef]:
+        """As `list_files`."""
+        yield from list_files([place])
+
+    def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
+        """The file's content. Raises BadPhoto with the system's reason."""
+        path = path_of(uri)
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+                raise BadPhoto(
+                    "unreadable: it is a folder" if stat.S_ISDIR(status.st_mode) else "unreadable: not a file"
+                )
+            if status.st_size > max_bytes:
+                raise BadPhoto(f"too large: {status.st_size / 1e6:.0f} MB (the limit is {max_bytes / 1e6:g} MB)")
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise BadPhoto(f"unreadable: {what.lower()}") from error
+
+
+def list_files(
+    source: Sequence[str | Path],
+    *,
+    exclude: Sequence[Path] = (),
+    warn: Warn = lambda _: None,
+    may_be_empty: bool = False,
+) -> list[PhotoRef]:
     """The photos of all sources, each once, in the order of their paths.
 
     A source is a folder (searched to any depth for known kinds of image; hidden names are left out), a file, a text
@@ -59,9 +83,10 @@ def list_photos(
     once; of several names of one file, the one that is no link counts.
 
     exclude: folders that are not searched. warn: is told of folders that cannot be read and of sources without photos.
-    Raises SourceError where a source does not exist or cannot be read, NothingToDo where there is no photo at all.
+    Raises SourceError where a source does not exist or cannot be read, NothingToDo where there is no photo at all and
+    that is not allowed.
     """
-    sources = [source] if isinstance(source, str | Path) else list(source)
+    sources = list(source)
     if not sources or "" in sources:
         raise SourceError("no photos were named: give a folder, a glob pattern, a text list or files")
     excluded = {identity for identity in map(_identity, exclude) if identity}
@@ -72,14 +97,20 @@ def list_photos(
         found.extend(_find(os.fspath(one), excluded, warn))
         if len(found) == before:
             empty.append(str(one))
-    for name in empty if found else ():
-        warn(f"no photos in {_shown(name)}")
-    if not found:
-        raise NothingToDo(
-            f"no photos in {', '.join(map(_shown, empty))}. Folders are searched for names that end in .jpg, .png, "
-            ".webp, .tiff and the like; files that are named directly or in a .txt list are taken whatever their name"
-        )
+    for name in empty if found or may_be_empty else ():
+        warn(f"no photos in {shown(name)}")
+    if not found and not may_be_empty:
+        raise no_photos(sources)
     return _with_ids(_once(found))
+
+
+def no_photos(sources: Sequence[str | Path]) -> NothingToDo:
+    """The error that there is no photo in any of the sources."""
+    return NothingToDo(
+        f"no photos in {', '.join(shown(str(one)) for one in sources)}. Folders are searched for names that end in "
+        ".jpg, .png, .webp, .tiff and the like; files that are named directly or in a .txt list are taken whatever "
+        "their name"
+    )
 
 
 def uri_of(path: Path) -> str:
@@ -113,7 +144,7 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
         mode = os.stat(path).st_mode
     except PermissionError as error:
         raise SourceError(
-            f"{_shown(name)} cannot be read: permission denied. Check the permissions of its folder"
+            f"{shown(name)} cannot be read: permission denied. Check the permissions of its folder"
         ) from error
     except (OSError, ValueError):
         mode = stat.S_IFREG if os.path.islink(path) else 0  # a broken link is there, and its row says what it lacks
@@ -126,17 +157,17 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
     elif any(map(_is_pattern, Path(name).parts)):
         yield from _in_glob(name, excluded, warn)
     else:
-        raise SourceError(f"no file or folder is called {_shown(name)}" + _suggestion(path))
+        raise SourceError(f"no file or folder is called {shown(name)}" + _suggestion(path))
 
 
 def _in_folder(name: str, root: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
     if _identity(root) in excluded:
-        raise SourceError(f"{_shown(name)} is the folder to write to: choose another for the output, or other photos")
+        raise SourceError(f"{shown(name)} is the folder to write to: choose another for the output, or other photos")
     try:
         os.scandir(root).close()
     except OSError as error:
         raise SourceError(
-            f"the folder {_shown(name)} cannot be read: {error.strerror}. Check its permissions"
+            f"the folder {shown(name)} cannot be read: {error.strerror}. Check its permissions"
         ) from error
     below = len(os.path.join(root, ""))
     for _, files in _walk(root, excluded, warn):
@@ -149,9 +180,9 @@ def _in_list(name: str, path: str) -> Iterator[_Found]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise SourceError(f"the list {_shown(name)} cannot be read: {error.strerror}") from error
+        raise SourceError(f"the list {shown(name)} cannot be read: {error.strerror}") from error
     if b"\0" in content:
-        raise SourceError(f"{_shown(name)} is no text list: it holds zero bytes. Save it as UTF-8, one path per line")
+        raise SourceError(f"{shown(name)} is no text list: it holds zero bytes. Save it as UTF-8, one path per line")
     for line in content.removeprefix(b"\xef\xbb\xbf").splitlines():
         entry = os.fsdecode(line.strip())
         if entry and not entry.startswith("#"):
@@ -166,7 +197,7 @@ def _in_glob(pattern: str, excluded: set[Identity], warn: Warn) -> Iterator[_Fou
         root = os.path.join(root, folders.pop(0))
     root = _absolute(root or ".")
     if not os.path.isdir(root):
-        raise SourceError(f"{_shown(pattern)} matches nothing: there is no folder {_shown(root)}")
+        raise SourceError(f"{shown(pattern)} matches nothing: there is no folder {shown(root)}")
     below = len(os.path.join(root, ""))
     if last == "**":
         folders, last = [*folders, "**"], "*"
@@ -230,7 +261,7 @@ def _entries(folder: str, warn: Warn) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        warn(f"the folder {_shown(folder)} is left out: {error.strerror}. The other photos are used")
+        warn(f"the folder {shown(folder)} is left out: {error.strerror}. The other photos are used")
         return []
 
 
@@ -249,22 +280,18 @@ def _once(found: Iterable[_Found]) -> list[_Found]:
     return [rank[-1] for rank in sorted(best.values(), key=lambda rank: rank[2])]
 
 
-def _with_ids(found: Iterable[_Found]) -> list[Listed]:
+def _with_ids(found: Iterable[_Found]) -> list[PhotoRef]:
     taken: set[str] = set()
-    listed: list[Listed] = []
+    listed: list[PhotoRef] = []
     for one in found:
-        photo_id = _digest(one.key)
+        photo_id = photo_id_of(one.key)
         unique = _posix(one.path)
         while photo_id in taken:
-            photo_id = _digest(unique)
+            photo_id = photo_id_of(unique)
             unique += "/"
         taken.add(photo_id)
-        listed.append(Listed(photo_id, _uri(one.path)))
+        listed.append(PhotoRef(photo_id, _uri(one.path)))
     return listed
-
-
-def _digest(key: str) -> str:
-    return blake2b(os.fsencode(key), digest_size=8).hexdigest()
 
 
 def _absolute(name: str) -> str:
@@ -288,7 +315,7 @@ def _posix(path: str) -> str:
     return path.replace(os.sep, "/") if os.sep != "/" else path
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name in quotes, as it can be printed anywhere."""
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) + '"'
 
@@ -296,6 +323,6 @@ def _shown(name: str) -> str:
 def _suggestion(path: str) -> str:
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
-        return f", nor is there a folder {_shown(folder)}"
+        return f", nor is there a folder {shown(folder)}"
     near = difflib.get_close_matches(name, os.listdir(folder), n=1) if os.access(folder, os.R_OK) else []
-    return f". Did you mean {_shown(near[0])}?" if near else f" in {_shown(folder)}"
+    return f". Did you mean {shown(near[0])}?" if near else f" in {shown(folder)}"

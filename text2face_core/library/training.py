@@ -1,0 +1,124 @@
+"""Train a text-to-image model on captioned photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..contracts import CaptionedDataset, Progress, Runtime, TrainedModel
+from ..errors import RecipeError
+from ..models import ModelStore
+from ..plugins import Plugins
+from ..recipe import Recipe, explain
+from .session import Silent, override, usable_cores
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from ..plugins import Registered
+
+
+def train(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    recipe: str | Path | Recipe = "starter",
+    plugins: str | Sequence[str] = (),
+    settings: Iterable[str] = (),
+    seed: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+    available: Plugins | None = None,
+    models: ModelStore | None = None,
+    **options: Any,
+) -> TrainedModel:
+    """Train a text-to-image model on captioned photos, as `t2f train` does.
+
+    A training that was stopped is resumed by the same call.
+
+    Args:
+        source: A run directory, an imagefolder or web-dataset shards.
+        out: Where the model goes; by default loras/NAME OF SOURCE.
+        recipe: A recipe's name, a TOML file, or a recipe.
+        plugins: The trainer, if several are installed.
+        settings: As for --set.
+        seed: Random seed for captions, order and noise.
+        device: "cpu", "cuda", "cuda:1" or "mps"; by default a GPU if there is one.
+        dtype: Precision of what is not trained; by default bfloat16 on a GPU that has it, else float32.
+        threads: Threads on the CPU; 0 for all cores.
+        progress: Receives how far the training has come.
+        available: The plugins that may be used; by default all that are installed.
+        models: Where model files come from.
+        options: Options of the trainer, such as steps=5000 (see `t2f plugins show sd_lora`); None leaves one as it is.
+
+    Returns:
+        The folder of the model, and its last figures.
+
+    Raises:
+        UsageError: The request is wrong.
+
+    Example:
+        >>> train("runs/photos", out="loras/photos", steps=100).path  # doctest: +SKIP
+        PosixPath('loras/photos')
+    """
+    found = available or Plugins.load()
+    chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    chosen = override(chosen, found, names=plugins, settings=settings, seed=seed)
+    given = {name: value for name, value in options.items() if value is not None}
+    trainer, checked = choose_trainer(chosen, found, given)
+    shown = progress or Silent()
+    runtime = Runtime(
+        models or ModelStore(say=shown.say), *choose_hardware(device=device, dtype=dtype, threads=threads), chosen.seed
+    )
+    place = Path(source)
+    target = Path("loras") / (place.absolute().name or "photos") if out is None else Path(out)
+    result: TrainedModel = found.build(trainer, checked, runtime).train(CaptionedDataset(place), target, shown)
+    return result
+
+
+def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -> tuple[Registered, BaseModel]:
+    """The recipe's trainer and its options: those of the recipe, and those `given` over them.
+
+    Raises:
+        RecipeError: An option is wrong or unknown to the trainer, or several trainers are installed.
+    """
+    from pydantic import ValidationError
+
+    trainer = plugins.component(recipe.trainer or _only_trainer(plugins), "trainer")
+    model = trainer.component.options
+    for name in given:
+        if name not in model.model_fields:
+            raise RecipeError(f"{trainer.name} has no option {name}; it has: {', '.join(model.model_fields)}")
+    try:
+        return trainer, model.model_validate({**recipe.plugins.get(trainer.name, {}), **given})
+    except ValidationError as error:
+        known = ", ".join(model.model_fields)
+        raise RecipeError(f"{trainer.name}: {explain(error)} (options of {trainer.name}: {known})") from error
+
+
+def _only_trainer(plugins: Plugins) -> str:
+    names = [one.name for one in plugins.components() if one.kind == "trainer"]
+    if len(names) != 1:
+        raise RecipeError(f"name the trainer: --plugins {' or '.join(names) or 'NAME (none is installed)'}")
+    return names[0]
+
+
+def choose_hardware(
+    *, device: str | None = None, dtype: str | None = None, threads: int = 0
+) -> tuple[str, str, int]:
+    """Device, dtype and threads: as given, else the best that this machine has."""
+    threads = threads or max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if device is None or dtype is None:
+        try:
+            import torch
+        except ImportError:  # building the trainer will say what to install
+            return "cpu", "float32", threads
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # V100 and T4 can only imitate bfloat16, slower than float32
+        narrow = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+        dtype = dtype or ("bfloat16" if narrow else "float32")
+    return device, dtype, threads
