@@ -168,7 +168,9 @@ class Recipe(Options):
             before: tuple[str, ...] = changed.get(f"{role}s", getattr(self, f"{role}s"))
             missing = [one for one in components if one not in before]
             if sign == "-" and len(missing) == len(components):
-                raise PluginError(f'{signed}: the {role}s are {", ".join(before) or "none"}; "{name}" is not one of them')
+                raise PluginError(
+                    f'{signed}: the {role}s are {", ".join(before) or "none"}; "{name}" is not one of them'
+                )
             after = [*before, *missing] if sign == "+" else [one for one in before if one not in components]
             changed[f"{role}s"] = tuple(after)
 

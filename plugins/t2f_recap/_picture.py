@@ -6,8 +6,8 @@ import base64
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from text2face_core.images import decode_image
 from text2face_core import sources
+from text2face_core.images import decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image

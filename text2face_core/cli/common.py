@@ -83,7 +83,9 @@ def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool 
     """The model store, saying on stderr what it fetches."""
     from ..models import ModelStore
 
-    return ModelStore(accept=accept, offline=offline, say=None if quiet_of(ctx) else lambda text: click.echo(text, err=True))
+    return ModelStore(
+        accept=accept, offline=offline, say=None if quiet_of(ctx) else lambda text: click.echo(text, err=True)
+    )
 
 
 def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:

@@ -37,9 +37,7 @@ _OPTIONS = (
         "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Random seed of the noise."
     ),
     click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Denoising steps."),
-    click.option(
-        "--resolution", type=Size(), help="Side of the images in pixels, or WxH.  [default: the model's own]"
-    ),
+    click.option("--resolution", type=Size(), help="Side of the images in pixels, or WxH.  [default: the model's own]"),
     click.option(
         "--guidance",
         type=click.FloatRange(1),
@@ -47,9 +45,7 @@ _OPTIONS = (
         show_default=True,
         help="Classifier-free guidance scale: how strongly the prompt steers the image.",
     ),
-    click.option(
-        "--negative", default="", metavar="PROMPT", help="Negative prompt: what the images should not show."
-    ),
+    click.option("--negative", default="", metavar="PROMPT", help="Negative prompt: what the images should not show."),
     click.option("--lora-scale", "scale", type=float, default=1.0, show_default=True, help="Strength of the LoRA."),
     click.option("--batch-size", type=click.IntRange(1), default=4, show_default=True, help="Images at once."),
     click.option("--plugins", default="", metavar="NAME", help="The trainer plugin, if several are installed."),

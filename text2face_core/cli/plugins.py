@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
-ROLES = ("detector", "filter", "extractor", "fuser", "trainer")
-SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer")
+ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source")
 SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
 LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
 
@@ -28,11 +28,11 @@ WHY_NOT = {
 
 @click.group(short_help="List, show and make plugins.")
 def plugins() -> None:
-    """What can be plugged in: detectors, filters, extractors, fusers and trainers."""
+    """List, show and create plugins: sources, detectors, filters, extractors, fusers and trainers."""
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(ROLES), help="Only plugins that offer this.")
+@click.option("--kind", type=click.Choice(ROLES), help="Role: only plugins that offer this.")
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
@@ -205,9 +205,11 @@ def _constraints(annotation: Any, metadata: list[Any]) -> list[str]:
 
 
 def _selection(kind: str, name: str) -> list[dict[str, str]]:
-    """How to have the component in a run."""
+    """How to use the component in a run."""
     from ..recipe import Recipe
 
+    if kind == "source":
+        return [{"what": "use it", "command": f"t2f run {name}:PLACE"}]
     if kind == "trainer":
         return [{"what": "use it", "command": f"t2f train RUN --plugins {name}"}]
     ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]

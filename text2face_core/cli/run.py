@@ -23,14 +23,12 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             default="",
             metavar="A,B",
             help="Plugins to use instead of the recipe's of their role; +A adds to a set, -A removes from it.",
-       
         ),
         click.option("--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one option."),
         click.option(
             "--leave-out",
             metavar="NAMES",
             help='Findings that captions must not mention, such as ethnicity,gender; "" for none.',
-       
         ),
         click.option("--seed", type=int, help="Random seed for word choice and order."),
         click.option(

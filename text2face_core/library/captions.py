@@ -151,9 +151,7 @@ def recaption(
     """
     before = session.run.settings
     recipe = Recipe.parse(before["recipe"], str(session.run.settings_path))
-    recipe = override(
-        recipe, session.plugins, names=names, settings=settings, seed=seed, leave_out=leave_out
-    )
+    recipe = override(recipe, session.plugins, names=names, settings=settings, seed=seed, leave_out=leave_out)
     resolved = recipe.resolve(session.plugins)
     if resolved.analysis_key() != before["keys"]["analysis"]:
         raise RunError("t2f fuse changes captions only; to change the analysis: t2f run SOURCE --redo")

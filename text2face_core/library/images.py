@@ -243,9 +243,7 @@ def sweep(
     for number, (page, rows, cells) in enumerate(plans, 1):
         files = [[next(paths) for _ in row] for row in cells]
         title = "\n".join([prompt, page.title]) if page.title else prompt
-        sheet = make_grid(
-            files, page.columns, rows, title, size=session.size_on_sheet(cell), wrap=wrap, font=letters
-        )
+        sheet = make_grid(files, page.columns, rows, title, size=session.size_on_sheet(cell), wrap=wrap, font=letters)
         path = target if len(plans) == 1 else target.with_stem(f"{target.stem}-{number}")
         save_sheet(sheet, path, files, {"prompt": prompt, "title": page.title, "rows": rows, "columns": page.columns})
         sheets.append(path)

@@ -107,9 +107,7 @@ def _only_trainer(plugins: Plugins) -> str:
     return names[0]
 
 
-def choose_hardware(
-    *, device: str | None = None, dtype: str | None = None, threads: int = 0
-) -> tuple[str, str, int]:
+def choose_hardware(*, device: str | None = None, dtype: str | None = None, threads: int = 0) -> tuple[str, str, int]:
     """Device, dtype and threads: as given, else the best that this machine has."""
     threads = threads or max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if device is None or dtype is None:

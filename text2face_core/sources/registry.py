@@ -64,11 +64,10 @@ class Sources:
         """
         return self.of(scheme_of(uri)).open(uri, max_bytes)
 
-    def list(self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn) -> list[PhotoRef]:
-        """The photos of all places, each once: files in the order of their paths, then those of plugins.
-
-        See `list_photos`.
-        """
+    def list_photos(
+        self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
+    ) -> list[PhotoRef]:
+        """The photos of all places, each once: files in the order of their paths, then those of plugins."""
         places = [source] if isinstance(source, str | Path) else list(source)
         elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
         files = [place for place in places if str(place) not in elsewhere]
@@ -99,9 +98,7 @@ class Sources:
             from ..plugins import Plugins
 
             self._plugins = Plugins.load()
-        return [
-            one for one in self._plugins.components() if one.kind == "source" and scheme in one.component.provides
-        ]
+        return [one for one in self._plugins.components() if one.kind == "source" and scheme in one.component.provides]
 
     def _build(self, scheme: str) -> Source:
         declared = self._declared(scheme)
@@ -110,7 +107,7 @@ class Sources:
             raise SourceError(
                 f'the plugins {names} both open "{scheme}:" addresses: uninstall one of them'
                 if declared
-                else f'no plugin opens "{scheme}:" addresses. Plugins that are installed: t2f plugins list --kind source'
+                else f'no plugin opens "{scheme}:" addresses. Installed sources: t2f plugins list --kind source'
             )
         if self._plugins is None or self._models is None:
             from ..models import ModelStore
@@ -162,4 +159,4 @@ def list_photos(
         SourceError: A place does not exist or cannot be read.
         NothingToDo: There is no photo at all.
     """
-    return _current.list(source, exclude, warn)
+    return _current.list_photos(source, exclude, warn)

@@ -224,7 +224,7 @@ def t2f_fusers():
 
 def test_fuse_that_is_killed_at_any_instant_ends_like_one_that_was_not(tmp_path, monkeypatch, toy_photos):
     site = tmp_path / "site"
-    for name, module in (("toy", "toys"), ("slow", "slow")):
+    for name, module in (("toy", "support.toys"), ("slow", "slow")):
         info = site / f"t2f_{name}-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: t2f-{name}\nVersion: 1.0\n")
