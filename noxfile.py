@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins"]
+nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
@@ -88,6 +88,15 @@ def plugins(session: nox.Session) -> None:
     session.install("-e", f".[{NETWORKS},test]")
     places = ["tests/plugins", "tests/core/models/test_inference.py"]
     session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def newest(session: nox.Session) -> None:
+    """The extra `train` as a user installs it today, the newest of everything: it trains and generates."""
+    free = {"PIP_CONSTRAINT": os.devnull, "UV_CONSTRAINT": os.devnull}  # no pins of the machine or its configuration
+    cache = "--no-cache" if session.venv_backend == "uv" else "--no-cache-dir"
+    session.install(cache, "--upgrade", ".[train]", env=free)
+    session.run("python", "tests/install/train_newest.py")
 
 
 @nox.session

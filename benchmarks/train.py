@@ -101,7 +101,7 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     In bfloat16 it does as they do: frozen weights narrow, LoRA weights float32, the forward pass under autocast.
     """
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from peft import LoraConfig
+    from peft import LoraConfig, inject_adapter_in_model
     from torch.nn import functional
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -116,7 +116,8 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
         (text_encoder, ["q_proj", "k_proj", "v_proj", "out_proj"]),
     ):
         model.requires_grad_(False)
-        model.add_adapter(LoraConfig(r=8, lora_alpha=8, init_lora_weights="gaussian", target_modules=targets))
+        config = LoraConfig(r=8, lora_alpha=8, init_lora_weights="gaussian", target_modules=targets)
+        inject_adapter_in_model(config, model)
     vae.requires_grad_(False)
     trained = [one for model in (unet, text_encoder) for one in model.parameters() if one.requires_grad]
     for one in trained:

@@ -37,7 +37,7 @@ class PluginError(UsageError):
 
 
 class MissingExtra(PluginError):
-    """A plugin needs packages that are not installed."""
+    """A plugin needs packages that are not installed, or in other versions."""
 
 
 class ArtifactError(UsageError):

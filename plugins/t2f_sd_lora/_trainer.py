@@ -32,6 +32,7 @@ from ._optimiser import Average, Optimiser
 from ._result import Result, write_result
 from ._signals import listening
 from ._validate import SHEET, Examination, averaged
+from ._versions import explained
 from ._watch import Log, figure
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class SdLoraTrainer(Trainer):
 
         Raises KeyboardInterrupt after a checkpoint where SIGTERM or SIGINT came, RunError where the loss is no number.
         """
-        accelerator = self.accelerator()
+        with explained("set up accelerate"):
+            accelerator = self.accelerator()
         progress = progress if accelerator.is_main_process else Silent()
         with self._alone(out, accelerator):
             try:

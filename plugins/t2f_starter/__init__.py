@@ -1,7 +1,8 @@
 """What a face shows at a glance, by one small network of our own: hair, glasses, hat, smile, mouth, eyes, skin tone.
 
-A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms a face on one core. Its model card, with data,
-teachers, licences and figures, is training/README.md. Needs no torch and no download: the file lies beside this one.
+A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms a face on one core. MODEL_CARD.md has its data,
+teachers, licences and figures; tools/train_starter trains it. Needs neither torch nor a download: the file is next to
+this one.
 """
 
 from collections.abc import Iterable

@@ -39,15 +39,9 @@ PUBLIC = {
 
 # What plugins still import besides doors, and what is to go: (plugin, what it imports).
 STILL_IMPORTED = {
-    ("t2f_recap", "text2face_core.hookspecs"),
-    ("t2f_llm", "text2face_core.hookspecs"),
-    ("t2f_phrasebook", "text2face_core.hookspecs"),
-    ("t2f_recap", "text2face_core.sources"),
+    ("t2f_llm", "text2face_core.sources"),
     ("t2f_sd_lora", "text2face_core.sources"),
     ("t2f_sd_lora", "text2face_core.run"),
-    ("t2f_recap", "t2f_llm"),
-    ("t2f_starter", "t2f_agegender"),
-    ("t2f_starter", "t2f_yunet"),
 }
 
 

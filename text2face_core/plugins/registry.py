@@ -7,6 +7,7 @@ packages only when one of its components is built.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import logging
 import os
 import re
@@ -177,7 +178,7 @@ class Plugins:
     def build(self, registered: Registered, options: Any, runtime: Runtime) -> Any:
         """Call the component's `build`.
 
-        Raises MissingExtra, naming the command that mends it, where a package is not installed.
+        Raises MissingExtra, with the command that fixes it, if a package is not installed or does not fit the others.
         """
         component = registered.component
         try:
@@ -278,11 +279,21 @@ def _check_names(found: Found, offered: Sequence[Registered]) -> None:
 def _missing(registered: Registered, error: ImportError) -> str:
     component, plugin = registered.component, registered.plugin
     needed = (error.name or str(error)).partition(".")[0]
-    if component.extra:
-        install = f"pip install '{plugin.distribution}[{component.extra}]'"
-    else:
-        install = f"pip install {needed.replace('_', '-')}"
-    return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+    what = f"'{plugin.distribution}[{component.extra}]'" if component.extra else needed.replace("_", "-")
+    if isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(needed):
+        return f'the plugin "{component.name}" needs {needed}, which is not installed: pip install {what}'
+    return (
+        f'the plugin "{component.name}" cannot use the packages that are installed: {str(error).strip().rstrip(".")}. '
+        f"Install versions that fit each other: pip install --upgrade --upgrade-strategy eager {what} (t2f doctor "
+        "shows what each of them requires)"
+    )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # without a parent or a specification
+        return False
 
 
 def split_names(names: str) -> list[str]:

@@ -23,9 +23,9 @@ from text2face_core.errors import ArtifactError, FuserError
 from text2face_core.records import Bag
 from text2face_core.utils import stream_seed
 
-from . import prompts
-from ._formats import answer
-from .llamacpp import LlamaCppOptions, artifact
+from ..formats import answer
+from ..llamacpp import LlamaCppOptions, artifact
+from ..options import prompts
 
 if TYPE_CHECKING:
     import xllamacpp

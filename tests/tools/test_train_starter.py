@@ -18,7 +18,7 @@ FACES = 36
 
 def drawn_face(random):
     """A face of ellipses: pixels and regions."""
-    from t2f_starter.training.cache import SIDE
+    from tools.train_starter.cache import SIDE
 
     y, x = np.mgrid[:SIDE, :SIDE]
     regions = np.full((SIDE, SIDE), Region.BACKGROUND, np.uint8)
@@ -60,7 +60,7 @@ def step(monkeypatch, capsys):
     """Runs one step of the training as its command does; gives what it printed."""
 
     def run(name, *given):
-        module = importlib.import_module(f"t2f_starter.training.{name}")
+        module = importlib.import_module(f"tools.train_starter.{name}")
         monkeypatch.setattr(sys, "argv", [name, *map(str, given)])
         module.main()
         return capsys.readouterr().out
@@ -90,7 +90,8 @@ def test_what_training_leaves_can_be_exported_and_calibrated(work, step):
     import onnxruntime
     import torch
     from t2f_starter.signature import FIGURES, SIDE
-    from t2f_starter.training.export import Exported, load, shift
+
+    from tools.train_starter.export import Exported, load, shift
 
     step("train", work, "--epochs", 1, "--batch", 8, "--threads", 1)
     said = step("balance", work)
@@ -119,8 +120,9 @@ def test_what_training_leaves_can_be_exported_and_calibrated(work, step):
 )
 def test_what_is_put_on_a_face_stands_in_picture_regions_and_figures(work, put, figure, region):
     from t2f_starter.signature import FIGURES
-    from t2f_starter.training import transplant
-    from t2f_starter.training.train import Faces
+
+    from tools.train_starter import transplant
+    from tools.train_starter.train import Faces
 
     faces, column, worn = Faces(work / "cache"), FIGURES.index(figure), Region[region]
     donors = {"hat": faces.hats, "glasses": faces.glasses}[put]

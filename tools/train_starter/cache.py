@@ -1,4 +1,4 @@
-"""Faces and labels as arrays, aligned as the network sees them but wider: python -m t2f_starter.training.cache WORK.
+"""Faces and labels as arrays, aligned as the network sees them but wider: python -m tools.train_starter.cache WORK.
 
 Leaves WORK/cache/: images (N, 192, 192, 3) uint8 RGB, regions (N, 192, 192) uint8 of `Region` with 255 for what lies
 outside the face's picture, figures (N, len(FIGURES)) float32 with NaN where the teachers are unsure, seeds (N,).
@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-
 from t2f_starter.signature import FIGURES, POINTS
+
 from text2face_core.images import Region, similarity, warp
 from text2face_core.records import Pixels
 

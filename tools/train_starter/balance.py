@@ -1,4 +1,4 @@
-"""Even out regions that are said too often or too rarely: python -m t2f_starter.training.balance WORK.
+"""Even out regions that are said too often or too rarely: python -m tools.train_starter.balance WORK.
 
 Rare regions weigh more in training, which helps to learn them but has them said too often. On the faces held back, an
 offset for each region's score is sought that gives the highest mean overlap; `export` adds what is left in

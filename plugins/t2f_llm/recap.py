@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
-from t2f_llm import ServerOptions, prompts
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
 from text2face_core.language import PromptTemplate
 from text2face_core.records import Bag
+
+from .options import ServerOptions, prompts
 
 DEFAULT = "Qwen/Qwen2.5-VL-7B-Instruct"
 
@@ -53,7 +54,7 @@ class RecapOptions(ServerOptions):
         return self
 
 
-def told(options: RecapOptions, request: FusionRequest) -> str:
+def prompt_of(options: RecapOptions, request: FusionRequest) -> str:
     """What the model is told beside the picture; without hints, nothing of the bag."""
     from dataclasses import replace
 
@@ -64,10 +65,10 @@ def told(options: RecapOptions, request: FusionRequest) -> str:
 def build(options: RecapOptions, runtime: Runtime) -> Fuser:
     """The fuser of the backend that was chosen."""
     if options.backend == "transformers":
-        from ._transformers import LocalRecap
+        from .backends.recap_transformers import LocalRecap
 
         return LocalRecap(options, runtime)
-    from ._server import ServerRecap
+    from .backends.recap_server import ServerRecap
 
     return ServerRecap(options, runtime.models.folder / "answers")
 
@@ -81,5 +82,5 @@ def t2f_fusers() -> Iterable[Component]:
         RecapOptions,
         extra="recap",
         summary=f"captions of what the photo shows, by a vision language model: a server's, or {DEFAULT} (Apache-2.0)",
-        prompt=told,
+        prompt=prompt_of,
     )

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from text2face_core.errors import FuserError
 
-from ._client import NotNow, Refused
+from .http import NotNow, Refused
 
 T = TypeVar("T")
 

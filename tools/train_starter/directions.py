@@ -1,4 +1,4 @@
-"""Find where rare kinds lie among the generator's styles: python -m t2f_starter.training.directions WORK.
+"""Find where rare kinds lie among the generator's styles: python -m tools.train_starter.directions WORK.
 
 A ridge regression from styles to what the teachers saw, on all faces of kind "wide" labelled so far. Leaves
 WORK/directions.npz, a (512,) float32 direction for each rare kind; `faces --kind hat` draws along it.

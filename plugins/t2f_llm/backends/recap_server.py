@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from t2f_llm.server import Server
-
 from text2face_core.contracts import Fuser, FusionRequest
 from text2face_core.errors import BadPhoto
 
-from . import RecapOptions, told
-from ._picture import data_url, picture
+from ..client.server import Server
+from ..images import data_url, picture
+from ..recap import RecapOptions, prompt_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class ServerRecap(Fuser):
         shown = data_url(picture(request.uri, options.max_side), options.quality)
         content = [
             {"type": "image_url", "image_url": {"url": shown}},
-            {"type": "text", "text": told(options, request)},
+            {"type": "text", "text": prompt_of(options, request)},
         ]
         return {"messages": [{"role": "user", "content": content}]}
 

@@ -1,4 +1,4 @@
-"""Make faces: python -m t2f_starter.training.faces WORK --generator DATA --kind wide --count 4000.
+"""Make faces: python -m tools.train_starter.faces WORK --generator DATA --kind wide --count 4000.
 
 Goes on where it stopped. Leaves WORK/faces/SEED.jpg (512 px) and WORK/faces/SEED.npy (the face's style).
 """

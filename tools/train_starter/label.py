@@ -1,4 +1,4 @@
-"""Label faces by the teachers: python -m t2f_starter.training.label WORK --bisenet 79999_iter.pth --landmarker TASK.
+"""Label faces by the teachers: python -m tools.train_starter.label WORK --bisenet 79999_iter.pth --landmarker TASK.
 
 Goes on where it stopped. Leaves WORK/labels/SEED.npz: landmarks (5, 2) in pixels of the face's picture, classes
 (256, 256) of `bisenet.CLASSES`, blendshapes (52,), age (1,), female (1,):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-
 from t2f_starter.signature import FIGURES
+
 from text2face_core.images import Region
 from text2face_core.records import Pixels
 

@@ -17,11 +17,11 @@ from typing import Any, NoReturn, TypeVar
 from text2face_core.contracts import FusionRequest
 from text2face_core.errors import BadPhoto, FuserError
 
-from . import ServerOptions
-from ._cache import Answers
-from ._client import Client, NotNow, Refused
-from ._formats import answer
-from ._patience import GaveUp, Patience
+from ..formats import answer
+from ..options import ServerOptions
+from .cache import Answers
+from .http import Client, NotNow, Refused
+from .retries import GaveUp, Patience
 
 T = TypeVar("T")
 Body = dict[str, Any]

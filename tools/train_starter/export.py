@@ -1,4 +1,4 @@
-"""Store the averaged weights as ONNX: python -m t2f_starter.training.export WORK OUT.onnx.
+"""Store the averaged weights as ONNX: python -m tools.train_starter.export WORK OUT.onnx.
 
 pixels (N, 128, 128, 3) uint8 RGB go in; out come regions (N, 128, 128) uint8 and figures (N, F) float32, 0 to 1.
 """
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from t2f_starter.signature import FIGURES, SIDE
 from torch import Tensor, nn
 
-from t2f_starter.signature import FIGURES, SIDE
 from text2face_core.images import Region
 
 from .network import Starter

@@ -13,8 +13,8 @@ from text2face_core.contracts import Fuser, FusionRequest, Runtime
 from text2face_core.errors import FuserError, PluginError
 from text2face_core.utils import stream_seed
 
-from ._formats import FORMATS, answer
-from .vicuna import PREFIX, VicunaOptions, needs, told
+from ..formats import FORMATS, answer
+from ..vicuna import PREFIX, VicunaOptions, needs, prompt_of
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -41,7 +41,7 @@ class Vicuna(Fuser):
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
         """`count` texts for each request; none for one whose prompt is too long."""
-        prompts = [told(self._options, request) for request in requests]
+        prompts = [prompt_of(self._options, request) for request in requests]
         fits = [place for place, prompt in enumerate(prompts) if self._fits(prompt)]
         sampled = [sampling(self._options, requests[place]) for place in fits]
         answers = self._ask([prompts[place] for place in fits], sampled) if fits else []

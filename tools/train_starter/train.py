@@ -1,4 +1,4 @@
-"""Train the network: python -m t2f_starter.training.train WORK --epochs 100.
+"""Train the network: python -m tools.train_starter.train WORK --epochs 100.
 
 Goes on where it stopped (WORK/checkpoint.pt). May be stopped at any minute: `export` takes the averaged weights of the
 last checkpoint.
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from t2f_starter.signature import FIGURES
 from torch import Tensor
 from torch.nn import functional
 
-from t2f_starter.signature import FIGURES
 from text2face_core.images import Region
 
 from .augment import augment, plain

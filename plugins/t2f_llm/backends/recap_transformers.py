@@ -7,14 +7,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from t2f_llm._formats import answer
-
 from text2face_core.contracts import Fuser, FusionRequest, Runtime
 from text2face_core.errors import BadPhoto, FuserError
 from text2face_core.utils import stream_seed
 
-from . import DEFAULT, RecapOptions, told
-from ._picture import picture
+from ..formats import answer
+from ..images import picture
+from ..recap import DEFAULT, RecapOptions, prompt_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,7 +42,7 @@ class LocalRecap(Fuser):
         except BadPhoto as error:
             log.warning("%s gets no caption: %s", request.uri, error)
             return []
-        prompt = told(self._options, request)
+        prompt = prompt_of(self._options, request)
         return [self._say(shown, prompt, stream_seed(request.seed, number)) for number in range(request.count)]
 
     def _say(self, shown: Image, prompt: str, seed: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, Detector, Options, Runtime
-from text2face_core.hookspecs import hookimpl
 from text2face_core.records import Face, Pixels
 
 # Where a face that fills the photo would have its eyes, nose and mouth corners, in units of its sides. Nobody is there:

@@ -1,4 +1,4 @@
-"""Make scores honest: python -m t2f_starter.training.calibrate WORK ../calibration.toml.
+"""Make scores honest: python -m tools.train_starter.calibrate WORK ../calibration.toml.
 
 On the faces held back, those of an aimed kind weighed down towards their natural share, slope and offset of a score's
 logit are fitted by logistic regression (Platt 1999): of each presence figure against the teacher's, and of each finding
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-
 from t2f_starter.signature import FIGURES, POINTS, SIDE
+
 from text2face_core.images import ParsedFace, Thresholds, derive
 
 from .augment import plain
@@ -32,7 +32,8 @@ PRIOR = 1.0
 """Pull of the slope towards 1 and of the offset towards 0, in faces."""
 
 HEADER = (
-    "# How the network's figures become probabilities: slope and offset of the logit. Written by training/calibrate.py."
+    "# From the network's figures to probabilities: slope and offset of the logit. "
+    "Written by tools/train_starter/calibrate.py."
 )
 
 Values = npt.NDArray[np.float64]

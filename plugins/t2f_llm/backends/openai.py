@@ -8,10 +8,10 @@ from typing import Any
 
 from text2face_core.contracts import Fuser, FusionRequest
 
-from . import prompts
-from ._formats import FORMATS
-from .openai import OpenAIOptions, told
-from .server import Server
+from ..client.server import Server
+from ..formats import FORMATS
+from ..openai import OpenAIOptions, prompt_of
+from ..options import prompts
 
 
 class OpenAIFuser(Fuser):
@@ -33,7 +33,7 @@ class OpenAIFuser(Fuser):
         options = self._options
         if options.api == "completions":
             stop = {"stop": list(FORMATS[options.chat_format].stop)} if options.chat_format else {}
-            return {"prompt": told(options, request), **stop}
+            return {"prompt": prompt_of(options, request), **stop}
         system = [{"role": "system", "content": options.system}] if options.system else []
         prompt = prompts(options.prompt).render(request)
         return {"messages": [*system, {"role": "user", "content": prompt}]}
