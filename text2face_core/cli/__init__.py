@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 from .._version import __version__
 from ..errors import NothingToDo, Text2FaceError
+from . import process
 
 VERBS = {
     "run": ("run:run", "Caption photos: find the face, analyse it, write captions, leave a data set and a report."),
@@ -30,7 +32,7 @@ VERBS = {
     "doctor": ("doctor:doctor", "Say what is installed, what is missing, and how to get it."),
 }
 
-DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
 class LazyGroup(click.Group):
@@ -81,22 +83,53 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `t2f` and return its exit code.
 
-    0 done, 1 some photos failed, 2 wrong usage, 3 nothing to do, 130 interrupted.
+    Args:
+        arguments: What stands behind `t2f`; by default those of this process, which then belongs to `t2f` alone: after
+            an interruption it ends without waiting for its threads.
+
+    Returns:
+        0 done, 1 done but some photos failed, 2 wrong usage, 3 nothing to do, 70 internal error, 130 interrupted.
     """
-    try:
-        result: Any = cli.main(arguments, prog_name="t2f", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except NothingToDo as error:
-        click.echo(f"t2f: {error}", err=True)
-        return NOTHING_TO_DO
-    except Text2FaceError as error:
-        click.echo(f"t2f: {error}", err=True)
-        return WRONG_USAGE
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
+    process.open_streams()
+    with process.interruptible(alone=arguments is None):
+        try:
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        except BaseException as error:  # noqa: BLE001  each has its exit code
+            code = _code_of(error)
+    code = process.flush(code, WRONG_USAGE)
+    if arguments is None and code == INTERRUPTED:
+        os._exit(code)  # a thread inside a decoder may need minutes to come back
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if "_T2F_COMPLETE" in os.environ:
+        cli.main(arguments, prog_name="t2f")
+    with cli.make_context("t2f", arguments) as context:
+        result: Any = cli.invoke(context)
     return result if isinstance(result, int) else DONE
+
+
+def _code_of(error: BaseException) -> int:  # noqa: PLR0911  one for each kind of error
+    """Say what went wrong, in one line, and return the exit code for it."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else DONE
+        case click.ClickException():
+            error.show()
+            return WRONG_USAGE
+        case click.Abort() | KeyboardInterrupt():
+            return INTERRUPTED
+        case Text2FaceError():
+            process.say(str(error))
+            return NOTHING_TO_DO if isinstance(error, NothingToDo) else WRONG_USAGE
+        case BrokenPipeError():
+            return DONE
+        case OSError() if process.is_the_systems(error):
+            process.say(process.explain(error))
+            return WRONG_USAGE
+        case _:
+            process.report(error)
+            return INTERNAL_ERROR

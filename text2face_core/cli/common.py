@@ -43,11 +43,20 @@ def resumable(*, show: bool = True) -> Iterator[None]:
         raise
 
 
+class _OnScreen(logging.Formatter):
+    """Messages as they can be printed on any terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..utils import printable
+
+        return printable(super().format(record))
+
+
 def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
     """Messages of the core go to stderr as `t2f: …`; the log file gets everything with time and place."""
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
-    screen.setFormatter(logging.Formatter("t2f: %(message)s"))
+    screen.setFormatter(_OnScreen("t2f: %(message)s"))
     handlers: list[logging.Handler] = [screen]
     if log_file:
         try:

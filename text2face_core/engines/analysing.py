@@ -73,16 +73,16 @@ class AnalysisJob:
         analysis = self.build()
         threads = self.work.decode_threads
         to_decode, to_analyse = tee(tasks)
-        with ThreadPoolExecutor(threads, "decode") as readers, ThreadPoolExecutor(1, "crops") as writers:
+        readers, writers = ThreadPoolExecutor(threads, "decode"), ThreadPoolExecutor(1, "crops")
+        try:
             wanted = (photo for task in to_decode for photo in task.pending)
             stream = decoded(wanted, self.limits, readers, self.work.batch + threads)
-            try:
-                for task in to_analyse:
-                    self._analyse(task, analysis, islice(stream, len(task.pending)), writers, progress)
-            except BaseException:
-                readers.shutdown(wait=False, cancel_futures=True)
-                writers.shutdown(wait=False, cancel_futures=True)
-                raise
+            for task in to_analyse:
+                self._analyse(task, analysis, islice(stream, len(task.pending)), writers, progress)
+        finally:
+            # Not waited for: after an error or an interruption, a decoder may need minutes for the photo it is at.
+            readers.shutdown(wait=False, cancel_futures=True)
+            writers.shutdown(cancel_futures=True)
 
     def _analyse(
         self, task: Task, analysis: Analysis, photos: Iterator[Decoded], writers: Executor, progress: Progress

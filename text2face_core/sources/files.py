@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 from ..contracts import MAX_PHOTO_BYTES, Source
 from ..errors import BadPhoto, NothingToDo, SourceError
 from ..records import PhotoRef
-from ..utils import photo_id_of
+from ..utils import photo_id_of, quoted
 
 # What counts as a photo inside a folder. HEIC and JPEG XL cannot be decoded as yet: a row that says so beats silence.
 KINDS = frozenset({
@@ -98,7 +98,7 @@ def list_files(
         if len(found) == before:
             empty.append(str(one))
     for name in empty if found or may_be_empty else ():
-        warn(f"no photos in {shown(name)}")
+        warn(f"no photos in {quoted(name)}")
     if not found and not may_be_empty:
         raise no_photos(sources)
     return _with_ids(_once(found))
@@ -107,7 +107,7 @@ def list_files(
 def no_photos(sources: Sequence[str | Path]) -> NothingToDo:
     """The error that there is no photo in any of the sources."""
     return NothingToDo(
-        f"no photos in {', '.join(shown(str(one)) for one in sources)}. Folders are searched for names that end in "
+        f"no photos in {', '.join(quoted(str(one)) for one in sources)}. Folders are searched for names that end in "
         ".jpg, .png, .webp, .tiff and the like; files that are named directly or in a .txt list are taken whatever "
         "their name"
     )
@@ -144,7 +144,7 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
         mode = os.stat(path).st_mode
     except PermissionError as error:
         raise SourceError(
-            f"{shown(name)} cannot be read: permission denied. Check the permissions of its folder"
+            f"{quoted(name)} cannot be read: permission denied. Check the permissions of its folder"
         ) from error
     except (OSError, ValueError):
         mode = stat.S_IFREG if os.path.islink(path) else 0  # a broken link is there, and its row says what it lacks
@@ -157,17 +157,17 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
     elif any(map(_is_pattern, Path(name).parts)):
         yield from _in_glob(name, excluded, warn)
     else:
-        raise SourceError(f"no file or folder is called {shown(name)}" + _suggestion(path))
+        raise SourceError(f"no file or folder is called {quoted(name)}" + _suggestion(path))
 
 
 def _in_folder(name: str, root: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
     if _identity(root) in excluded:
-        raise SourceError(f"{shown(name)} is the folder to write to: choose another for the output, or other photos")
+        raise SourceError(f"{quoted(name)} is the folder to write to: choose another for the output, or other photos")
     try:
         os.scandir(root).close()
     except OSError as error:
         raise SourceError(
-            f"the folder {shown(name)} cannot be read: {error.strerror}. Check its permissions"
+            f"the folder {quoted(name)} cannot be read: {error.strerror}. Check its permissions"
         ) from error
     below = len(os.path.join(root, ""))
     for _, files in _walk(root, excluded, warn):
@@ -180,9 +180,9 @@ def _in_list(name: str, path: str) -> Iterator[_Found]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise SourceError(f"the list {shown(name)} cannot be read: {error.strerror}") from error
+        raise SourceError(f"the list {quoted(name)} cannot be read: {error.strerror}") from error
     if b"\0" in content:
-        raise SourceError(f"{shown(name)} is no text list: it holds zero bytes. Save it as UTF-8, one path per line")
+        raise SourceError(f"{quoted(name)} is no text list: it holds zero bytes. Save it as UTF-8, one path per line")
     for line in content.removeprefix(b"\xef\xbb\xbf").splitlines():
         entry = os.fsdecode(line.strip())
         if entry and not entry.startswith("#"):
@@ -197,7 +197,7 @@ def _in_glob(pattern: str, excluded: set[Identity], warn: Warn) -> Iterator[_Fou
         root = os.path.join(root, folders.pop(0))
     root = _absolute(root or ".")
     if not os.path.isdir(root):
-        raise SourceError(f"{shown(pattern)} matches nothing: there is no folder {shown(root)}")
+        raise SourceError(f"{quoted(pattern)} matches nothing: there is no folder {quoted(root)}")
     below = len(os.path.join(root, ""))
     if last == "**":
         folders, last = [*folders, "**"], "*"
@@ -261,7 +261,7 @@ def _entries(folder: str, warn: Warn) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        warn(f"the folder {shown(folder)} is left out: {error.strerror}. The other photos are used")
+        warn(f"the folder {quoted(folder)} is left out: {error.strerror}. The other photos are used")
         return []
 
 
@@ -315,14 +315,9 @@ def _posix(path: str) -> str:
     return path.replace(os.sep, "/") if os.sep != "/" else path
 
 
-def shown(name: str) -> str:
-    """A name in quotes, as it can be printed anywhere."""
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name) + '"'
-
-
 def _suggestion(path: str) -> str:
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
-        return f", nor is there a folder {shown(folder)}"
+        return f", nor is there a folder {quoted(folder)}"
     near = difflib.get_close_matches(name, os.listdir(folder), n=1) if os.access(folder, os.R_OK) else []
-    return f". Did you mean {shown(near[0])}?" if near else f" in {shown(folder)}"
+    return f". Did you mean {quoted(near[0])}?" if near else f" in {quoted(folder)}"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ..contracts import MAX_PHOTO_BYTES, Runtime, Source
 from ..errors import NothingToDo, SourceError
 from ..records import PhotoRef
-from ..utils import photo_id_of
-from .files import FileSource, Warn, list_files, no_photos, shown
+from ..utils import photo_id_of, quoted
+from .files import FileSource, Warn, list_files, no_photos
 
 if TYPE_CHECKING:
     from ..models import ModelStore
@@ -82,7 +82,7 @@ class Sources:
                 taken.add(key)
                 listed.append(PhotoRef(key, photo.uri))
             if len(listed) == before:
-                warn(f"no photos in {shown(place)}")
+                warn(f"no photos in {quoted(place)}")
         if not listed:
             raise no_photos(places) if places else NothingToDo("no photos were named")
         return listed

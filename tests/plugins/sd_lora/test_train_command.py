@@ -57,7 +57,7 @@ def test_sigterm_leaves_a_checkpoint_of_the_step_that_it_came_in(arguments, fork
     time.sleep(1)
     os.kill(number, signal.SIGTERM)
     assert forks.wait(number, 60) == 130, log.read_text()
-    assert "t2f: stopped; the same command goes on from here" in log.read_text()
+    assert "t2f: stopped; the same command resumes from here" in log.read_text()
     (checkpoint,) = (out / "checkpoints").iterdir()
     assert len(steps_of(out)) == int(checkpoint.stem[5:]) > 0
 
