@@ -162,17 +162,20 @@ class Recipe(Options):
 
     def _add_or_remove(self, plugins: Plugins, signed: str, changed: dict[str, Any]) -> None:
         sign, name = signed[0], signed[1:].strip()
-        for role, components in plugins.chosen([name]).items():
-            if role not in SETS:
-                raise PluginError(f"{signed}: a run has one {role}, which is named without {sign}: --plugins {name}")
-            before: tuple[str, ...] = changed.get(f"{role}s", getattr(self, f"{role}s"))
-            missing = [one for one in components if one not in before]
-            if sign == "-" and len(missing) == len(components):
-                raise PluginError(
-                    f'{signed}: the {role}s are {", ".join(before) or "none"}; "{name}" is not one of them'
-                )
-            after = [*before, *missing] if sign == "+" else [one for one in before if one not in components]
-            changed[f"{role}s"] = tuple(after)
+        offered = plugins.chosen([name])
+        before: dict[Role, tuple[str, ...]] = {
+            role: changed.get(f"{role}s", getattr(self, f"{role}s")) for role in offered if role in SETS
+        }
+        if not before:
+            raise PluginError(f"{signed}: a run has one {next(iter(offered))}: name it without {sign}")
+        if sign == "-" and not any(one in names for role, names in before.items() for one in offered[role]):
+            sets = " and ".join(f"the {role}s are {', '.join(names) or 'none'}" for role, names in before.items())
+            raise PluginError(f'{signed}: "{name}" is not part of the run: {sets}')
+        for role, names in before.items():
+            if sign == "+":
+                changed[f"{role}s"] = tuple(dict.fromkeys([*names, *offered[role]]))
+            else:
+                changed[f"{role}s"] = tuple(one for one in names if one not in offered[role])
 
     def changes(self, before: Recipe, plugins: Plugins) -> list[str]:
         """What differs from `before` in the sets of filters and extractors, in a line each, for the user.

@@ -318,7 +318,7 @@ def default_folder(model: str) -> Path:
 def _settings(given: Mapping[str, Any]) -> GenerationSettings:
     """Raises UsageError for what no image could be generated with."""
     settings = GenerationSettings(**given)
-    size = settings.resolution or 1
+    size = 1 if settings.resolution is None else settings.resolution
     sides = (size,) if isinstance(size, int) else size
     if min(*sides, settings.steps, settings.batch_size, settings.guidance, 1) < 1:
         raise UsageError("resolution, steps, batch_size and guidance must be at least 1")

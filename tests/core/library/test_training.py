@@ -34,6 +34,15 @@ class Plugin:
         yield Component("count", CountTrainer, CountOptions)
 
 
+class Second:
+    """A plugin whose trainers are none."""
+
+    @staticmethod
+    @hookimpl
+    def t2f_trainers():
+        return ()
+
+
 @pytest.fixture
 def plugins() -> Plugins:
     plugins = Plugins.load(builtin_only=True)
@@ -65,7 +74,7 @@ def test_a_trainer_is_trained_with_options_settings_and_a_seed(dataset, plugins)
     [({"colour": "red"}, "has no option colour"), ({"steps": "many"}, "steps"), ({"plugins": "phrasebook"}, "trainer")],
 )
 def test_wrong_options_are_refused(dataset, plugins, given, words):
-    plugins.register("second", type("Second", (), {"t2f_trainers": staticmethod(hookimpl(list))})())
+    plugins.register("second", Second())
     with pytest.raises(RecipeError, match=words):
         train(dataset, **{"plugins": "count", "device": "cpu", "available": plugins, **given})
 
