@@ -1,4 +1,4 @@
-from .files import path_of as path_of, uri_of as uri_of
+from .names import path_of as path_of, uri_of as uri_of
 from .registry import (
     Sources as Sources,
     list_photos as list_photos,

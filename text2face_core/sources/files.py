@@ -1,31 +1,36 @@
 """Photos in files: folders, glob patterns, text lists and single names."""
 
 # Paths are plain strings here: a hundred thousand Path objects take longer than reading the folders.
-# ruff: noqa: PTH100, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH122, PTH208
+# ruff: noqa: PTH100, PTH112, PTH113, PTH114, PTH116, PTH118, PTH119, PTH122, PTH208
 
 from __future__ import annotations
 
 import difflib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, unquote_to_bytes
 
 from ..contracts import MAX_PHOTO_BYTES, Source
 from ..errors import BadPhoto, NothingToDo, SourceError
 from ..records import PhotoRef
 from ..utils import photo_id_of, quoted
+from .lists import read_list
+from .names import path_of, uri_of_text
 
 # What counts as a photo inside a folder. HEIC and JPEG XL cannot be decoded as yet: a row that says so beats silence.
-KINDS = frozenset({
+IMAGES = frozenset({
     *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"),
     *(".jpg", ".jpx", ".jxl", ".mpo", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 })  # fmt: skip
 LISTS = frozenset({".txt", ".lst", ".list"})
+CAPTIONS = frozenset({".txt", ".caption", ".json", ".npz"})
+"""What trainers keep next to an image, under its stem."""
 # Thumbnails and waste that NAS boxes, macOS and Windows leave beside photos.
+# Own output: the file that marks a folder, what it holds, and what the folder is.
+_OUTPUTS = (("run.toml", b"text2face", "a run directory"), ("README.md", b"<!-- t2f export", "an export"))
 JUNK = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
 
 Warn = Callable[[str], None]
@@ -76,11 +81,11 @@ def list_files(
 ) -> list[PhotoRef]:
     """The photos of all sources, each once, in the order of their paths.
 
-    A source is a folder (searched to any depth for known kinds of image; hidden names are left out), a file, a text
-    list (.txt, .lst, .list: a path per line, seen from the list's folder; # begins a comment), or a glob pattern, where
-    ** stands for folders to any depth. What is named directly, by a list (even if missing) or by a glob that gives an
-    extension is taken whatever it is, so that its row can say what is wrong with it. Links to folders are followed
-    once; of several names of one file, the one that is no link counts.
+    A source is a folder (searched to any depth for known kinds of image; hidden names, runs and exports of text2face
+    are left out), a file, a text list (.txt, .lst, .list: see `read_list`) unless it is the caption of an image next to
+    it, or a glob pattern, where ** stands for folders to any depth. What is named directly, by a list (even if missing)
+    or by a glob that gives an extension is taken whatever it is, so that its row can say what is wrong with it. Links
+    to folders are followed once; of several names of one file, the one that is not a link counts.
 
     exclude: folders that are not searched. warn: is told of folders that cannot be read and of sources without photos.
     Raises SourceError where a source does not exist or cannot be read, NothingToDo where there is no photo at all and
@@ -95,7 +100,7 @@ def list_files(
     for one in sources:
         before = len(found)
         found.extend(_find(os.fspath(one), excluded, warn))
-        if len(found) == before:
+        if len(found) == before and not _is_caption(_absolute(os.fspath(one))):
             empty.append(str(one))
     for name in empty if found or may_be_empty else ():
         warn(f"no photos in {quoted(name)}")
@@ -113,31 +118,6 @@ def no_photos(sources: Sequence[str | Path]) -> NothingToDo:
     )
 
 
-def uri_of(path: Path) -> str:
-    """The absolute path; for a name that is not valid Unicode, a file: URI of its bytes. The inverse of `path_of`."""
-    return _uri(str(path.absolute()))
-
-
-def path_of(uri: str) -> Path:
-    """The path that `uri_of` wrote down.
-
-    >>> path_of("file:///tmp/caf%C3%A9.jpg").name, path_of("/tmp/100%.jpg").name
-    ('café.jpg', '100%.jpg')
-    """
-    if not uri.startswith("file:"):
-        return Path(uri)
-    path = uri.removeprefix("file:").removeprefix("//localhost").removeprefix("//")
-    return Path(os.fsdecode(unquote_to_bytes(path)))
-
-
-def _uri(path: str) -> str:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return "file://" + quote(os.fsencode(path))
-    return path
-
-
 def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
     path = _absolute(name)
     try:
@@ -150,8 +130,11 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
         mode = stat.S_IFREG if os.path.islink(path) else 0  # a broken link is there, and its row says what it lacks
     if stat.S_ISDIR(mode):
         yield from _in_folder(name, path, excluded, warn)
+    elif mode and _is_caption(path):
+        warn(f"{quoted(name)} is left out: it is the caption of {quoted(image_of(path))}")
     elif mode and os.path.splitext(path)[1].lower() in LISTS:
-        yield from _in_list(name, path)
+        for entry in read_list(path, warn):
+            yield _Found(_absolute(entry.path), _posix(entry.name))
     elif mode:
         yield _Found(path, os.path.basename(os.path.normpath(name)))
     elif any(map(_is_pattern, Path(name).parts)):
@@ -172,22 +155,8 @@ def _in_folder(name: str, root: str, excluded: set[Identity], warn: Warn) -> Ite
     below = len(os.path.join(root, ""))
     for _, files in _walk(root, excluded, warn):
         for file in files:
-            if os.path.splitext(file.name)[1].lower() in KINDS:
+            if os.path.splitext(file.name)[1].lower() in IMAGES:
                 yield _Found(file.path, _posix(file.path[below:]))
-
-
-def _in_list(name: str, path: str) -> Iterator[_Found]:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"the list {quoted(name)} cannot be read: {error.strerror}") from error
-    if b"\0" in content:
-        raise SourceError(f"{quoted(name)} is no text list: it holds zero bytes. Save it as UTF-8, one path per line")
-    for line in content.removeprefix(b"\xef\xbb\xbf").splitlines():
-        entry = os.fsdecode(line.strip())
-        if entry and not entry.startswith("#"):
-            named = os.path.normpath(path_of(entry))
-            yield _Found(_absolute(os.path.join(os.path.dirname(path), named)), _posix(named))
 
 
 def _in_glob(pattern: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
@@ -202,7 +171,10 @@ def _in_glob(pattern: str, excluded: set[Identity], warn: Warn) -> Iterator[_Fou
     if last == "**":
         folders, last = [*folders, "**"], "*"
     for file in _matches(root, [*folders, last], excluded, warn):
-        if "." in last or os.path.splitext(file.name)[1].lower() in KINDS:
+        ending = os.path.splitext(file.name)[1].lower()
+        if ending in CAPTIONS and not last.lower().endswith(ending) and image_of(file.path):
+            continue
+        if "." in last or ending in IMAGES:
             yield _Found(file.path, _posix(file.path[below:]))
 
 
@@ -241,7 +213,11 @@ def _walk(root: str, excluded: set[Identity], warn: Warn) -> Iterator[tuple[str,
         if identity is not None:  # else `_entries` says why it cannot be read
             seen.add(identity)
         files: list[os.DirEntry[str]] = []
-        for entry in _entries(folder, warn):
+        entries = _entries(folder, warn)
+        if what := output_of(folder, {entry.name for entry in entries}):
+            warn(f"the folder {quoted(folder)} is left out: it is {what}. To use its images all the same, name them")
+            continue
+        for entry in entries:
             if entry.name.startswith(".") or entry.name in JUNK:
                 continue
             if entry.is_symlink():
@@ -249,9 +225,9 @@ def _walk(root: str, excluded: set[Identity], warn: Warn) -> Iterator[tuple[str,
                     links.append(entry.path)
                 else:
                     files.append(entry)
-            elif entry.is_dir():
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry.path)
-            elif entry.is_file():
+            elif entry.is_file(follow_symlinks=False):
                 files.append(entry)
         yield folder, files
 
@@ -272,12 +248,19 @@ def _once(found: Iterable[_Found]) -> list[_Found]:
     for one in found:
         folder, name = os.path.split(one.path)
         if folder not in real_folders:
-            real_folders[folder] = os.path.realpath(folder)
+            real_folders[folder] = _real(folder)
         link = os.path.islink(one.path)
-        real = os.path.realpath(one.path) if link else os.path.join(real_folders[folder], name)
+        real = _real(one.path) if link else os.path.join(real_folders[folder], name)
         rank = (link, real != one.path, os.fsencode(one.path), os.fsencode(one.key), one)
         best[real] = min(best.get(real, rank), rank)
     return [rank[-1] for rank in sorted(best.values(), key=lambda rank: rank[2])]
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except OSError:  # a link through a folder that may not be read
+        return os.path.abspath(path)
 
 
 def _with_ids(found: Iterable[_Found]) -> list[PhotoRef]:
@@ -290,13 +273,13 @@ def _with_ids(found: Iterable[_Found]) -> list[PhotoRef]:
             photo_id = photo_id_of(unique)
             unique += "/"
         taken.add(photo_id)
-        listed.append(PhotoRef(photo_id, _uri(one.path)))
+        listed.append(PhotoRef(photo_id, uri_of_text(one.path)))
     return listed
 
 
 def _absolute(name: str) -> str:
     # ".." after a link leads elsewhere than its text says.
-    return os.path.realpath(name) if ".." in Path(name).parts else os.path.abspath(name)
+    return _real(name) if ".." in Path(name).parts else os.path.abspath(name)
 
 
 def _identity(folder: str | Path) -> Identity | None:
@@ -305,6 +288,34 @@ def _identity(folder: str | Path) -> Identity | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def image_of(caption: str) -> str | None:
+    """The name of the image that a caption file stands next to, with the same stem: a.jpg for a.txt."""
+    folder, name = os.path.split(caption)
+    stem = os.path.splitext(name)[0]
+    for ending in sorted(IMAGES):
+        for written in (ending, ending.upper()):
+            if os.path.isfile(os.path.join(folder, stem + written)):
+                return stem + written
+    return None
+
+
+def _is_caption(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in CAPTIONS and image_of(path) is not None
+
+
+def output_of(folder: str, names: Collection[str]) -> str:
+    """What of text2face a folder with these entries holds: a run or an export; empty if neither."""
+    for name, mark, what in _OUTPUTS:
+        if name in names:
+            try:
+                with Path(folder, name).open("rb") as file:
+                    if mark in file.read(1 << 20):
+                        return what
+            except OSError:
+                continue
+    return ""
 
 
 def _is_pattern(part: str) -> bool:
