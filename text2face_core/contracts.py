@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from .language import Vocabulary
     from .models import Artifact, ModelStore
     from .records import Bag, Face, Finding, PhotoRef, Pixels, Portrait
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
+
+    OptionsT = TypeVarWithDefault("OptionsT", bound=BaseModel, default=Any)
+    RoleT_co = TypeVarWithDefault("RoleT_co", covariant=True, default=Any)
+else:
+    OptionsT = TypeVar("OptionsT", bound=BaseModel)
+    RoleT_co = TypeVar("RoleT_co", covariant=True)
 
 Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer"]
 """What a component does in a run; each role has its hook in `hookspecs` and its base class here."""
@@ -366,9 +375,13 @@ class Trainer(ABC):
         return PluginError(f"{type(self).__name__} trains, but cannot generate images (model: {model})")
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+@dataclass(frozen=True)
+class Component(Generic[OptionsT, RoleT_co]):
     """One thing that a plugin offers: how to build it, its options, what it needs and what it provides.
+
+    Generic over the options and the role, so that a type checker compares `build`, `options`, `needs` and `prompt` with
+    each other, and what `build` returns with the hook: `Iterable[Component[BlurOptions, Extractor]]`. A plain
+    `Component` is `Component[Any, Any]`.
 
     Attributes:
         name: The plugin's name, or "plugin.part" if the plugin offers several components.
@@ -392,16 +405,16 @@ class Component:
     """
 
     name: str
-    build: Callable[[Any, Runtime], Any]
-    options: type[BaseModel] = Options
+    build: Callable[[OptionsT, Runtime], RoleT_co]
+    options: type[OptionsT] = Options  # type: ignore[assignment]  # fits every build that takes plain Options
     artifacts: tuple[Artifact, ...] = ()
     extra: str | None = None
     provides: tuple[str, ...] = ()
     summary: str = ""
-    needs: Callable[[Any], Collection[Artifact]] | None = None
-    prompt: Callable[[Any, FusionRequest], str] | None = None
+    needs: Callable[[OptionsT], Collection[Artifact]] | None = None
+    prompt: Callable[[OptionsT, FusionRequest], str] | None = None
 
-    def files(self, options: Any) -> tuple[Artifact, ...]:
+    def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """The model files that the component needs with these options."""
         return self.artifacts if self.needs is None else tuple(self.needs(options))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from text2face_core import hookimpl
-from text2face_core.contracts import Component, FusionRequest, Runtime
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.language import PromptTemplate
 from text2face_core.models import Artifact, HubFile
 
@@ -91,7 +91,7 @@ def build(options: LlamaCppOptions, runtime: Runtime) -> LlamaCpp:
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[LlamaCppOptions, Fuser]]:
     """The one component."""
     yield Component(
         "llamacpp",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from text2face_core import hookimpl
-from text2face_core.contracts import Component, FusionRequest, Runtime
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 
 from .formats import FORMATS
 from .options import ServerOptions, prompts
@@ -51,7 +51,7 @@ def build(options: OpenAIOptions, runtime: Runtime) -> OpenAIFuser:
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[OpenAIOptions, Fuser]]:
     """The one component."""
     yield Component(
         "openai",

@@ -74,7 +74,7 @@ def build(options: RecapOptions, runtime: Runtime) -> Fuser:
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
     """The one component."""
     yield Component(
         "recap",

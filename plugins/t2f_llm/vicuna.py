@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from text2face_core import hookimpl
-from text2face_core.contracts import Component, FusionRequest, Runtime
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.models import Artifact, HubFile
 
 from .formats import FORMATS
@@ -98,7 +98,7 @@ def build(options: VicunaOptions, runtime: Runtime) -> Vicuna:
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
     """The one component."""
     yield Component(
         "vicuna",

@@ -39,7 +39,7 @@ def build(options: NoneOptions, runtime: Runtime) -> WholePhoto:  # noqa: ARG001
 
 
 @hookimpl
-def t2f_detectors() -> Iterable[Component]:
+def t2f_detectors() -> Iterable[Component[NoneOptions, Detector]]:
     """The one component."""
     yield Component(
         "none",

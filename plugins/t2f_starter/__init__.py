@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Component, Options, Runtime, hookimpl
+from text2face_core import Component, Extractor, Options, Runtime, hookimpl
 
 if TYPE_CHECKING:
     from ._extractor import Starter
@@ -30,7 +30,7 @@ def build(options: StarterOptions, runtime: Runtime) -> "Starter":
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[StarterOptions, Extractor]]:
     """One extractor for everything that the network sees."""
     yield Component(
         "starter",

@@ -1,4 +1,4 @@
-"""The plan of the house, as DESIGN.md has it: which files there are, and who may import whom."""
+"""The architecture: which files there are, and who may import whom."""
 
 import ast
 import importlib

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..utils import install_command
 from .common import json_option, store_of
 from .requirements import OURS, Installed, declared
 
@@ -105,7 +106,7 @@ def _memory() -> int | None:
 
 def _packages(installed: Installed, found: Findings) -> dict[str, str | None]:
     base = [requirement for extra, requirement in declared(Path(__file__)) if not extra]
-    found.problems += installed.compare(base, OURS).problems
+    found.problems += installed.compare(base, install_command()).problems
     return {requirement.name: installed.version(requirement.name) for requirement in base}
 
 
@@ -130,14 +131,14 @@ def _extras(installed: Installed) -> list[dict[str, Any]]:
 
 
 def _extra(installed: Installed, name: str, requirements: list[Requirement]) -> dict[str, Any]:
-    target = f"{OURS}[{name}]"
-    report = installed.compare(requirements, target, optional=True)
+    install = install_command(name)
+    report = installed.compare(requirements, install, optional=True)
     versions = {requirement.name: installed.version(requirement.name) for requirement in requirements}
     return {
         "name": name,
         "installed": all(map(installed.meets, requirements)) and not report.problems,
         "packages": versions,
-        "install": f"pip install '{target}'",
+        "install": install,
         "problems": report.problems,
         "notes": report.notes,
     }

@@ -129,10 +129,11 @@ class Installed:
             ]
         return self._required[key]
 
-    def compare(self, requirements: Sequence[Requirement], target: str, *, optional: bool = False) -> Report:
+    def compare(self, requirements: Sequence[Requirement], install: str, *, optional: bool = False) -> Report:
         """Check these requirements of text2face, and what the packages that meet them require in turn.
 
-        target: what to install together with the package that a fix names, so that pip keeps all versions in range.
+        install: the command that installs what has these requirements; a fix adds a package to it, so that pip keeps
+        all versions in range.
         optional: a package that only text2face requires may be missing.
         """
         problems: dict[str, None] = {}
@@ -147,7 +148,7 @@ class Installed:
             checked.add(wanted)
             version = self.version(name)
             if not self.meets(requirement) and (version or owner != OURS or not optional):
-                problems[self._problem(owner, requirement, target)] = None
+                problems[self._problem(owner, requirement, install)] = None
             if version:
                 waiting += ((f"{name} {version}", one) for one in self.required_by(name, requirement.extras))
         notes = []
@@ -160,13 +161,12 @@ class Installed:
             if demand.harmless:
                 notes.append(f"{owner} needs {needed} {demand.harmless} ({version} is installed)")
             else:
-                problems[self._problem(owner, needed, target)] = None
+                problems[self._problem(owner, needed, install)] = None
         return Report(list(problems), notes)
 
-    def _problem(self, owner: str, requirement: Requirement, target: str) -> str:
+    def _problem(self, owner: str, requirement: Requirement, install: str) -> str:
         extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
         version = self.version(requirement.name)
         has = f"{version} is installed" if version else "it is not installed"
         needed = f"{requirement.name}{extras}{requirement.specifier}"
-        with_ours = "" if target == owner == OURS else f"'{target}' "
-        return f"{owner} needs {needed}, but {has}: pip install {with_ours}'{needed}'"
+        return f"{owner} needs {needed}, but {has}: {install} '{needed}'"

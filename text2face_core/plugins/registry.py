@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
+from ..utils import install_command
 from .discovery import Found, discover
 from .tracing import attach_trace, enabled, traced
 
@@ -279,13 +280,16 @@ def _check_names(found: Found, offered: Sequence[Registered]) -> None:
 def _missing(registered: Registered, error: ImportError) -> str:
     component, plugin = registered.component, registered.plugin
     needed = (error.name or str(error)).partition(".")[0]
-    what = f"'{plugin.distribution}[{component.extra}]'" if component.extra else needed.replace("_", "-")
-    if isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(needed):
-        return f'the plugin "{component.name}" needs {needed}, which is not installed: pip install {what}'
+    missing = isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(needed)
+    if component.extra:
+        install = install_command(component.extra, distribution=plugin.distribution, upgrade=not missing)
+    else:
+        install = f"pip install {'' if missing else '--upgrade '}{needed.replace('_', '-')}"
+    if missing:
+        return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
     return (
         f'the plugin "{component.name}" cannot use the packages that are installed: {str(error).strip().rstrip(".")}. '
-        f"Install versions that fit each other: pip install --upgrade --upgrade-strategy eager {what} (t2f doctor "
-        "shows what each of them requires)"
+        f"Install versions that fit each other: {install} (t2f doctor shows what each of them requires)"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..contracts import MAX_PHOTO_BYTES, Runtime, Source
-from ..errors import NothingToDo, SourceError
+from ..errors import SourceError
 from ..records import PhotoRef
 from ..utils import photo_id_of, quoted
 from .files import FileSource, Warn, list_files, no_photos
@@ -71,7 +71,11 @@ class Sources:
         places = [source] if isinstance(source, str | Path) else list(source)
         elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
         files = [place for place in places if str(place) not in elsewhere]
-        listed = list_files(files, exclude=exclude, warn=warn, may_be_empty=bool(elsewhere)) if files else []
+        listed = (
+            list_files(files, exclude=exclude, warn=warn, may_be_empty=bool(elsewhere))
+            if files or not elsewhere
+            else []
+        )
         taken = {photo.photo_id for photo in listed}
         for place in elsewhere:
             before = len(listed)
@@ -84,7 +88,7 @@ class Sources:
             if len(listed) == before:
                 warn(f"no photos in {quoted(place)}")
         if not listed:
-            raise no_photos(places) if places else NothingToDo("no photos were named")
+            raise no_photos(places)
         return listed
 
     def _is_elsewhere(self, place: str) -> bool:

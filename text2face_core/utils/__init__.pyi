@@ -8,6 +8,7 @@ from .atomic import (
 from .deprecation import new_name as new_name, warn_renamed as warn_renamed
 from .display import on_one_line as on_one_line, printable as printable, quoted as quoted
 from .hashing import fingerprint as fingerprint, photo_id_of as photo_id_of
+from .installation import install_command as install_command
 from .resources import templates as templates
 from .seeding import random_stream as random_stream, stream_seed as stream_seed
 from .templating import environment as environment

@@ -11,6 +11,7 @@ from text2face_core.cli import doctor, main
 from text2face_core.cli.requirements import RUNTIME_DEMANDS, Installed
 from text2face_core.errors import UsageError
 from text2face_core.models.store import ModelStore
+from text2face_core.utils import install_command
 
 
 def examined(capsys, *arguments):
@@ -92,13 +93,13 @@ def test_every_extra_says_what_it_has_and_how_to_get_it(capsys, monkeypatch):
         "name": "webdataset",
         "installed": False,
         "packages": {"webdataset": None},
-        "install": "pip install 'text2face[webdataset]'",
+        "install": install_command("webdataset"),
         "problems": [],
         "notes": [],
     }
     assert "webdataset" in extras["all"]["packages"]
     assert main(["doctor"]) == 0
-    assert "not installed: pip install 'text2face[webdataset]'" in capsys.readouterr().out
+    assert f"not installed: {install_command('webdataset')}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def site(tmp_path, monkeypatch):
 
 
 def compared(*requirements, **options):
-    return Installed().compare([Requirement(one) for one in requirements], "text2face[big]", **options)
+    return Installed().compare([Requirement(one) for one in requirements], "pip install 'text2face[big]'", **options)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtra
+from ...utils import install_command
 from ..samples import Job, Sample, Writer
 
 USAGE = """\
@@ -23,7 +24,7 @@ def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:
         import webdataset
     except ImportError as error:
         raise MissingExtra(
-            "the webdataset format needs webdataset, which is not installed: pip install 'text2face[webdataset]'"
+            f"the webdataset format needs webdataset, which is not installed: {install_command('webdataset')}"
         ) from error
 
     for number, shard in enumerate(_shards(samples, job)):
