@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 import tomllib
@@ -134,7 +135,7 @@ class Recipe(Options):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise RecipeError(f"{where}: {explain(error)}") from error
+            raise RecipeError(f"{where}: {explain(error, cls)}. All settings: t2f settings") from error
 
     def with_plugins(self, plugins: Plugins, names: Sequence[str]) -> Recipe:
         """The recipe with the plugins that `--plugins` names.
@@ -199,7 +200,9 @@ class Recipe(Options):
             key, equals, text = setting.partition("=")
             section, dot, option = key.strip().rpartition(".")
             if not equals or (not dot and option != "seed"):
-                raise RecipeError(f'"{setting}" is no setting: write plugin.option=value, for example yunet.score=0.7')
+                raise RecipeError(
+                    f'"{setting}" is not a setting: write plugin.option=value, for example yunet.score=0.7'
+                )
             if section.partition(".")[0] in SECTIONS:
                 place = functools.reduce(lambda found, part: found.setdefault(part, {}), section.split("."), data)
             else:
@@ -225,17 +228,19 @@ class Recipe(Options):
         parts = []
         for kind, name in self.components():
             registered = plugins.component(name, kind)
+            model = registered.component.options
             try:
-                options = registered.component.options.model_validate(self.plugins.get(name, {}))
+                options = model.model_validate(self.plugins.get(name, {}))
             except ValidationError as error:
-                known = ", ".join(registered.component.options.model_fields) or "none"
-                raise RecipeError(f"{name}: {explain(error)} (options of {name}: {known})") from error
+                known = ", ".join(model.model_fields) or "none"
+                raise RecipeError(f"{name}: {explain(error, model)} (options of {name}: {known})") from error
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
             if section not in {*names, self.trainer}:
+                hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
-                    f'options are given for "{section}", which is not part of this run: {", ".join(names)}'
+                    f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'
                 )
         vocabulary = Vocabulary.load(plugins.vocabularies(names))
         check_names(self.bag, vocabulary)
@@ -306,10 +311,36 @@ def _provided(extractors: Sequence[str], plugins: Plugins) -> list[str]:
     return list(dict.fromkeys(provided))
 
 
-def explain(error: ValidationError) -> str:
-    """What pydantic found, on one line."""
-    found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-    return "; ".join(f"{place}: {what}" if place else what for place, what in found)
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic found, on one line; for a name that the model does not have, the nearest that it has."""
+    found = []
+    for one in error.errors():
+        place = ".".join(map(str, one["loc"]))
+        what = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            what = "there is no such setting." + did_you_mean(str(one["loc"][-1]), _fields(model, one["loc"][:-1]))
+            what = what.removesuffix(".")
+        found.append(f"{place}: {what}" if place else what)
+    return "; ".join(found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean …?" with the name that is nearest, empty if none is near.
+
+    >>> did_you_mean("scroe", ["score", "size"])
+    ' Did you mean "score"?'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def _fields(model: type[BaseModel] | None, place: Sequence[int | str]) -> list[str]:
+    """The names of the fields at a place inside a model."""
+    for name in place:
+        field = model.model_fields.get(str(name)) if model else None
+        annotation = field.annotation if field else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return list(model.model_fields) if model else []
 
 
 def _value(text: str) -> Any:

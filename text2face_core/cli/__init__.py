@@ -27,6 +27,7 @@ VERBS = {
     "generate": ("generate:generate", "Generate images of prompts."),
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
     "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
+    "settings": ("settings:settings", "List every setting of photos, faces, captions, bag and dataset."),
     "plugins": ("plugins:plugins", "List, show and make plugins."),
     "models": ("models:models", "List, fetch and check model files."),
     "doctor": ("doctor:doctor", "Say what is installed, what is missing, and how to get it."),

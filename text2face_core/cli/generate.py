@@ -19,7 +19,7 @@ from .generation import code_of, generation_options, settings_from
     "--prompts",
     "file",
     type=click.Path(path_type=Path),
-    help='More prompts: a text file with one prompt a line, or .jsonl with "prompt" or "text".',
+    help='More prompts: a text file with one prompt a line (# begins a comment), or .jsonl with "prompt" or "text".',
 )
 @click.option(
     "--captions",

@@ -70,6 +70,7 @@ def pull(
         wanted |= _of_recipe(plugins, recipe)
     if everything:
         wanted |= _artifacts(artifacts_of(plugins))
+    check_accepted(plugins, accept)
     store = store_of(ctx, accept)
     failures = []
     for artifact in wanted.values():
@@ -84,17 +85,18 @@ def pull(
 @click.argument("name")
 @click.pass_context
 def path(ctx: click.Context, name: str) -> None:
-    """Print where the model file NAME lies; nothing is fetched."""
+    """Print where model files lie; nothing is fetched. NAME is a model file, a plugin or a component."""
     from ..errors import ArtifactError
 
-    declared = artifacts_of(plugins_of(ctx))
-    if name not in declared:
-        raise ArtifactError(_unknown(name, declared))
-    store, artifact = store_of(ctx), declared[name][0]
-    found = store.find(artifact)
-    if found is None:
-        raise ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {name}")
-    click.echo(found)
+    store = store_of(ctx)
+    failures = []
+    for artifact in _select(plugins_of(ctx), [name]).values():
+        found = store.find(artifact)
+        if found is None:
+            failures.append(ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {artifact.name}"))
+        else:
+            click.echo(found)
+    _raise_all(failures)
 
 
 @models.command()
@@ -146,6 +148,20 @@ def artifacts_of(plugins: Plugins) -> Declared:
             if component.name not in users:
                 users.append(component.name)
     return dict(sorted(declared.items()))
+
+
+def check_accepted(plugins: Plugins, names: Sequence[str]) -> None:
+    """Raises UsageError for a name in --accept-licence that is neither a model file's nor a licence's."""
+    from ..recipe import did_you_mean
+
+    declared = artifacts_of(plugins) if names else {}
+    known = {one.casefold() for file, (artifact, _) in declared.items() for one in (file, artifact.licence)}
+    for name in names:
+        if name.casefold() not in known:
+            raise click.BadParameter(
+                f'no model file is called "{name}".{did_you_mean(name, declared)} All names: t2f models list',
+                param_hint="--accept-licence",
+            )
 
 
 def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:

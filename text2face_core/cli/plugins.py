@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import describe_artifact, json_option, plugins_of, store_of
+from .options import describe_options, shown_default
 
 if TYPE_CHECKING:
-    from ..contracts import Component, Role
+    from ..contracts import Role
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
 ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer")
 SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source")
-SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
-LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
 
 WHY_NOT = {
     "disabled": "switched off by T2F_LOAD_PLUGINS or --no-plugins",
@@ -161,51 +160,6 @@ def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
     }
 
 
-def describe_options(component: Component) -> list[dict[str, Any]]:
-    """Name, type, default, constraints and description of each option, as plain data that JSON can hold."""
-    return [
-        {
-            "name": name,
-            "type": _type(field.annotation),
-            "required": field.is_required(),
-            "default": None if field.is_required() else _plain(field.get_default(call_default_factory=True)),
-            "constraints": _constraints(field.annotation, field.metadata),
-            "description": field.description or "",
-        }
-        for name, field in component.options.model_fields.items()
-    ]
-
-
-def _plain(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python
-
-    return to_jsonable_python(value, fallback=str)
-
-
-def _type(annotation: Any) -> str:
-    if choices := _choices(annotation):
-        return " | ".join(dict.fromkeys(type(choice).__name__ for choice in choices))
-    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-
-
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    from enum import Enum
-    from typing import Literal, get_origin
-
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return tuple(member.value for member in annotation)
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _constraints(annotation: Any, metadata: list[Any]) -> list[str]:
-    words = [f"one of {', '.join(map(str, choices))}"] if (choices := _choices(annotation)) else []
-    for limit in metadata:
-        for attribute, form in (SYMBOLS | LENGTHS).items():
-            if (value := getattr(limit, attribute, None)) is not None:
-                words.append(form.format(value))
-    return words
-
-
 def _selection(kind: str, name: str) -> list[dict[str, str]]:
     """How to use the component in a run."""
     from ..recipe import Recipe
@@ -234,7 +188,7 @@ def _text(part: dict[str, Any]) -> list[str]:
     if part["options"]:
         lines.append(f"  {'options':<14}--set {part['name']}.OPTION=VALUE")
     for option in part["options"]:
-        default = "required" if option["required"] else f"= {json.dumps(option['default'], ensure_ascii=False)}"
+        default = "required" if option["required"] else f"= {shown_default(option['default'])}"
         limits = f"  ({', '.join(option['constraints'])})" if option["constraints"] else ""
         lines += [f"    {option['name']} {default}  {option['type']}{limits}", f"      {option['description']}"]
     if part["artifacts"]:

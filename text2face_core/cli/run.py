@@ -11,6 +11,7 @@ import click
 
 from . import DONE, SOME_FAILED
 from .common import accept_option, plugins_of, quiet_of, resumable, store_of
+from .models import check_accepted
 
 if TYPE_CHECKING:
     from ..library import Session
@@ -117,9 +118,11 @@ def _session(ctx: click.Context, out: Path, given: dict[str, Any]) -> Iterator[S
     from ..run import RunDirectory
     from .progress import make_progress
 
+    plugins = plugins_of(ctx)
+    check_accepted(plugins, given["accept"])
     session = Session(
         run=RunDirectory(out),
-        plugins=plugins_of(ctx),
+        plugins=plugins,
         models=store_of(ctx, given["accept"], offline=given["offline"]),
         progress=make_progress(quiet=quiet_of(ctx)),
         work=Work(batch=given.get("batch_size", 8), decode_threads=given.get("decode_threads", 2)),

@@ -97,7 +97,7 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
         return trainer, model.model_validate({**recipe.plugins.get(trainer.name, {}), **given})
     except ValidationError as error:
         known = ", ".join(model.model_fields)
-        raise RecipeError(f"{trainer.name}: {explain(error)} (options of {trainer.name}: {known})") from error
+        raise RecipeError(f"{trainer.name}: {explain(error, model)} (options of {trainer.name}: {known})") from error
 
 
 def _only_trainer(plugins: Plugins) -> str:
