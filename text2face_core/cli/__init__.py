@@ -18,19 +18,19 @@ VERBS = {
     "run": ("run:run", "Caption photos: find the face, analyse it, write captions, leave a data set and a report."),
     "fuse": ("run:fuse", "Write the captions of a finished run again, with another fuser or other settings."),
     "caption": ("run:fuse", "Another name of fuse."),
-    "prompt": ("prompt:prompt", "Show what a fuser's language model is told for a photo of a run."),
-    "check": ("check:check", "Say what captions mention, miss and invent against their bags."),
+    "prompt": ("prompt:prompt", "Show the prompt of a fuser's language model for a photo of a run."),
+    "check": ("check:check", "Check what captions mention, miss and invent, compared with their bags of words."),
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
-    "export": ("export:export", "Turn a run into a data set that trainers read."),
+    "export": ("export:export", "Export a run as a data set for trainers."),
     "train": ("train:train", "Train a text-to-image model on captioned photos."),
     "generate": ("generate:generate", "Generate images of prompts."),
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
     "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
     "settings": ("settings:settings", "List every setting of photos, faces, captions, bag and dataset."),
-    "plugins": ("plugins:plugins", "List, show and make plugins."),
+    "plugins": ("plugins:plugins", "List, show and create plugins."),
     "models": ("models:models", "List, fetch and check model files."),
-    "doctor": ("doctor:doctor", "Say what is installed, what is missing, and how to get it."),
+    "doctor": ("doctor:doctor", "Show what is installed, what is missing, and how to get it."),
 }
 
 DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -59,10 +59,10 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, "--version", prog_name="t2f")
-@click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--log-file", type=click.Path(dir_okay=False), help="Also write everything to this file.")
-@click.option("--no-plugins", is_flag=True, help="Use built-in plugins only.")
+@click.option("-v", "--verbose", count=True, help="Log level: more messages; twice for all of them.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("--log-file", type=click.Path(dir_okay=False), help="Log file: all messages with time and place.")
+@click.option("--no-plugins", is_flag=True, help="Only built-in plugins.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_plugins: bool) -> None:
     """Photos of faces in, accurate captions out.
@@ -70,7 +70,13 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_
     \b
     t2f run PHOTOS                     captions, data set and report in runs/PHOTOS
     t2f run PHOTOS --plugins NAME,…    with other plugins (see: t2f plugins list)
-    t2f plugins new NAME               begin a plugin of your own
+    t2f plugins new NAME               start a plugin of your own
+
+    \b
+    finding        one observed characteristic of a face, with a value and a score: age = 34
+    bag of words   the findings of a photo in words; a caption is asked to say them
+    fuser          the plugin that writes captions from bags of words
+    recipe         which plugins run and with what options; a TOML file
 
     Findings are estimates of models and can be wrong, above all about age, gender and ethnicity.
     """

@@ -1,4 +1,4 @@
-"""What several verbs share: logging, the plugins in use, options that many take."""
+"""Shared by several verbs: logging, the plugins in use, common options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ accept_option: Callable[[Any], Any] = click.option(
     "accept",
     multiple=True,
     metavar="NAME",
-    help="Accept the licence of this model file, once; needed for those that exclude commercial use.",
+    help="Licence to accept, by model file, once; needed if it excludes commercial use.",
 )
 
 
@@ -53,7 +53,7 @@ class _OnScreen(logging.Formatter):
 
 
 def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
-    """Messages of the core go to stderr as `t2f: …`; the log file gets everything with time and place."""
+    """Send messages of the core to stderr as `t2f: …`, and all of them to the log file with time and place."""
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     screen.setFormatter(_OnScreen("t2f: %(message)s"))
@@ -72,7 +72,7 @@ def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: s
 
 
 def plugins_of(ctx: click.Context) -> Plugins:
-    """The plugins that this command may use; what they log goes where the core's messages go."""
+    """The plugins that this command may use; their log messages go where the core's go."""
     from ..plugins import Plugins
 
     plugins = Plugins.load(builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
@@ -89,7 +89,7 @@ def _hear(package: str, handlers: Sequence[logging.Handler]) -> None:
 
 
 def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool | None = None) -> ModelStore:
-    """The model store, saying on stderr what it fetches."""
+    """The model store, which reports on stderr what it fetches."""
     from ..models import ModelStore
 
     return ModelStore(

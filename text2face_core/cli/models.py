@@ -1,4 +1,4 @@
-"""t2f models: which model files there are, under which licences, and where they lie."""
+"""`t2f models`: model files, their licences and their places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Declared = dict[str, "tuple[Artifact, list[str]]"]
 def models() -> None:
     """Model files: list, fetch, find and check them.
 
-    Files are fetched when a run first needs them, each with its licence said and its sha256 checked. They lie in one
+    Files are fetched when a run first needs them; the licence is shown and the sha256 checked. They are kept in one
     folder, the user's cache folder unless T2F_MODELS names another. With T2F_OFFLINE=1 nothing is fetched: what is
     missing can be put into that folder by hand, under the name that `t2f models list` shows.
     """
@@ -63,7 +63,7 @@ def pull(
     from ..errors import ArtifactError
 
     if not names and not recipe and not everything:
-        raise click.UsageError("say what to fetch: model files or plugins by name, --recipe NAME, or --all")
+        raise click.UsageError("name what to fetch: model files or plugins, --recipe NAME, or --all")
     plugins = plugins_of(ctx)
     wanted = _select(plugins, names)
     if recipe:
@@ -105,7 +105,7 @@ def path(ctx: click.Context, name: str) -> None:
 def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Read model files whole and compare their sha256 with what was declared.
 
-    Without a NAME, everything that is here is checked. A file that fails is fetched anew when it is next needed.
+    Without a NAME, everything that is here is checked. A file that fails is fetched again when it is next needed.
     """
     from ..errors import ArtifactError
 

@@ -25,7 +25,7 @@ WHY_NOT = {
 }
 
 
-@click.group(short_help="List, show and make plugins.")
+@click.group(short_help="List, show and create plugins.")
 def plugins() -> None:
     """List, show and create plugins: sources, detectors, filters, extractors, fusers and trainers."""
 
@@ -35,9 +35,9 @@ def plugins() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
-    """List every plugin: where it comes from, whether it can be used, what it offers."""
+    """List every plugin: its distribution, whether it can be used, and what it offers."""
     rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
-    # What a broken plugin would offer is not known, so it is never left out.
+    # It is unknown what a broken plugin would offer, so it is never left out.
     shown = [row for row in rows if kind is None or row["components"] or row["status"] == "broken"]
     if as_json:
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
@@ -83,13 +83,13 @@ def new(name: str, kind: Role, out: Path | None) -> None:
 
     taken = {found.name: found.label for found in discover()}
     folder = write_plugin(name, kind, out, taken)
-    beside = _selection(kind, name)[-1]["command"]
+    command = _selection(kind, name)[-1]["command"]
     click.echo(str(folder))
     for line in (
         f"A new {kind} called {name}, ready to install. Next:",
         f"  pip install -e {folder}",
         f"  t2f plugins show {name}",
-        f"  {beside}",
+        f"  {command}",
         f"  python -m pytest {folder}",
         f"Then make it yours: {folder}/README.md says what to change.",
     ):
@@ -97,7 +97,7 @@ def new(name: str, kind: Role, out: Path | None) -> None:
 
 
 def _named(plugins: Plugins, name: str) -> Plugin:
-    """The plugin of that name, or of the component of that name, in whatever state. Raises PluginError otherwise."""
+    """The plugin of that name, or of the component of that name, in any state. Raises PluginError if there is none."""
     from ..errors import PluginError
 
     rows = [row for row in plugins.listing() if row.found.name == name.partition(".")[0]]
@@ -174,7 +174,7 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
         others = [one for one in (starter.filters if kind == "filter" else starter.extractors) if one != name]
         if others:
             ways[0]["what"] = "use it alone"
-            ways.append({"what": "beside others", "command": f"t2f run PHOTOS --plugins {','.join([*others, name])}"})
+            ways.append({"what": "with others", "command": f"t2f run PHOTOS --plugins {','.join([*others, name])}"})
     return ways
 
 

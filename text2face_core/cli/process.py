@@ -1,4 +1,4 @@
-"""What `t2f` needs of its process: streams, signals, and errors that nobody foresaw."""
+"""The process of `t2f`: streams, signals, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SYSTEM_SAYS_NO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBI
 
 
 def open_streams() -> None:
-    """Give closed streams a place to go, and let no name that stdout's encoding lacks end the work."""
+    """Replace closed streams, and escape signs that the encoding of stdout lacks."""
     for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started this process, as with 2>&-
+        if stream is None:  # closed by the parent process, as with 2>&-
             with contextlib.suppress(OSError):
                 opened = os.open(os.devnull, os.O_RDWR)
                 if opened != number:  # else a file that is opened later would be taken for the stream

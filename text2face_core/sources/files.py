@@ -28,7 +28,7 @@ IMAGES = frozenset({
 LISTS = frozenset({".txt", ".lst", ".list"})
 CAPTIONS = frozenset({".txt", ".caption", ".json", ".npz"})
 """What trainers keep next to an image, under its stem."""
-# Thumbnails and waste that NAS boxes, macOS and Windows leave beside photos.
+# Thumbnails and waste that NAS boxes, macOS and Windows leave next to photos.
 # Own output: the file that marks a folder, what it holds, and what the folder is.
 _OUTPUTS = (("run.toml", b"text2face", "a run directory"), ("README.md", b"<!-- t2f export", "an export"))
 JUNK = frozenset({"@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN", "System Volume Information"})
@@ -87,9 +87,9 @@ def list_files(
     or by a glob that gives an extension is taken whatever it is, so that its row can say what is wrong with it. Links
     to folders are followed once; of several names of one file, the one that is not a link counts.
 
-    exclude: folders that are not searched. warn: is told of folders that cannot be read and of sources without photos.
-    Raises SourceError where a source does not exist or cannot be read, NothingToDo where there is no photo at all and
-    that is not allowed.
+    exclude: folders that are not searched. warn: receives a line for each folder that cannot be read and each source
+    without photos. Raises SourceError if a source does not exist or cannot be read, NothingToDo if there is no photo at
+    all and that is not allowed.
     """
     sources = list(source)
     if not sources or "" in sources:
@@ -242,7 +242,7 @@ def _entries(folder: str, warn: Warn) -> list[os.DirEntry[str]]:
 
 
 def _once(found: Iterable[_Found]) -> list[_Found]:
-    """Each file once: under the name that is no link, else under the first of its names."""
+    """Each file once: under the name that is not a link, else under the first of its names."""
     real_folders: dict[str, str] = {}
     best: dict[str, tuple[bool, bool, bytes, bytes, _Found]] = {}
     for one in found:

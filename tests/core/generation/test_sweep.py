@@ -33,9 +33,9 @@ def test_values_are_lists_with_commas(text, expected):
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["10,20"], "is no list of values: write name=one,two"),
-        (["=10,20"], "is no list of values"),
-        (["age="], "is no list of values"),
+        (["10,20"], "is not a list of values: write name=one,two"),
+        (["=10,20"], "is not a list of values"),
+        (["age="], "is not a list of values"),
         (["age=1", "age=2"], "given twice: put them into one list"),
         (["age=1,2,1"], '"1" is twice among the values of age'),
         (['age="long, blond'], "quotes"),
@@ -59,11 +59,11 @@ def test_values_that_are_no_lists_are_refused(texts, words):
         ("A {age} man.", {}, "give values for age"),
         ("A {age man.", {"age": ["1"]}, "braces in .* do not match"),
         ("A age} man.", {"age": ["1"]}, "braces in .* do not match"),
-        ("A {} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {0} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {age:d} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {age.x} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {hair colour} man.", {"age": ["1"]}, "is no placeholder"),
+        ("A {} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {0} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {age:d} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {age.x} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {hair colour} man.", {"age": ["1"]}, "is not a placeholder"),
     ],
 )
 def test_placeholders_and_values_must_fit(template, values, words):
