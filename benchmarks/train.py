@@ -162,7 +162,6 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
 def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     """A step of the trainer itself: its feed and its loop, with these measures on or off."""
     from t2f_sd_lora import SdLoraOptions, _base, _feed, _material
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora._loop import Loop
     from t2f_sd_lora._lora import add_text_lora, add_unet_lora
     from t2f_sd_lora._loss import Diffusion
@@ -173,6 +172,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
 
     from text2face_core import Runtime
+    from text2face_core.dataset import open_dataset
     from text2face_core.models.store import ModelStore
 
     options = SdLoraOptions(

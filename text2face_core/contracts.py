@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from .errors import PluginError, UsageError
+from .records import CaptionedPhoto
 from .utils import new_name, warn_renamed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .dataset import ImageRef
     from .language import Vocabulary
     from .models import Artifact, ModelStore
-    from .records import Bag, Face, Finding, PhotoRef, Pixels, Portrait
+    from .records import Bag, Captions, Face, Finding, PhotoRef, Pixels, Portrait
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
@@ -206,15 +208,60 @@ class Fuser(ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionedDataset:
-    """Photos with captions, as the user named them: a run directory, an imagefolder or web-dataset shards."""
+class CaptionedDataset(ABC):
+    """Photos with captions, by number; what trainers read. `text2face_core.dataset.open_dataset` opens every format.
+
+    An implementation keeps some hundred bytes per photo, reads captions and images when asked, and can be pickled.
+
+    Attributes:
+        path: What the user named: a run directory, a folder or a file.
+        fingerprint: 32 hexadecimal digits that change with the names and captions.
+        without_captions: How many images were left out because they have no caption.
+    """
 
     path: Path
+    fingerprint: str
+    without_captions: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def key(self, index: int) -> str:
+        """The photo's name in messages, unique within the data set."""
+
+    @abstractmethod
+    def captions(self, index: int) -> Captions:
+        """The photo's captions, at least one, each with its style."""
+
+    @abstractmethod
+    def image(self, index: int) -> ImageRef:
+        """Where the photo's image is stored."""
+
+    def __getitem__(self, index: int) -> CaptionedPhoto:
+        """One photo; negative numbers count from the end. Raises IndexError beyond it."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"photo {index} of {len(self)}")
+        index %= len(self)
+        return CaptionedPhoto(self.key(index), self.captions(index), self.image(index))
+
+    def __iter__(self) -> Iterator[CaptionedPhoto]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def fusers(self) -> tuple[str, ...]:
+        """The fusers that wrote the captions, if known."""
+        return ()
+
+    def remedy(self) -> str:
+        """What to do when the data set holds no captioned image."""
+        return 'Each image needs a caption: "text": "…" or ["…", "…"]'
 
     @property
     def imagefolder(self) -> Path:
         """The folder with metadata.jsonl, which has a `file_name` and a `text` (a list of captions) for each image.
+
+        For trainers that read files themselves.
 
         Raises:
             UsageError: There is no such folder.

@@ -40,14 +40,20 @@ class ServerOptions(LanguageModelOptions):
     base_url: str = Field(
         "",
         validate_default=True,
+        json_schema_extra={"reaches": "server"},
         description="the server: http://127.0.0.1:8000/v1 is vLLM here; llama.cpp has :8080/v1, Ollama :11434/v1",
     )
-    model: str = Field("", description="the model's name there; not needed where the server has only one")
+    model: str = Field(
+        "",
+        json_schema_extra={"reaches": "nothing"},
+        description="the model's name there; not needed if the server has only one",
+    )
     key_env: str = Field(
         "OPENAI_API_KEY",
-        pattern=r"^\w*$",
+        pattern=r"^(\w+_API_KEY)?$",  # a cloud's or a forge's secret is never sent to a server as a key
         exclude=True,
-        description="environment variable that holds the server's key; most local servers need none",
+        json_schema_extra={"reaches": "variable", "allowed": ["*_API_KEY"]},
+        description="environment variable with the server's API key, called …_API_KEY; most local servers need none",
     )
     send_seed: bool = Field(True, description="whether requests carry a seed; some servers refuse one")
     extra_body: dict[str, Any] = Field(
@@ -64,6 +70,7 @@ class ServerOptions(LanguageModelOptions):
     cache: str = Field(
         "",
         exclude=True,
+        json_schema_extra={"reaches": "file", "except": ["off"]},
         description="file that keeps answers, so that nothing is asked twice; 'off' keeps none; unless given, "
         "answers/openai.sqlite (the plugin's name) in the folder of model files: $T2F_MODELS, see t2f models list",
     )

@@ -33,10 +33,13 @@ class RecapOptions(ServerOptions):
         "server", description="who looks: a server at base_url, or transformers in this process"
     )
     base_url: str = Field(
-        "", description="the server's address, as http://127.0.0.1:8000/v1; not used with backend=transformers"
+        "",
+        json_schema_extra={"reaches": "server"},
+        description="the server's address, as http://127.0.0.1:8000/v1; not used with backend=transformers",
     )
     model: str = Field(
         "",
+        json_schema_extra={"reaches": "model"},
         description=f"its name at the server; or a repository or folder for transformers, there {DEFAULT} unless given",
     )
     revision: str = Field("", description="commit of the repository, for transformers")

@@ -22,7 +22,6 @@ from text2face_core.utils import remove_unfinished
 
 from . import _base, _settings
 from ._checkpoints import Checkpoints
-from ._data import Dataset, open_dataset
 from ._feed import Feed
 from ._loop import Loop
 from ._lora import Student, add_text_lora, add_unet_lora
@@ -80,7 +79,7 @@ class SdLoraTrainer(Trainer):
         progress = progress if accelerator.is_main_process else Silent()
         with self._alone(out, accelerator):
             try:
-                return self._train(open_dataset(dataset.path), out, accelerator, progress)
+                return self._train(dataset, out, accelerator, progress)
             except torch.OutOfMemoryError as error:
                 raise RunError(self._too_large(accelerator.device)) from error
 
@@ -90,7 +89,9 @@ class SdLoraTrainer(Trainer):
 
         return open_generator(model, self.options, self.runtime)
 
-    def _train(self, dataset: Dataset, out: Path, accelerator: Accelerator, progress: Progress) -> TrainedModel:
+    def _train(
+        self, dataset: CaptionedDataset, out: Path, accelerator: Accelerator, progress: Progress
+    ) -> TrainedModel:
         options, runtime = self.options, self.runtime
         checkpoints = Checkpoints(out / "checkpoints", options.keep_checkpoints)
         settings = self._settings(dataset, accelerator)
@@ -218,11 +219,11 @@ class SdLoraTrainer(Trainer):
             if lock:
                 lock.release()
 
-    def _settings(self, dataset: Dataset, accelerator: Accelerator) -> dict[str, Any]:
+    def _settings(self, dataset: CaptionedDataset, accelerator: Accelerator) -> dict[str, Any]:
         options = self.options
         per_step = options.batch_size * options.accumulation * accelerator.num_processes
         about = {
-            "source": str(dataset.source.absolute()),
+            "source": str(dataset.path.absolute()),
             "fingerprint": dataset.fingerprint,
             "fusers": list(dataset.fusers),
         }

@@ -23,7 +23,7 @@ ROOT_FILES = {
 }  # fmt: skip
 PACKAGES = {
     "cli", "dataset", "engines", "generation", "images", "language", "library", "models", "pipeline", "plugins",
-    "report", "run", "sources", "stats", "utils",
+    "report", "run", "sources", "stats", "trust", "utils",
 }  # fmt: skip
 DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "utils"}
 
@@ -40,7 +40,6 @@ PUBLIC = {
 # What plugins still import besides doors, and what is to go: (plugin, what it imports).
 STILL_IMPORTED = {
     ("t2f_llm", "text2face_core.sources"),
-    ("t2f_sd_lora", "text2face_core.sources"),
     ("t2f_sd_lora", "text2face_core.run"),
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import DONE, SOME_FAILED
-from .common import accept_option, plugins_of, quiet_of, resumable, store_of
+from .common import accept_option, plugins_of, quiet_of, resumable, settle_trust, store_of, trust_option
 from .models import check_accepted
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--offline", is_flag=True, default=None, help="Fetch no model files."),
         click.option("--no-report", is_flag=True, help="Do not write report.html."),
         accept_option,
+        trust_option,
     ):
         command = option(command)
     return command
@@ -79,10 +80,11 @@ def run(ctx: click.Context, /, source: tuple[str, ...], out: Path | None, recipe
     from .. import library
     from ..recipe import Recipe
 
-    base = Recipe.load(recipe)
+    written = Recipe.load(recipe)
     with _session(ctx, out or Path("runs") / _name_of(source[0]), given) as session:
-        chosen = library.override(base, session.plugins, **_overrides(given))
-        _say_set(session, base, chosen)
+        chosen = library.override(written, session.plugins, **_overrides(given))
+        settle_trust(written, chosen, session.plugins, Recipe.file_of(recipe), trust=given["trust"], ctx=ctx)
+        _say_set(session, written, chosen)
         library.run_photos(session, source, chosen, redo=given["redo"], retry_failed=given["retry_failed"])
         return _finish(ctx, session, report=not given["no_report"])
 
@@ -107,7 +109,7 @@ def fuse(ctx: click.Context, /, out: Path, **given: Any) -> int:
 
     RunDirectory.open(out)
     with _session(ctx, out, given) as session:
-        library.recaption(session, **_overrides(given))
+        library.recaption(session, **_overrides(given), trust=given["trust"])
         return _finish(ctx, session, report=not given["no_report"])
 
 

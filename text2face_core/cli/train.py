@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from . import DONE
-from .common import plugins_of, quiet_of, resumable, store_of
+from .common import plugins_of, quiet_of, resumable, store_of, trust_option
 
 SHORTCUTS = ("base", "resolution", "steps", "batch_size", "push_to_hub")
 """Options of the trainer that have a flag; all others are set with --set."""
@@ -37,6 +37,7 @@ SHORTCUTS = ("base", "resolution", "steps", "batch_size", "push_to_hub")
 @click.option("--offline", is_flag=True, default=None, help="Fetch no model files.")
 @click.option("--resume", is_flag=True, help="Resume the training in OUT even if settings have changed.")
 @click.option("--fresh", is_flag=True, help="Start over, and remove the checkpoints in OUT.")
+@trust_option
 @click.pass_context
 def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **given: Any) -> int:
     """Train a text-to-image model on captioned photos. SOURCE is a run directory, an imagefolder or web-dataset shards.
@@ -68,6 +69,7 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
             progress=make_progress(quiet=quiet_of(ctx) or not main),
             available=plugins_of(ctx),
             models=store_of(ctx, offline=given["offline"]),
+            trust=given["trust"],
             **options,
         )
     if main:

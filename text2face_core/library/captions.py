@@ -15,6 +15,7 @@ from ..models import ModelStore
 from ..plugins import Plugins
 from ..recipe import Recipe
 from ..run import RunDirectory
+from ..trust import require_trust
 from .session import Result, Session, Silent, override
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def caption_photos(
     progress: Progress | None = None,
     available: Plugins | None = None,
     models: ModelStore | None = None,
+    trust: bool = False,
     **session: Any,
 ) -> Result:
     """Caption photos, as `t2f run SOURCE` does: in memory or, with `out`, in a run directory that can be resumed.
@@ -57,12 +59,14 @@ def caption_photos(
         progress: Receives how far the work has come.
         available: The plugins that may be used; by default all that are installed.
         models: Where model files come from.
+        trust: Allow what a recipe file reaches, as --trust does.
         session: `device`, `dtype`, `threads`, `engine`, `work`, `chunk_size`: see `Session`.
 
     Returns:
         Every photo with its captions. A photo that cannot be used is a row with its reason.
 
     Raises:
+        UntrustedError: A recipe file reaches what was not allowed.
         UsageError: The request is wrong.
         NothingToDo: There are no photos.
 
@@ -75,8 +79,10 @@ def caption_photos(
     """
     start = time.perf_counter()
     found = available or Plugins.load()
-    chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    chosen = override(chosen, found, names=plugins, settings=settings, seed=seed, leave_out=leave_out)
+    written = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    chosen = override(written, found, names=plugins, settings=settings, seed=seed, leave_out=leave_out)
+    if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
+        require_trust(written, chosen, found, where, trust=trust)
     with tempfile.TemporaryDirectory(prefix="text2face-") as scratch:
         if out is None:
             chosen = chosen.with_settings(["dataset.enabled=false"])
@@ -100,6 +106,7 @@ def caption_again(
     progress: Progress | None = None,
     available: Plugins | None = None,
     models: ModelStore | None = None,
+    trust: bool = False,
     **session: Any,
 ) -> Result:
     """Write the captions of a run again, as `t2f caption OUT` does; the analysis stays as it is.
@@ -114,16 +121,18 @@ def caption_again(
         progress: Receives how far the work has come.
         available: The plugins that may be used; by default all that are installed.
         models: Where model files come from.
+        trust: Allow what the run's settings reach, as --trust does.
         session: As for `caption_photos`.
 
     Raises:
+        UntrustedError: The run reaches what was not allowed.
         RunError: There is no such run, its analysis is not finished, or the settings would change the analysis.
     """
     start = time.perf_counter()
     RunDirectory.open(Path(out))
     work = _session(Path(out), available or Plugins.load(), models, progress, session)
     with work.run.lock():
-        recaption(work, names=plugins, settings=settings, seed=seed, leave_out=leave_out)
+        recaption(work, names=plugins, settings=settings, seed=seed, leave_out=leave_out, trust=trust)
         finish_run(work.run, report=report)
     return _result(work, start, work.run.path)
 
@@ -143,6 +152,7 @@ def recaption(
     settings: Iterable[str] = (),
     seed: int | None = None,
     leave_out: str | Sequence[str] | None = None,
+    trust: bool = False,
 ) -> None:
     """Write the captions of a session's run again; the caller holds its lock. See `caption_again`.
 
@@ -150,8 +160,9 @@ def recaption(
         RunError: The analysis is not finished, or the settings would change it.
     """
     before = session.run.settings
-    recipe = Recipe.parse(before["recipe"], str(session.run.settings_path))
-    recipe = override(recipe, session.plugins, names=names, settings=settings, seed=seed, leave_out=leave_out)
+    written = Recipe.parse(before["recipe"], str(session.run.settings_path))
+    recipe = override(written, session.plugins, names=names, settings=settings, seed=seed, leave_out=leave_out)
+    require_trust(written, recipe, session.plugins, session.run.settings_path, trust=trust, say=session.progress.say)
     resolved = recipe.resolve(session.plugins)
     if resolved.analysis_key() != before["keys"]["analysis"]:
         raise RunError("t2f fuse changes captions only; to change the analysis: t2f run SOURCE --redo")

@@ -31,6 +31,7 @@ from ..recipe import Recipe, Resolved
 from ..records import AnalysisRow, Caption
 from ..run import RunDirectory
 from ..sources import Sources, list_photos, scheme_of, use_sources
+from ..trust import record_own
 
 
 class Silent:
@@ -133,6 +134,7 @@ class Session:
             listed = []
         added = self.run.add_photos(listed, self.chunk_size)
         self.run.write_settings(now)
+        record_own(recipe, self.plugins, self.run.path)
         if added and resumed:
             self.progress.say(f"{added} new photo(s)")
         tasks = analysis_tasks(self.run, key, retry_failed=retry_failed)
@@ -183,6 +185,7 @@ class Session:
         @cache
         def begun() -> None:
             self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
+            record_own(resolved.recipe, self.plugins, self.run.path)
 
         key = resolved.captions_key()
         tasks = captioning_tasks(self.run, key, retry_failed=retry_failed)

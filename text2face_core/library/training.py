@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import CaptionedDataset, Progress, Runtime, TrainedModel
+from ..contracts import Progress, Runtime, TrainedModel
+from ..dataset import open_dataset
 from ..errors import RecipeError
 from ..models import ModelStore
 from ..plugins import Plugins
 from ..recipe import Recipe, explain
+from ..trust import require_trust
 from .session import Silent, override, usable_cores
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def train(
     progress: Progress | None = None,
     available: Plugins | None = None,
     models: ModelStore | None = None,
+    trust: bool = False,
     **options: Any,
 ) -> TrainedModel:
     """Train a text-to-image model on captioned photos, as `t2f train` does.
@@ -53,6 +56,7 @@ def train(
         progress: Receives how far the training has come.
         available: The plugins that may be used; by default all that are installed.
         models: Where model files come from.
+        trust: Allow what a recipe file reaches, as --trust does.
         options: Options of the trainer, such as steps=5000 (see `t2f plugins show sd_lora`); None leaves one as it is.
 
     Returns:
@@ -66,17 +70,20 @@ def train(
         PosixPath('loras/photos')
     """
     found = available or Plugins.load()
-    chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    chosen = override(chosen, found, names=plugins, settings=settings, seed=seed)
+    shown = progress or Silent()
+    written = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    chosen = override(written, found, names=plugins, settings=settings, seed=seed)
+    if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
+        require_trust(written, chosen, found, where, trust=trust, say=shown.say)
     given = {name: value for name, value in options.items() if value is not None}
     trainer, checked = choose_trainer(chosen, found, given)
-    shown = progress or Silent()
     runtime = Runtime(
         models or ModelStore(say=shown.say), *choose_hardware(device=device, dtype=dtype, threads=threads), chosen.seed
     )
     place = Path(source)
     target = Path("loras") / (place.absolute().name or "photos") if out is None else Path(out)
-    result: TrainedModel = found.build(trainer, checked, runtime).train(CaptionedDataset(place), target, shown)
+    built = found.build(trainer, checked, runtime)  # first, as it says which packages are missing
+    result: TrainedModel = built.train(open_dataset(place), target, shown)
     return result
 
 

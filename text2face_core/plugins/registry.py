@@ -118,6 +118,10 @@ class Plugins:
         """Names of the plugins, in alphabetical order; nothing is imported."""
         return sorted(self._found)
 
+    def origin(self, name: str) -> Found | None:
+        """The plugin behind a component's name, by its metadata; None if there is none. Nothing is imported."""
+        return self._found.get(name.partition(".")[0])
+
     def packages(self) -> set[str]:
         """The top-level packages that hold the plugins; nothing is imported."""
         return {re.split("[.:]", found.module)[0] for found in self._found.values()}

@@ -1,4 +1,4 @@
-"""Which pictures of a data set can be read at all: for training that encodes on the fly, without the latent cache."""
+"""Find the images of a data set that can be decoded, for training without a cache of latents."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.contracts import Progress
-from text2face_core.errors import BadPhoto, UsageError
-from text2face_core.utils import write_text
-
-from ._data import Dataset
+from ..contracts import CaptionedDataset, Progress
+from ..errors import BadPhoto, UsageError
+from ..utils import write_text
 
 
-def readable(
-    dataset: Dataset, folder: Path, *, threads: int = 1, progress: Progress | None = None
+def find_readable(
+    dataset: CaptionedDataset, folder: Path, *, threads: int = 1, progress: Progress | None = None
 ) -> npt.NDArray[np.int64]:
-    """(M,) int64: the samples whose picture decodes. Each picture is looked at once; `folder` keeps what was found.
+    """(M,) int64: the numbers of the photos whose image decodes. Each is tried once; `folder` keeps the result.
 
-    Raises UsageError where none can be read.
+    Raises UsageError if none can be read.
     """
     stamps = hashlib.blake2b(digest_size=8)
     for number in range(len(dataset)):
-        stamps.update(dataset.picture(number).stamp())
+        stamps.update(dataset.image(number).stamp())
     kept = folder / f"readable-{stamps.hexdigest()}.json"
     try:
         bad = {int(number): reason for number, reason in json.loads(kept.read_text(encoding="utf-8")).items()}
@@ -40,30 +38,30 @@ def readable(
     return usable
 
 
-def skipped_path(folder: Path, dataset: Dataset) -> Path:
-    """The text file that names the pictures which could not be read."""
+def skipped_path(folder: Path, dataset: CaptionedDataset) -> Path:
+    """The text file that lists the images which could not be read."""
     return folder / f"skipped-{dataset.fingerprint[:16]}.txt"
 
 
-def name_skipped(path: Path, dataset: Dataset, reasons: Mapping[int, str]) -> None:
-    """Write a line for each picture that is skipped: its name, a tab, the reason. No file where there is none."""
+def name_skipped(path: Path, dataset: CaptionedDataset, reasons: Mapping[int, str]) -> None:
+    """Write a line for each skipped image: its name, a tab, the reason. Remove the file if there is none."""
     if reasons:
         write_text(path, "".join(f"{dataset.key(number)}\t{reason}\n" for number, reason in sorted(reasons.items())))
     else:
         path.unlink(missing_ok=True)
 
 
-def check_some(usable: npt.NDArray[np.int64], dataset: Dataset, named: Path) -> None:
-    """Raises UsageError where nothing is left to train on."""
+def check_some(usable: npt.NDArray[np.int64], dataset: CaptionedDataset, named: Path) -> None:
+    """Raises UsageError if nothing is left to train on."""
     if not len(usable):
-        raise UsageError(f"none of the {len(dataset)} pictures of {dataset.source} can be read; {named} says why")
+        raise UsageError(f"none of the {len(dataset)} pictures of {dataset.path} can be read; {named} says why")
 
 
-def _look(dataset: Dataset, threads: int, progress: Progress | None) -> dict[int, str]:
+def _look(dataset: CaptionedDataset, threads: int, progress: Progress | None) -> dict[int, str]:
     def reason(number: int) -> str:
-        picture = dataset.picture(number)
+        image = dataset.image(number)
         try:
-            picture.pixels(picture.content())
+            image.pixels(image.content())
         except BadPhoto as error:
             return str(error)
         return ""

@@ -1,4 +1,4 @@
-"""One picture of a data set: where its bytes lie, and what they become."""
+"""References to stored images: where the bytes of an image are, and how they are decoded."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from text2face_core.errors import BadPhoto
-from text2face_core.images import DEFAULT_LIMITS, dataset_square, decode_image
-from text2face_core.records import Face, Pixels
+from ..errors import BadPhoto
+from ..images import DEFAULT_LIMITS, dataset_square, decode_image
+from ..records import Face, Pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A file, or a part of one; read only when asked.
+class ImageRef:
+    """A file or a part of a file that holds an encoded image; read only when asked.
 
     size: bytes from `offset` on; None for the whole file. box: the face, x0 y0 x1 y1 in the photo's pixels, around
-    which a square of `scale` boxes is cut out; None for the whole photo.
+    which a square of `scale` boxes is cropped; None for the whole photo.
     """
 
     path: str
@@ -30,10 +30,10 @@ class Picture:
     scale: float = 2.0
 
     def content(self) -> bytes:
-        """The encoded picture. Raises BadPhoto where it cannot be read or is larger than a photo may be."""
+        """The encoded image. Raises BadPhoto if it cannot be read or is larger than a photo may be."""
         try:
             status = Path(self.path).stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
                 raise BadPhoto("unreadable: not a file")
             size = status.st_size if self.size is None else self.size
             if size > DEFAULT_LIMITS.max_bytes:
@@ -46,7 +46,7 @@ class Picture:
             raise BadPhoto(f"unreadable: {what.lower()}") from error
 
     def pixels(self, content: bytes) -> Pixels:
-        """(H, W, 3) uint8 RGB, upright. Raises BadPhoto where the content is no picture."""
+        """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the content is not an image."""
         pixels = decode_image(content)
         if self.box is None:
             return pixels
@@ -55,16 +55,16 @@ class Picture:
         return pixels[y0:y1, x0:x1]
 
     def digest(self, content: bytes) -> bytes:
-        """16 bytes that stand for the pixels: the content's, and where the square lies in it."""
+        """16 bytes that identify the pixels: of the content, and of the crop's position in it."""
         where = b"" if self.box is None else repr((self.box, self.scale)).encode()
         return hashlib.blake2b(content, digest_size=16, person=hashlib.blake2b(where, digest_size=16).digest()).digest()
 
     def stamp(self) -> bytes:
-        """16 bytes that change when the file is replaced or touched; needs no reading."""
+        """16 bytes that change when the file is replaced or touched; does not read the file."""
         try:
-            status = os.stat(self.path)  # noqa: PTH116  called for each of a million pictures
-            about = (status.st_size, status.st_mtime_ns)
+            status = os.stat(self.path)  # noqa: PTH116  called for each of a million images
+            state = (status.st_size, status.st_mtime_ns)
         except (OSError, ValueError):
-            about = (-1, -1)
-        told = (self.path, self.offset, self.size, self.box, self.scale, *about)
-        return hashlib.blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            state = (-1, -1)
+        identity = (self.path, self.offset, self.size, self.box, self.scale, *state)
+        return hashlib.blake2b(repr(identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
