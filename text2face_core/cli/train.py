@@ -17,30 +17,37 @@ SHORTCUTS = ("base", "resolution", "steps", "batch_size", "push_to_hub")
 
 @click.command(short_help="Train a text-to-image model on captioned photos.")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where the model goes.  [default: loras/NAME OF SOURCE]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Output folder of the model.  [default: loras/NAME OF SOURCE]"
+)
 @click.option("--base", metavar="ID|PATH", help="Base model: a Hugging Face id, or a folder.")
-@click.option("--resolution", type=int, metavar="N", help="Side of the images, in pixels.")
+@click.option("--resolution", type=int, metavar="N", help="Resolution: side of the square crops, in pixels.")
 @click.option("--steps", type=int, metavar="N", help="Optimizer steps.")
-@click.option("--batch-size", type=int, metavar="N", help="Images per process and forward pass.")
-@click.option("--push-to-hub", metavar="ID", help="Upload the result to this Hugging Face id.")
+@click.option("--batch-size", type=int, metavar="N", help="Batch size: photos per process and forward pass.")
+@click.option("--push-to-hub", metavar="ID", help="Hugging Face id to upload the result to.")
 @click.option("--recipe", default="starter", show_default=True, help="A recipe's name, or a TOML file.")
-@click.option("--plugins", default="", metavar="NAME", help="The trainer, if several are installed.")
+@click.option(
+    "--plugins", default="", metavar="NAME", help="The trainer, if several are installed.  [default: sd_lora]"
+)
 @click.option("--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one option.")
 @click.option("--seed", type=int, help="Random seed for captions, order and noise.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
+@click.option("--device", help="cpu, cuda, cuda:1, mps.  [default: a GPU, if there is one]")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Precision of what is not trained.  [default: bfloat16 on a GPU that has it, else float32]",
+    help="Precision of the frozen weights.  [default: bfloat16 on a GPU that supports it, else float32]",
 )
-@click.option("--threads", type=click.IntRange(0), default=0, help="Threads on the CPU; 0 for all cores.")
-@click.option("--offline", is_flag=True, default=None, help="Fetch no model files.")
-@click.option("--resume", is_flag=True, help="Resume the training in OUT even if settings have changed.")
-@click.option("--fresh", is_flag=True, help="Start over, and remove the checkpoints in OUT.")
+@click.option(
+    "--threads", type=click.IntRange(0), default=0, help="CPU threads; 0: one for each usable core, at most 16."
+)
+@click.option("--offline", is_flag=True, default=None, help="Download no model files.")
+@click.option("--resume", is_flag=True, help="Resume the training in OUT even if settings or pictures have changed.")
+@click.option("--fresh", is_flag=True, help="Start again, and remove the checkpoints in OUT.")
 @trust_option
 @click.pass_context
 def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **given: Any) -> int:
-    """Train a text-to-image model on captioned photos. SOURCE is a run directory, an imagefolder or web-dataset shards.
+    """Train a text-to-image model on captioned photos. SOURCE is a run directory, or a captioned data set in any format
+    that t2f export writes.
 
     \b
     t2f train runs/photos --out loras/photos
@@ -48,14 +55,14 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     t2f train runs/photos --out loras/photos --steps 5000 --set sd_lora.rank=16
     accelerate launch --num_processes 8 -m text2face_core train runs/photos --out loras/photos
 
-    Training can be stopped at any time: the same command resumes it, with the same result as without the stop.
-    What can be set: t2f plugins show sd_lora.
+    Training can be stopped at any time: the same command resumes it, and ends with the same weights.
+    Options for --set: t2f plugins show sd_lora.
     """
     from .. import library
     from .progress import make_progress
 
     if given["resume"] and given["fresh"]:
-        raise click.UsageError("--resume continues a training and --fresh starts over: give one of them")
+        raise click.UsageError("--resume continues and --fresh starts again: give one of them")
     options = {name: given[name] for name in SHORTCUTS}
     if given["resume"] or given["fresh"]:
         options["resume"] = "always" if given["resume"] else "never"

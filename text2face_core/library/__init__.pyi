@@ -21,6 +21,10 @@ from .session import (
     Session as Session,
     Silent as Silent,
     override as override,
-    usable_cores as usable_cores,
 )
-from .training import choose_hardware as choose_hardware, choose_trainer as choose_trainer, train as train
+from .training import (
+    choose_hardware as choose_hardware,
+    choose_trainer as choose_trainer,
+    default_trainer as default_trainer,
+    train as train,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +24,14 @@ from ..errors import NothingToDo, RunError
 from ..images import DecodeLimits
 from ..models import ModelStore
 from ..pipeline import Analysis, Captioning, Clock
-from ..plugins import Plugins, split_names
+from ..plugins import Plugins, require, split_names
 from ..provenance import difference, settings_of
 from ..recipe import Recipe, Resolved
 from ..records import AnalysisRow, Caption
 from ..run import RunDirectory
 from ..sources import Sources, list_photos, scheme_of, use_sources
 from ..trust import record_own
+from ..utils import check_device, default_threads
 
 
 class Silent:
@@ -156,7 +156,19 @@ class Session:
                 "Give --redo to do so, or choose another --out"
             )
 
+    def _prepare(self, resolved: Resolved) -> None:
+        """Notice before hours of analysis what captioning will lack, and fetch all model files first.
+
+        Raises MissingExtra, ArtifactError or FuserError if something is missing; the message lists all of it.
+        """
+        needs = require(resolved, self.models)
+        for line in needs.lines():
+            self.progress.say(line)
+        for artifact in needs.files:
+            self.models.path(artifact)
+
     def _analyse(self, resolved: Resolved, tasks: Sequence[Task], key: str) -> None:
+        self._prepare(resolved)
         recipe = resolved.recipe
         analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)  # before anything is shown
         limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
@@ -200,7 +212,8 @@ class Session:
         self.progress.finish()
 
     def _runtime(self, resolved: Resolved) -> Runtime:
-        threads = self.threads or usable_cores()
+        check_device(self.device)
+        threads = self.threads or default_threads()
         seed = resolved.recipe.seed
         return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
 
@@ -241,10 +254,3 @@ def _names(names: str | Sequence[str]) -> list[str]:
 def _absolute(place: str | Path) -> str:
     elsewhere = scheme_of(str(place)) != "file" and not Path(place).exists()
     return str(place) if elsewhere else str(Path(place).absolute())
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,12 +14,17 @@ from ..models import ModelStore
 from ..plugins import Plugins
 from ..recipe import Recipe, explain
 from ..trust import require_trust
-from .session import Silent, override, usable_cores
+from ..utils import check_device, default_threads
+from .session import Silent, override
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ..plugins import Registered
+
+
+DEFAULT_TRAINER = "sd_lora"
+"""Used when several trainers are installed, and neither recipe nor plugins name one."""
 
 
 def train(
@@ -91,11 +96,11 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
     """The recipe's trainer and its options: those of the recipe, and those `given` over them.
 
     Raises:
-        RecipeError: An option is wrong or unknown to the trainer, or several trainers are installed.
+        RecipeError: An option is wrong or unknown to the trainer, or the trainer must be named.
     """
     from pydantic import ValidationError
 
-    trainer = plugins.component(recipe.trainer or _only_trainer(plugins), "trainer")
+    trainer = plugins.component(recipe.trainer or default_trainer(plugins), "trainer")
     model = trainer.component.options
     for name in given:
         if name not in model.model_fields:
@@ -107,23 +112,32 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
         raise RecipeError(f"{trainer.name}: {explain(error, model)} (options of {trainer.name}: {known})") from error
 
 
-def _only_trainer(plugins: Plugins) -> str:
+def default_trainer(plugins: Plugins) -> str:
+    """The trainer to use when none is named: the only one, or sd_lora. Raises RecipeError if there is no such."""
     names = [one.name for one in plugins.components() if one.kind == "trainer"]
-    if len(names) != 1:
-        raise RecipeError(f"name the trainer: --plugins {' or '.join(names) or 'NAME (none is installed)'}")
-    return names[0]
+    if DEFAULT_TRAINER in names or len(names) == 1:
+        return DEFAULT_TRAINER if DEFAULT_TRAINER in names else names[0]
+    raise RecipeError(f"name the trainer: --plugins {' or '.join(names) or 'NAME (none is installed)'}")
 
 
 def choose_hardware(*, device: str | None = None, dtype: str | None = None, threads: int = 0) -> tuple[str, str, int]:
-    """Device, dtype and threads: as given, else the best that this machine has."""
-    threads = threads or max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    """Device, dtype and threads: as given, else the best of this machine.
+
+    Raises:
+        UsageError: The device does not exist.
+    """
+    # Set before torch is imported: threads that wait for others sleep, and do not keep a busy core from working
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    threads = threads or default_threads(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    if device is not None:
+        check_device(device)
     if device is None or dtype is None:
         try:
             import torch
         except ImportError:  # building the trainer will say what to install
             return "cpu", "float32", threads
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        # V100 and T4 can only imitate bfloat16, slower than float32
-        narrow = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-        dtype = dtype or ("bfloat16" if narrow else "float32")
+        # V100 and T4 can only emulate bfloat16, slower than float32
+        fast = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+        dtype = dtype or ("bfloat16" if fast else "float32")
     return device, dtype, threads
