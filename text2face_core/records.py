@@ -262,10 +262,19 @@ class AnalysisRow:
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none."""
+    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none.
+
+    numbers: which of the photo's captions these are, if some were removed or added by a person; else empty.
+    """
 
     photo_id: str
     captions: tuple[Caption, ...] = field(default=())
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[tuple[int, Caption], ...]:
+        """The captions with their numbers."""
+        return tuple(zip(self.numbers or range(len(self.captions)), self.captions, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

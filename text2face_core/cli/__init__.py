@@ -23,6 +23,7 @@ VERBS = {
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
     "export": ("export:export", "Export a run as a data set for trainers."),
+    "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
     "train": ("train:train", "Train a text-to-image model on captioned photos."),
     "generate": ("generate:generate", "Generate images of prompts."),
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),

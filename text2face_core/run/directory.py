@@ -217,6 +217,10 @@ class RunDirectory:
             write_corrections(self.corrections_path, corrections)
         return new
 
+    def replace_corrections(self, corrections: Corrections) -> None:
+        """Keep these instead of those that were kept."""
+        write_corrections(self.corrections_path, corrections)
+
     def written_texts(self) -> WrittenTexts:
         """To be told what is written to metadata.jsonl."""
         return WrittenTexts(self._written_path, self.wording)

@@ -6,6 +6,7 @@ from .atomic import (
     temporary_path as temporary_path,
     write_text as write_text,
 )
+from .bounded import BoundedEnvironment as BoundedEnvironment, render_bounded as render_bounded
 from .deprecation import new_name as new_name, warn_renamed as warn_renamed
 from .display import on_one_line as on_one_line, printable as printable, quoted as quoted
 from .folders import replacing_folder as replacing_folder
