@@ -31,12 +31,12 @@ class PhotoRef:
     Attributes:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
         uri: Where to read it, see `text2face_core.sources`.
-        chunk: Number of the chunk that it belongs to.
+        chunk: Number of the chunk that it belongs to; -1 until the photo is part of a run.
     """
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
 
 
 @dataclass(frozen=True, slots=True)
