@@ -38,7 +38,7 @@ def build(tmp_path):
         ({"extra_body": {"n": 2, "stream": True}}, "n, stream: not among further fields"),
         ({"chat_format": "vicuna"}, "api=completions"),
         ({"chat_format": "alpaca", "api": "completions"}, "vicuna"),
-        ({"prompt": "papper"}, 'there is no prompt "papper"'),
+        ({"prompt": "papper"}, '"papper"'),
         ({"concurrency": 0}, "greater than or equal to 1"),
     ],
 )
