@@ -7,21 +7,32 @@ an exception; the pipeline then asks again one by one and records the reason for
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from .errors import PluginError, UsageError
+from .records import CaptionedPhoto
 from .utils import new_name, warn_renamed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .dataset import ImageRef
     from .language import Vocabulary
     from .models import Artifact, ModelStore
-    from .records import Bag, Face, Finding, Pixels, Portrait
+    from .records import Bag, Captions, Face, Finding, Pixels, Portrait
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
+
+    OptionsT = TypeVarWithDefault("OptionsT", bound=BaseModel, default=Any)
+    RoleT_co = TypeVarWithDefault("RoleT_co", covariant=True, default=Any)
+else:
+    OptionsT = TypeVar("OptionsT", bound=BaseModel)
+    RoleT_co = TypeVar("RoleT_co", covariant=True)
 
 Role = Literal["detector", "filter", "extractor", "fuser", "trainer"]
 """What a component does in a run; each role has its hook in `hookspecs` and its base class here."""
@@ -158,15 +169,60 @@ class Fuser(ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionedDataset:
-    """Photos with captions, as the user named them: a run directory, an imagefolder or web-dataset shards."""
+class CaptionedDataset(ABC):
+    """Photos with captions, by number; what trainers read. `text2face_core.dataset.open_dataset` opens every format.
+
+    An implementation keeps some hundred bytes per photo, reads captions and images when asked, and can be pickled.
+
+    Attributes:
+        path: What the user named: a run directory, a folder or a file.
+        fingerprint: 32 hexadecimal digits that change with the names and captions.
+        without_captions: How many images were left out because they have no caption.
+    """
 
     path: Path
+    fingerprint: str
+    without_captions: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def key(self, index: int) -> str:
+        """The photo's name in messages, unique within the data set."""
+
+    @abstractmethod
+    def captions(self, index: int) -> Captions:
+        """The photo's captions, at least one, each with its style."""
+
+    @abstractmethod
+    def image(self, index: int) -> ImageRef:
+        """Where the photo's image is stored."""
+
+    def __getitem__(self, index: int) -> CaptionedPhoto:
+        """One photo; negative numbers count from the end. Raises IndexError beyond it."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"photo {index} of {len(self)}")
+        index %= len(self)
+        return CaptionedPhoto(self.key(index), self.captions(index), self.image(index))
+
+    def __iter__(self) -> Iterator[CaptionedPhoto]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def fusers(self) -> tuple[str, ...]:
+        """The fusers that wrote the captions, if known."""
+        return ()
+
+    def remedy(self) -> str:
+        """What to do when the data set holds no captioned image."""
+        return 'Each image needs a caption: "text": "…" or ["…", "…"]'
 
     @property
     def imagefolder(self) -> Path:
         """The folder with metadata.jsonl, which has a `file_name` and a `text` (a list of captions) for each image.
+
+        For trainers that read files themselves.
 
         Raises:
             UsageError: There is no such folder.
@@ -327,9 +383,13 @@ class Trainer(ABC):
         return PluginError(f"{type(self).__name__} trains, but cannot generate images (model: {model})")
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+@dataclass(frozen=True)
+class Component(Generic[OptionsT, RoleT_co]):
     """One thing that a plugin offers: how to build it, its options, what it needs and what it provides.
+
+    Generic over the options and the role, so that a type checker compares `build`, `options`, `needs` and `prompt` with
+    each other, and what `build` returns with the hook: `Iterable[Component[BlurOptions, Extractor]]`. A plain
+    `Component` is `Component[Any, Any]`.
 
     Attributes:
         name: The plugin's name, or "plugin.part" if the plugin offers several components.
@@ -353,16 +413,16 @@ class Component:
     """
 
     name: str
-    build: Callable[[Any, Runtime], Any]
-    options: type[BaseModel] = Options
+    build: Callable[[OptionsT, Runtime], RoleT_co]
+    options: type[OptionsT] = Options  # type: ignore[assignment]  # fits every build that takes plain Options
     artifacts: tuple[Artifact, ...] = ()
     extra: str | None = None
     provides: tuple[str, ...] = ()
     summary: str = ""
-    needs: Callable[[Any], Collection[Artifact]] | None = None
-    prompt: Callable[[Any, FusionRequest], str] | None = None
+    needs: Callable[[OptionsT], Collection[Artifact]] | None = None
+    prompt: Callable[[OptionsT, FusionRequest], str] | None = None
 
-    def files(self, options: Any) -> tuple[Artifact, ...]:
+    def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """The model files that the component needs with these options."""
         return self.artifacts if self.needs is None else tuple(self.needs(options))
 

@@ -8,6 +8,7 @@ Text2FaceError
 │   │   └── MissingExtra     a plugin's packages are not installed
 │   ├── ArtifactError        a model file is not available or cannot be trusted
 │   │   └── LicenceRefused   its licence has not been accepted
+│   ├── UntrustedError       a run or recipe file reaches out and was not allowed to
 │   ├── FuserError           a fuser cannot answer any request: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
 ├── NothingToDo              no photo to work on: exit code 3
@@ -37,7 +38,7 @@ class PluginError(UsageError):
 
 
 class MissingExtra(PluginError):
-    """A plugin needs packages that are not installed."""
+    """A plugin needs packages that are not installed, or in other versions."""
 
 
 class ArtifactError(UsageError):
@@ -46,6 +47,10 @@ class ArtifactError(UsageError):
 
 class LicenceRefused(ArtifactError):
     """A model file's licence must be accepted by name before the file is fetched."""
+
+
+class UntrustedError(UsageError):
+    """A run or recipe file wants to reach something outside, and the user has not allowed that."""
 
 
 class FuserError(UsageError):

@@ -12,12 +12,16 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from typing import Any
 
+    from .dataset import ImageRef
+
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB, EXIF-upright."""
 
 Status = Literal["ok", "rejected", "failed"]
 Level = Literal["F1", "F2", "photo"]
 Value = str | float | bool
+Captions = tuple[tuple[str, str], ...]
+"""Texts, each with its style ("short", "long"; empty if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +268,22 @@ class CaptionRow:
 
     photo_id: str
     captions: tuple[Caption, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedPhoto:
+    """One photo of a data set with its captions.
+
+    key: its name in messages, unique within the data set. image: where its pixels are stored.
+    """
+
+    key: str
+    captions: Captions
+    image: ImageRef
+
+    def read(self) -> Pixels:
+        """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the image is missing or cannot be decoded."""
+        return self.image.pixels(self.image.content())
 
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, Options, Runtime
-from text2face_core.hookspecs import hookimpl
 
 
 class PhrasebookOptions(Options):

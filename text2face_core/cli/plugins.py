@@ -145,6 +145,8 @@ def _status(row: dict[str, Any]) -> str:
 
 
 def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
+    from ..utils import install_command
+
     component = one.component
     return {
         "name": one.name,
@@ -152,7 +154,7 @@ def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
         "summary": component.summary,
         "provides": list(component.provides),
         "extra": component.extra,
-        "install": f"pip install '{one.plugin.distribution}[{component.extra}]'" if component.extra else None,
+        "install": install_command(component.extra, distribution=one.plugin.distribution) if component.extra else None,
         "select": _selection(one.kind, one.name),
         "options": describe_options(component),
         "artifacts": [describe_artifact(artifact, store) for artifact in component.artifacts],

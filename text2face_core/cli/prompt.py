@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import DONE
-from .common import plugins_of
+from .common import plugins_of, settle_trust, trust_option
 
 if TYPE_CHECKING:
     from ..contracts import FusionRequest
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     "--plugins", default="", metavar="A,B", help="Plugins to use; each replaces the recipe's plugins of its role."
 )
 @click.option("--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one option.")
+@trust_option
 @click.pass_context
 def prompt(
     ctx: click.Context,
@@ -37,6 +38,7 @@ def prompt(
     recipe: str | None,
     plugins: str,
     settings: tuple[str, ...],
+    trust: bool,
 ) -> int:
     """Show the bag of words and the exact prompt for each caption of a photo in the run OUT.
 
@@ -53,8 +55,10 @@ def prompt(
 
     run = RunDirectory.open(out)
     known = plugins_of(ctx)
-    chosen = Recipe.load(recipe) if recipe else Recipe.parse(run.settings["recipe"], str(run.settings_path))
-    resolved = chosen.with_plugins(known, split_names(plugins)).with_settings(settings).resolve(known)
+    written = Recipe.load(recipe) if recipe else Recipe.parse(run.settings["recipe"], str(run.settings_path))
+    chosen = written.with_plugins(known, split_names(plugins)).with_settings(settings)
+    where = Recipe.file_of(recipe) if recipe else run.settings_path
+    resolved = settle_trust(written, chosen, known, where, trust=trust, ctx=ctx).resolve(known)
     row = _row(run, _find(run.photos(), photo, out))
     captions = resolved.recipe.captions.per_photo
     if number is not None and number >= captions:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from jinja2 import FunctionLoader, TemplateError, TemplateSyntaxError, meta, nodes
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from ..errors import RecipeError
 from ..utils import environment, templates
@@ -136,6 +136,7 @@ def _checked(template: str) -> str:
 PromptTemplate = Annotated[
     str,
     AfterValidator(_checked),
+    Field(json_schema_extra={"reaches": "prompt"}),
     PlainSerializer(lambda template: f"{Path(template).name} ({Prompts(template).fingerprint})", when_used="json"),
 ]
 """The type of a fuser's option `prompt`. A wrong template is refused with the other options. Its JSON, which is

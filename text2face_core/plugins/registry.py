@@ -7,6 +7,7 @@ packages only when one of its components is built.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
+from ..utils import install_command
 from .discovery import Found, discover
 from .tracing import attach_trace, enabled, traced
 
@@ -115,6 +117,10 @@ class Plugins:
         """Names of the plugins, in alphabetical order; nothing is imported."""
         return sorted(self._found)
 
+    def origin(self, name: str) -> Found | None:
+        """The plugin behind a component's name, by its metadata; None if there is none. Nothing is imported."""
+        return self._found.get(name.partition(".")[0])
+
     def packages(self) -> set[str]:
         """The top-level packages that hold the plugins; nothing is imported."""
         return {re.split("[.:]", found.module)[0] for found in self._found.values()}
@@ -176,7 +182,7 @@ class Plugins:
     def build(self, registered: Registered, options: Any, runtime: Runtime) -> Any:
         """Call the component's `build`.
 
-        Raises MissingExtra, naming the command that mends it, where a package is not installed.
+        Raises MissingExtra, with the command that fixes it, if a package is not installed or does not fit the others.
         """
         component = registered.component
         try:
@@ -277,11 +283,24 @@ def _check_names(found: Found, offered: Sequence[Registered]) -> None:
 def _missing(registered: Registered, error: ImportError) -> str:
     component, plugin = registered.component, registered.plugin
     needed = (error.name or str(error)).partition(".")[0]
+    missing = isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(needed)
     if component.extra:
-        install = f"pip install '{plugin.distribution}[{component.extra}]'"
+        install = install_command(component.extra, distribution=plugin.distribution, upgrade=not missing)
     else:
-        install = f"pip install {needed.replace('_', '-')}"
-    return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+        install = f"pip install {'' if missing else '--upgrade '}{needed.replace('_', '-')}"
+    if missing:
+        return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+    return (
+        f'the plugin "{component.name}" cannot use the packages that are installed: {str(error).strip().rstrip(".")}. '
+        f"Install versions that fit each other: {install} (t2f doctor shows what each of them requires)"
+    )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # without a parent or a specification
+        return False
 
 
 def split_names(names: str) -> list[str]:

@@ -323,6 +323,26 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(extra, ins
         build(Component("mine", needs_it, extra=extra))
 
 
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (ImportError("cannot import name 'Gone' from 'json'", name="json"), "cannot import name 'Gone' from 'json'"),
+        (ModuleNotFoundError("No module named 'json.gone'", name="json.gone"), "No module named 'json.gone'"),
+        (ImportError("peft>=9 is required, but found peft==8"), "peft>=9 is required, but found peft==8"),
+        (ImportError("libcudart.so.13: cannot open shared object file"), "libcudart.so.13: cannot open"),
+    ],
+)
+def test_a_package_of_another_version_is_not_called_missing(raised, reason):
+    def needs_it(options, runtime):
+        raise raised
+
+    with pytest.raises(MissingExtra) as error:
+        build(Component("mine", needs_it, extra="big"))
+    assert reason in str(error.value)
+    assert "not installed" not in str(error.value)
+    assert "pip install --upgrade --upgrade-strategy eager 't2f-mine[big]'" in str(error.value)
+
+
 def test_a_build_that_fails_names_the_plugin():
     with pytest.raises(PluginError, match='the plugin "mine" could not be built: ZeroDivisionError'):
         build(Component("mine", lambda options, runtime: 1 / 0))
