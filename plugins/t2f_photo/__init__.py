@@ -4,7 +4,7 @@ Calibrated on 186 sharp colour portraits, real and synthetic. The palest has a c
 most 0.1; the same holds for copies with a fiftieth of the light. The softest has a sharpness of 15; blurred by a
 Gaussian of 2 px, of a face 256 px high, all have less than 12. The detail of the twelve example photos is 430 to 1720,
 and 190 for the one that is out of focus; blurred by a Gaussian of 7 px, it is below 120. Their blocks are at most 0.74,
-also when blurred, and at least 0.93 when pixelated with blocks of 6 px or more.
+also when blurred, and at least 0.93 when pixelated with blocks of 4 px or more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ class SharpOptions(Options):
         "below which a face is rejected as blurred; 0: never",
     )
     blocks: float = Field(
-        0.87,
+        0.85,
         gt=0,
         le=1,
         description="share of the change between neighbouring pixels in a quarter of the rows and columns, above which "

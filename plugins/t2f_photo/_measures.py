@@ -98,14 +98,14 @@ def face_pixels(portrait: Portrait) -> Pixels:
 
 def _exposed(pixels: Pixels) -> npt.NDArray[np.float32]:
     """(H, W, 3) float32 sRGB, 0 to 1, brightened so that its brightest parts are bright."""
-    values = pixels.astype(np.float32) / 255
+    values = np.asarray(pixels, np.float32) / np.float32(255)
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     light = float(np.percentile(linear @ np.array([0.2126, 0.7152, 0.0722], np.float32), 95))
     gain = min(max(BRIGHT / max(light, 1e-6), 1.0), MOST_GAIN)
     if gain == 1.0:
         return values
     raised = np.clip(linear * gain, 0, 1)
-    return np.where(raised <= 0.0031308, raised * 12.92, 1.055 * raised ** (1 / 2.4) - 0.055).astype(np.float32)
+    return np.asarray(np.where(raised <= 0.0031308, raised * 12.92, 1.055 * raised ** (1 / 2.4) - 0.055), np.float32)
 
 
 def _resized(pixels: Pixels, k: int, how: int) -> Pixels:
