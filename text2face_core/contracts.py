@@ -403,6 +403,9 @@ class Component(Generic[OptionsT, RoleT_co]):
         prompt: For a fuser that asks a language model: called with (options, request), returns exactly the prompt that
             the model gets, with the chat format if the fuser itself applies one. Must load nothing heavy. None for a
             fuser that does not ask a model.
+        gpu: The GPU without which it cannot be used, in words: "28 GB of memory". Empty if a CPU will do.
+        unreachable: Called with its options before a run begins; returns why a server that it needs cannot be used and
+            what to do, or "". Must load nothing heavy and take seconds at most.
 
     Example:
         >>> class Nothing(Extractor):
@@ -421,6 +424,8 @@ class Component(Generic[OptionsT, RoleT_co]):
     summary: str = ""
     needs: Callable[[OptionsT], Collection[Artifact]] | None = None
     prompt: Callable[[OptionsT, FusionRequest], str] | None = None
+    gpu: str = ""
+    unreachable: Callable[[OptionsT], str] | None = None
 
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """The model files that the component needs with these options."""

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections import Counter
@@ -24,13 +23,14 @@ from .errors import NothingToDo, RunError
 from .images import DecodeLimits
 from .models import ModelStore
 from .pipeline import Analysis, Captioning, Clock
-from .plugins import Plugins, split_names
+from .plugins import Plugins, require, split_names
 from .provenance import difference, settings_of
 from .recipe import Recipe, Resolved
 from .records import AnalysisRow, Caption
 from .run import RunDirectory
 from .sources import list_photos
 from .trust import record_own, require_trust
+from .utils import check_device, default_threads
 
 Source = str | Path | Sequence[str | Path]
 
@@ -128,7 +128,19 @@ class Session:
                 "Give --redo to do so, or choose another --out"
             )
 
+    def _prepare(self, resolved: Resolved) -> None:
+        """Notice before hours of analysis what captioning will lack, and fetch all model files first.
+
+        Raises MissingExtra, ArtifactError or FuserError if something is missing; the message lists all of it.
+        """
+        needs = require(resolved, self.models)
+        for line in needs.lines():
+            self.progress.say(line)
+        for artifact in needs.files:
+            self.models.path(artifact)
+
     def _analyse(self, resolved: Resolved, tasks: list[local.Task], key: str) -> None:
+        self._prepare(resolved)
         recipe = resolved.recipe
         analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)
         limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
@@ -161,7 +173,8 @@ class Session:
         local.caption(self.run, key, captioning, begun, self.clock, self.progress, retry_failed=retry_failed)
 
     def _runtime(self, resolved: Resolved) -> Runtime:
-        threads = self.threads or usable_cores()
+        check_device(self.device)
+        threads = self.threads or default_threads()
         seed = resolved.recipe.seed
         return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
 
@@ -209,10 +222,3 @@ def caption_photos(
     counts: Counter[str] = Counter(row.status for row, _ in rows)
     taken = time.perf_counter() - start
     return Result(rows, counts, taken, session.clock.seconds, Path(out) if out else None)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
 from .contracts import Options, Role
 from .dataset import DatasetSettings
@@ -77,6 +77,9 @@ class CaptionSettings(Options):
         "that sees the photo may say more than was found; both are recorded in any case",
     )
 
+    allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
+        (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
+    )
     prefix: str = Field("", description="trigger word or other text before each caption of a data set, verbatim")
     suffix: str = Field("", description="text after each caption of a data set, verbatim")
     template: str = Field(

@@ -11,7 +11,7 @@ from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 
 from .formats import FORMATS
-from .options import ServerOptions, prompts
+from .options import ServerOptions, prompts, unreachable
 
 if TYPE_CHECKING:
     from .backends.openai import OpenAIFuser
@@ -60,4 +60,5 @@ def t2f_fusers() -> Iterable[Component[OpenAIOptions, Fuser]]:
         extra="openai",
         summary="any language model behind an OpenAI-compatible server: vLLM, llama.cpp, Ollama, SGLang, hosted",
         prompt=prompt_of,
+        unreachable=lambda options: unreachable("openai", options),
     )

@@ -1,7 +1,4 @@
-"""Captions by a language model: `openai` asks a server, `llamacpp` and `vicuna` run the model here.
-
-Three plugins in one package, one module each, because what they tell a model and how they read its answer is the same.
-"""
+"""Options that several language-model plugins share: the prompt, sampling, and how a server is reached."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ from pydantic import ConfigDict, Field, field_validator
 
 from text2face_core.contracts import Options
 from text2face_core.language import Prompts, PromptTemplate
+
+CONNECT_SECONDS = 5.0
 
 
 class LanguageModelOptions(Options):
@@ -107,6 +106,27 @@ class ServerOptions(LanguageModelOptions):
         if parts.port == 0:  # reading it raises ValueError where it is no number
             raise ValueError("port 0 is no port")
         return address.rstrip("/")
+
+
+def unreachable(name: str, options: ServerOptions) -> str:
+    """Why no connection to the server can be opened and what to do; empty if it can. Sends nothing.
+
+    name: the plugin whose options these are. A server that is only starting may take up to `patience` in a run, but
+    one that cannot be connected to when a run begins is most often not running at all.
+    """
+    import socket
+    import urllib.request
+
+    parts = urlsplit(options.base_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme == "https" and urllib.request.getproxies():
+        return ""  # a proxy may reach what this machine does not
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=min(options.timeout, CONNECT_SECONDS)).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"the server at {options.base_url} ({name}.base_url): {reason}. Start it, or name another"
+    return ""
 
 
 def prompts(template: str) -> Prompts:

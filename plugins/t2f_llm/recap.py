@@ -17,7 +17,7 @@ from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.language import PromptTemplate
 from text2face_core.records import Bag
 
-from .options import ServerOptions, prompts
+from .options import ServerOptions, prompts, unreachable
 
 DEFAULT = "Qwen/Qwen2.5-VL-7B-Instruct"
 
@@ -86,4 +86,5 @@ def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
         extra="recap",
         summary=f"captions of what the photo shows, by a vision language model: a server's, or {DEFAULT} (Apache-2.0)",
         prompt=prompt_of,
+        unreachable=lambda options: unreachable("recap", options) if options.backend == "server" else "",
     )

@@ -29,6 +29,19 @@ NOTE = (
     "13 billion weights of 16 bits in three files, 26 GB; Meta's licence and acceptable use policy bind you; "
     "tuned on conversations with ChatGPT, and meant for research by its authors"
 )
+# Sizes as the repository's page rounds them; its LFS pointers, which state hashes, could not be read when this was
+# written: the hashes are those of the first download.
+SIZES = {
+    "pytorch_model-00001-of-00003.bin": 9_950_000_000,
+    "pytorch_model-00002-of-00003.bin": 9_900_000_000,
+    "pytorch_model-00003-of-00003.bin": 6_180_000_000,
+    "pytorch_model.bin.index.json": 33_400,
+    "config.json": 600,
+    "generation_config.json": 200,
+    "special_tokens_map.json": 400,
+    "tokenizer.model": 500_000,
+    "tokenizer_config.json": 800,
+}
 ARTIFACTS = tuple(
     Artifact(
         PREFIX + file,
@@ -36,16 +49,9 @@ ARTIFACTS = tuple(
         licence="Llama 2 Community",
         licence_url=f"https://huggingface.co/{VICUNA}",
         note=NOTE if file.startswith("pytorch_model-") else "",
+        approximate_size=size,
     )
-    for file in (
-        *(f"pytorch_model-0000{part}-of-00003.bin" for part in (1, 2, 3)),
-        "pytorch_model.bin.index.json",
-        "config.json",
-        "generation_config.json",
-        "special_tokens_map.json",
-        "tokenizer.model",
-        "tokenizer_config.json",
-    )
+    for file, size in SIZES.items()
 )
 
 
@@ -109,4 +115,5 @@ def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
         extra="vicuna",
         summary="the paper's Vicuna 1.5 13B (licence: Llama 2 Community), or any other model, by vLLM on GPUs",
         prompt=prompt_of,
+        gpu="28 GB of memory for Vicuna 13B, less with vicuna.quantization",
     )

@@ -38,7 +38,6 @@ PUBLIC = {
 # What plugins still import besides doors, and what is to go: (plugin, what it imports).
 STILL_IMPORTED = {
     ("t2f_llm", "text2face_core.sources"),
-    ("t2f_sd_lora", "text2face_core.run"),
 }
 
 

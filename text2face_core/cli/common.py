@@ -99,6 +99,8 @@ def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:
     return {
         "name": artifact.name,
         "size": artifact.size,
+        "approximate_size": artifact.approximate_size,
+        "shown_size": artifact.shown_size,
         "licence": artifact.licence,
         "licence_url": artifact.licence_url,
         "non_commercial": artifact.non_commercial,

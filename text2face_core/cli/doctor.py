@@ -9,15 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..utils import install_command
+from ..utils import Installed, declared, install_command
 from .common import json_option, store_of
-from .requirements import OURS, Installed, declared
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ..models import ModelStore
     from ..plugins import Plugins
 
+OURS = "text2face"
 FOR_DEVELOPERS = {"test", "dev"}
 RECIPE = "starter"
 
@@ -48,14 +48,26 @@ class Findings:
 
 
 @click.command(short_help="Say what is installed, what is missing, and how to get it.")
+@click.option(
+    "--recipe",
+    default=RECIPE,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Check what this recipe needs: packages, model files with their size, servers, a GPU.",
+)
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, *, as_json: bool) -> int:
+def doctor(ctx: click.Context, recipe: str, *, as_json: bool) -> int:
     """Say what is installed, what is missing, and how to get it.
 
-    Exits with 0 where the starter recipe can run, with 1 where something is in its way.
+    Exits with 0 if the recipe can run, with 1 if something is in its way.
+
+    \b
+    t2f doctor
+    t2f doctor --recipe paper
     """
-    found = examine(store_of(ctx), builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
+    builtin_only = bool((ctx.find_root().obj or {}).get("no_plugins"))
+    found = examine(store_of(ctx), recipe, builtin_only=builtin_only)
     if as_json:
         click.echo(json.dumps({**found.facts, "problems": found.problems}, indent=2, ensure_ascii=False))
     else:
@@ -63,7 +75,7 @@ def doctor(ctx: click.Context, *, as_json: bool) -> int:
     return 1 if found.problems else 0
 
 
-def examine(store: ModelStore, *, builtin_only: bool = False) -> Findings:
+def examine(store: ModelStore, recipe: str = RECIPE, *, builtin_only: bool = False) -> Findings:
     """Look at everything; nothing is fetched, and nothing is imported that could fail."""
     found, installed = Findings(), Installed()
     found.facts["system"] = _system()
@@ -74,20 +86,20 @@ def examine(store: ModelStore, *, builtin_only: bool = False) -> Findings:
     }
     found.facts["templates"] = _templates(found)
     plugins = _plugins(found, builtin_only=builtin_only)
-    found.facts["models"] = _models(plugins, store, found)
+    found.facts["models"] = _models(plugins, store, recipe, found)
     return found
 
 
 def _system() -> dict[str, Any]:
     from .. import __file__ as place
     from .._version import __version__
+    from ..utils import usable_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "text2face": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": cores,
+        "cores": usable_cores(),
         "memory": _memory(),
         "installed_in": str(Path(place).resolve().parent),
     }
@@ -189,26 +201,30 @@ def _plugins(found: Findings, *, builtin_only: bool) -> Plugins:
     return plugins
 
 
-def _models(plugins: Plugins, store: ModelStore, found: Findings) -> dict[str, Any]:
+def _models(plugins: Plugins, store: ModelStore, recipe: str, found: Findings) -> dict[str, Any]:
     from ..errors import UsageError
     from ..models import human_size
+    from ..plugins import needs_of
     from ..recipe import Recipe
 
     files = []
     try:
-        artifacts = Recipe.load(RECIPE).resolve(plugins).artifacts()
-        files = [(artifact, store.find(artifact)) for artifact in artifacts.values()]
+        resolved = Recipe.load(recipe).resolve(plugins)
+        files = [(artifact, store.find(artifact)) for artifact in resolved.artifacts().values()]
+        needs = needs_of(resolved, store)
     except UsageError as error:
-        found.problems.append(f"the recipe {RECIPE} cannot be used: {error}")
+        found.problems.append(f"the recipe {recipe} cannot be used: {error}")
+    else:
+        found.problems += replace(needs, files=()).lines()
     there = next(folder for folder in (store.folder, *store.folder.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
     missing = [artifact for artifact, path in files if path is None]
-    needed = sum(artifact.size or 0 for artifact in missing)
+    needed = sum(artifact.planned_size or 0 for artifact in missing)
     if missing and store.offline:
         names = ", ".join(map(str, missing))
         found.problems.append(
             f"not here, and not to be fetched (offline): {names}. Where there is a network: t2f models pull "
-            f"--recipe {RECIPE}; or put them into {store.folder}"
+            f"--recipe {recipe}; or put them into {store.folder}"
         )
     elif missing and free < needed:
         found.problems.append(
@@ -220,9 +236,16 @@ def _models(plugins: Plugins, store: ModelStore, found: Findings) -> dict[str, A
         "folder": str(store.folder),
         "free": free,
         "offline": store.offline,
-        "recipe": RECIPE,
+        "recipe": recipe,
+        "to_fetch": needed,
         "files": [
-            {"name": artifact.name, "size": artifact.size, "licence": artifact.licence, "present": path is not None}
+            {
+                "name": artifact.name,
+                "size": artifact.size,
+                "shown_size": artifact.shown_size,
+                "licence": artifact.licence,
+                "present": path is not None,
+            }
             for artifact, path in files
         ],
     }
@@ -251,12 +274,15 @@ def _print(found: Findings) -> None:
     _line("model files", f"in {models['folder']}, {human_size(models['free'])} free")
     for file in models["files"]:
         state = "here" if file["present"] else "not here yet, is fetched when first needed"
-        _line("", f"{file['name']} ({human_size(file['size'])}, licence {file['licence']}): {state}")
+        _line("", f"{file['name']} ({file['shown_size']}, licence {file['licence']}): {state}")
+    if models["to_fetch"]:
+        _line("", f"about {human_size(models['to_fetch'])} to fetch: t2f models pull --recipe {models['recipe']}")
     click.echo()
     for problem in found.problems:
         click.echo(f"{click.style('to do', fg='red')}: {problem}")
     if not found.problems:
-        click.echo(f"The recipe {models['recipe']} can run: t2f run PHOTOS")
+        chosen = "" if models["recipe"] == RECIPE else f" --recipe {models['recipe']}"
+        click.echo(f"The recipe {models['recipe']} can run: t2f run PHOTOS{chosen}")
 
 
 def _print_extras(extras: list[dict[str, Any]]) -> None:

@@ -70,13 +70,18 @@ def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one of its options."
             ),
-            click.option("--device", help="cpu, cuda, cuda:1, mps.  [default: a GPU where there is one]"),
+            click.option("--device", help="cpu, cuda, cuda:1, mps.  [default: a GPU, if there is one]"),
             click.option(
                 "--dtype",
                 type=click.Choice(["float32", "bfloat16", "float16"]),
                 help="Precision of the networks.  [default: bfloat16 on a GPU that has it, else float32]",
             ),
-            click.option("--threads", type=click.IntRange(0), default=0, help="Threads on the CPU; 0 for all cores."),
+            click.option(
+                "--threads",
+                type=click.IntRange(0),
+                default=0,
+                help="CPU threads; 0: one for each usable core, at most 16.",
+            ),
             click.option("--offline", is_flag=True, default=None, help="Fetch no model files."),
         )
     ):

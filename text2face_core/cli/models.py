@@ -86,6 +86,8 @@ def pull(
     if everything:
         wanted |= _artifacts(artifacts_of(plugins))
     store = store_of(ctx, accept)
+    if line := _to_fetch([artifact for artifact in wanted.values() if store.find(artifact) is None]):
+        click.echo(line, err=True)
     failures = []
     for artifact in wanted.values():
         try:
@@ -208,21 +210,34 @@ def _print_table(rows: Sequence[dict[str, Any]], store: ModelStore) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..models import human_size
-
     # One line a file where another program reads the table.
     console = Console(width=None if sys.stdout.isatty() else 500)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("model file", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    for title in ("licence", "used by", "here"):
+    for title in ("hash", "licence", "used by", "here"):
         table.add_column(title)
     for row in rows:
+        hash_ = "stated" if row["sha256"] else "first use"
         licence = row["licence"] + (", non-commercial" if row["non_commercial"] else "")
-        cells = (row["name"], human_size(row["size"]), licence, ", ".join(row["used_by"]))
+        cells = (row["name"], row["shown_size"], hash_, licence, ", ".join(row["used_by"]))
         table.add_row(*map(Text, cells), "yes" if row["present"] else "no")
     console.print(table)
     console.print(Text(f"in {store.folder}"), soft_wrap=True)
+
+
+def _to_fetch(missing: Sequence[Artifact]) -> str:
+    """How much will be fetched, and for how many files no publisher states a hash; empty if nothing is missing."""
+    from ..models import human_size
+
+    if not missing:
+        return ""
+    unknown = sum(artifact.planned_size is None for artifact in missing)
+    size = f"about {human_size(sum(artifact.planned_size or 0 for artifact in missing))}"
+    size += f" and {unknown} of unknown size" if unknown else ""
+    unstated = [artifact.name for artifact in missing if artifact.sha256 is None]
+    trusted = f"; no publisher states a hash for {len(unstated)} of them: trusted on first use" if unstated else ""
+    return f"{len(missing)} file(s) to fetch, {size}{trusted}"
 
 
 def _raise_all(failures: Sequence[Exception]) -> None:

@@ -223,8 +223,6 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
 
 
 def _text(part: dict[str, Any]) -> list[str]:
-    from ..models import human_size
-
     lines = [f"{part['kind']} {click.style(part['name'], bold=True)}: {part['summary']}"]
     facts = [("finds", ", ".join(part["provides"])), ("packages", part["install"] or "")]
     facts += [(way["what"], way["command"]) for way in part["select"]]
@@ -239,7 +237,7 @@ def _text(part: dict[str, Any]) -> list[str]:
         lines.append("  model files")
     for file in part["artifacts"]:
         terms = ", not for commercial use" if file["non_commercial"] else ""
-        lines.append(f"    {file['name']}  {human_size(file['size'])}, licence {file['licence']}{terms}")
+        lines.append(f"    {file['name']}  {file['shown_size']}, licence {file['licence']}{terms}")
         here = f"here: {file['path']}" if file["present"] else f"not here yet: t2f models pull {file['name']}"
         lines += [
             f"      {text}" for text in (file["note"], *(f"from {source}" for source in file["sources"]), here) if text

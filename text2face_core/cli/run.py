@@ -34,7 +34,12 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--dtype", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
         ),
-        click.option("--threads", type=click.IntRange(0), default=0, help="Threads per model; 0 for all cores."),
+        click.option(
+            "--threads",
+            type=click.IntRange(0),
+            default=0,
+            help="Threads per model; 0: one for each usable core, at most 16.",
+        ),
         click.option("--offline", is_flag=True, default=None, help="Fetch no model files."),
         click.option("--no-report", is_flag=True, help="Do not write report.html."),
         accept_option,

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Literal
 from ..contracts import FusionRequest, Runtime
 from ..errors import FuserError
 from ..language import draw_bag, find_flaw, tidy_text, token_counter, unknown_names
-from ..language.fidelity import Fidelity, check_caption
+from ..language.fidelity import Fidelity, check_caption, find_language_flaw, spans
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..utils import random_stream, stream_seed
 from .checks import check_texts
+from .refusals import RefusalWatch
 from .stage import Clock, Failure, Stage
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Captioning:
         self._fuser = writers[0]
         self._fallback = writers[-1] if self._settings.fallback else None
         self._unknown: set[str] = set()
+        self._watch = RefusalWatch(self._fuser.name)
         self._warned_of_no_caption = False
 
     @property
@@ -169,6 +171,7 @@ class Captioning:
                 self._stop_if_dead(answers, len(accepted))
             for draft, texts in zip(unsettled, answers, strict=True):
                 self._judge(draft, texts, taken[draft.request.photo_id], turn)
+            self._watch.warn()
         self._fall_back([draft for draft in drafts if not draft.kept], taken)
         captions: dict[str, list[Caption]] = {row.photo_id: [] for row in rows}
         for draft in drafts:
@@ -218,11 +221,27 @@ class Captioning:
         attempts, refusal = self._read(draft, texts, self._fuser, taken)
         for attempt in attempts:
             if not attempt.refusal:
+                self._watch.accept()
                 self._keep(draft, attempt, taken)
                 return
+            self._note_refusal(draft.request, attempt)
+        if not attempts:
+            self._watch.refuse([refusal])
         best = min(attempts, key=lambda attempt: attempt.faults, default=None)
         draft.refuse(best.refusal if best else refusal, best)
         draft.request = self._again(draft.request, turn + 1, best)
+
+    def _note_refusal(self, request: FusionRequest, attempt: Attempt) -> None:
+        """Count why a text was refused, and the words that it invents."""
+        if self._watch.warned:
+            return
+        reasons = [f"{what} {name}" for what, name in attempt.wrong]
+        reasons += ["too long"] * bool(attempt.length) + ["duplicate"] * attempt.copies
+        words: list[str] = []
+        if any(what == "invented" for what, _ in attempt.wrong):
+            found = spans(attempt.text, request.bag, self._vocabulary, self._settings.allow)
+            words = [attempt.text[one.start : one.end].lower() for one in found if one.kind == "invented"]
+        self._watch.refuse(reasons, words)
 
     def _read(
         self, draft: Draft, texts: list[str] | Failure, writer: _Writer, taken: set[str]
@@ -234,12 +253,12 @@ class Captioning:
         request, attempts, flaws = draft.request, [], []
         prompt = writer.render_prompt(request)
         for text in map(tidy_text, texts):
-            if refused := find_flaw(text, prompt, request.style):
+            if refused := find_flaw(text, prompt, request.style) or find_language_flaw(text, self._vocabulary):
                 flaws.append(refused)
                 continue
             tokens, most = self._tokens.count(text) if self._tokens else 0, self._settings.max_tokens
             length = f"over {most} tokens ({tokens})" if tokens > most else ""
-            fidelity = check_caption(text, request.bag, self._vocabulary)
+            fidelity = check_caption(text, request.bag, self._vocabulary, self._settings.allow)
             wrong = _wrong(fidelity, self._settings.check)
             copies = _same(text) in taken
             attempts.append(Attempt(text, writer.name, request.style, tokens, fidelity, length, copies, wrong))

@@ -21,7 +21,7 @@ def installed(tmp_path, monkeypatch):
     info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = toys\n")
+    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "site"

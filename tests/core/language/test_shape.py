@@ -1,4 +1,4 @@
-"""What is no caption by its looks. The refused ones are what language models really answer, the good ones too."""
+"""Texts that are malformed as captions. The refused ones are real answers of language models, the good ones too."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -102,8 +102,8 @@ REFUSED = [
     ("A woman with 棕色 hair.", "not English"),
     ("امرأة ذات شعر بني", "not English"),
     # noise
-    ("A woman with brown hair 😊", "signs that are no words"),
-    ("A woman with brown ha\ufffd\ufffd.", "signs that are no words"),
+    ("A woman with brown hair 😊", "signs that are not words"),
+    ("A woman with brown ha\ufffd\ufffd.", "signs that are not words"),
     # cut off, or stuck
     ("A woman with brown hair. She has a big nose and a wide", "unfinished"),
     ("A woman with brown hair and", "unfinished"),

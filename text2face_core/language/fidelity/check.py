@@ -7,6 +7,7 @@ and plugins' vocabularies first, then meanings.toml, nouns.toml and filler_words
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 from ...records import Bag, BagItem
 from .. import Vocabulary
 from .ages import Age
+from .contradictions import contradictory_findings
 from .lexemes import TOKEN, Claim, Key, Lexeme, WordClass, lower_text, split_words
 from .lexicon import INVENTED
 from .parser import Parser, Statement
@@ -28,6 +30,7 @@ _SAME: dict[Key, Key] = {
 }
 """Findings that are two names of one characteristic."""
 _AGES = {"age", "young"}
+_UNKNOWN = {WordClass.UNKNOWN, WordClass.FOREIGN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +64,24 @@ class Span:
     kind: Literal["mentioned", "invented"]
 
 
-def check_caption(text: str, bag: Bag, vocabulary: Vocabulary) -> Fidelity:
+def check_caption(text: str, bag: Bag, vocabulary: Vocabulary, allowed: Collection[str] = ()) -> Fidelity:
     """Compare a caption with its bag.
+
+    allowed: words and phrases that are never inventions, such as the trigger word of a fuser.
 
     >>> bag = Bag((BagItem("age", 34.2, "34 years old", "F1"), BagItem("wearing_hat", True, "a hat", "F2")))
     >>> check_caption("A 34-year-old with glasses", bag, Vocabulary.load())
     Fidelity(mentioned=('age',), missed=('wearing_hat',), invented=('eyeglasses',))
     """
-    index = _BagIndex(bag, vocabulary)
+    index = _BagIndex(bag, vocabulary, tuple(allowed))
     found: set[int] = set()
     invented: dict[str, None] = {}
-    for statement in index.parser.parse(split_words(text)):
+    tokens = split_words(text)
+    free = _positions_of(allowed, tokens)
+    for statement in index.parser.parse(tokens):
         mentioned, name = index.judge(statement)
         found.update(mentioned)
-        if name:
+        if name and statement.said_at not in free:
             invented[name] = None
     names = bag.names
     return Fidelity(
@@ -84,17 +91,38 @@ def check_caption(text: str, bag: Bag, vocabulary: Vocabulary) -> Fidelity:
     )
 
 
-def spans(text: str, bag: Bag, vocabulary: Vocabulary) -> list[Span]:
+def find_language_flaw(text: str, vocabulary: Vocabulary) -> str:
+    """Why a text is not English to its end, in a few words: "not English" or "unfinished"; "" if it is.
+
+    >>> find_language_flaw("A woman with a hat. Ella lleva barba.", Vocabulary.load())
+    'not English'
+    """
+    return _of_vocabulary(vocabulary)[1].language_flaw(split_words(text))
+
+
+def find_contradictions(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of findings about which a text contradicts itself, without any bag.
+
+    >>> find_contradictions("A bald woman with long hair; he is 33.", Vocabulary.load())
+    ('hair_length', 'gender')
+    """
+    parser = _of_vocabulary(vocabulary)[1]
+    return contradictory_findings(parser.parse(split_words(text)), vocabulary, _SAME)
+
+
+def spans(text: str, bag: Bag, vocabulary: Vocabulary, allowed: Collection[str] = ()) -> list[Span]:
     """The places where a caption mentions or invents findings, from left to right; spans may overlap."""
-    index = _BagIndex(bag, vocabulary)
+    index = _BagIndex(bag, vocabulary, tuple(allowed))
     matches = list(TOKEN.finditer(lower_text(text)))
     found: dict[Span, None] = {}
-    for statement in index.parser.parse([match[0] for match in matches]):
+    tokens = [match[0] for match in matches]
+    free = _positions_of(allowed, tokens)
+    for statement in index.parser.parse(tokens):
         start, end = matches[statement.start].start(), matches[statement.end - 1].end()
         mentioned, name = index.judge(statement)
         for number in mentioned:
             found[Span(start, end, bag.items[number].name, "mentioned")] = None
-        if name:
+        if name and statement.said_at not in free:
             found[Span(start, end, name, "invented")] = None
     return sorted(found, key=lambda span: (span.start, span.end))
 
@@ -102,9 +130,9 @@ def spans(text: str, bag: Bag, vocabulary: Vocabulary) -> list[Span]:
 class _BagIndex:
     """A bag, indexed by the claims that words can make about it."""
 
-    def __init__(self, bag: Bag, vocabulary: Vocabulary) -> None:
+    def __init__(self, bag: Bag, vocabulary: Vocabulary, allowed: tuple[str, ...]) -> None:
         self.items = bag.items
-        self.parser = _parser(bag, vocabulary)
+        self.parser = _parser(bag, vocabulary, allowed)
         self.vocabulary = vocabulary
         self.keys: dict[Key, list[int]] = {}
         self.ages = []
@@ -179,7 +207,18 @@ def _reach(vocabulary: Vocabulary, phrase: str) -> Age | None:
     return next((one.claim.age for one in parser.parse(split_words(phrase)) if one.claim.age), None)
 
 
-def _parser(bag: Bag, vocabulary: Vocabulary) -> Parser:
+def _positions_of(phrases: Collection[str], tokens: Sequence[str]) -> set[int]:
+    """Positions of all tokens that belong to one of these phrases."""
+    found: set[int] = set()
+    for phrase in phrases:
+        words = split_words(phrase)
+        for at in range(len(tokens) - len(words) + 1):
+            if words and list(tokens[at : at + len(words)]) == words:
+                found.update(range(at, at + len(words)))
+    return found
+
+
+def _parser(bag: Bag, vocabulary: Vocabulary, allowed: tuple[str, ...]) -> Parser:
     """A parser for a vocabulary and for the bag's phrases that are neither in it nor plain English."""
     listed, parser = _of_vocabulary(vocabulary)
     own = [
@@ -188,7 +227,16 @@ def _parser(bag: Bag, vocabulary: Vocabulary) -> Parser:
         if item.phrase not in listed and item.name not in _AGES
         if (lexeme := _own_phrase(parser, item.phrase, _key(item, vocabulary)))
     ]
+    # as an intensifier, an unknown word separates no modifier from its noun: "black ohwx hair"
+    own += [Lexeme(WordClass.INTENSIFIER, phrase) for phrase in allowed if _is_unknown(parser, phrase)]
     return Parser(parser.lexicon, own) if own else parser
+
+
+@lru_cache(maxsize=4096)
+def _is_unknown(parser: Parser, phrase: str) -> bool:
+    words = split_words(phrase)
+    known = parser.lexicon.find(phrase) if words else None
+    return known is None and any(parser.lexicon.word(word).word_class in _UNKNOWN for word in words)
 
 
 @lru_cache(maxsize=8)

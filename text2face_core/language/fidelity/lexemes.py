@@ -14,6 +14,11 @@ Key = tuple[str, str]
 TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?(?:'?[a-z]+)?|(?<!\w)-+|-+(?!\w)|[^\w\s-]|\n")
 _PLAIN_SIGNS = {0x2019: "'", 0x2010: "-", 0x2011: "-"}
 """Some models write 34\u2011year\u2011old with non-breaking hyphens."""
+_HYPHEN = re.compile(
+    r"(?<=\w)[\u2012\u2013\u2212\ufe58\ufe63\uff0d\u00ad](?=\w)"
+    r"|(?<=\d)[\u2014\u2015](?=yea?r)|(?<=year)[\u2014\u2015](?=old)"
+)
+"""Dashes that stand for hyphens, as in 33\u2013year\u2013old. Other long dashes are punctuation."""
 
 
 class WordClass(IntEnum):
@@ -125,6 +130,7 @@ def lower_text(text: str) -> str:
     if not text.isascii():
         # lower() may change the length of letters that are not English; those say nothing, so each becomes one letter
         text = "".join(letter if len(letter.lower()) == 1 else "\u00e9" for letter in text).translate(_PLAIN_SIGNS)
+        text = _HYPHEN.sub("-", text)
     return text.lower()
 
 

@@ -37,6 +37,9 @@ class Lexicon:
         postposed_negation: words that negate what stands before them. "Hat: none".
         talk: words that mark a sentence as talk about the task. "caption".
         english: words that are evidence of English among foreign words.
+        plural_people: nouns for more than one person. "women".
+        other_people: words that make a noun another person. "another".
+        next_to: words that put a second person next to the first. "beside".
     """
 
     singles: dict[str, Lexeme] = field(default_factory=dict)
@@ -47,6 +50,9 @@ class Lexicon:
     postposed_negation: frozenset[str] = frozenset()
     talk: frozenset[str] = frozenset()
     english: frozenset[str] = frozenset()
+    plural_people: frozenset[str] = frozenset()
+    other_people: frozenset[str] = frozenset()
+    next_to: frozenset[str] = frozenset()
     _stems: dict[str, Lexeme] = field(default_factory=dict)
 
     def word(self, token: str) -> Lexeme:

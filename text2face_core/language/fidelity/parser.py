@@ -11,6 +11,7 @@ from .attachment import Heads, LexedText
 from .lexemes import OTHER, Claim, Lexeme, Listed, WordClass, split_words
 from .lexicon import Lexicon
 from .negation import negated_positions
+from .people import extra_people
 
 _FILLER = Lexeme(WordClass.FILLER, "")
 _AFTER_BARE = {
@@ -22,6 +23,8 @@ _AFTER_BARE = {
 }
 _CLOTHING_VERBS = {"wearing", "wears", "wear", "wore", "in", "dressed", "clad"}
 _ENGLISH_ENDING = re.compile(r"(?:ing|ed|ly|ness|ful|less|ous|ive|able|ment|ance|ence|tion|ity|ship)$")
+_NOT_ENGLISH = {WordClass.FOREIGN, WordClass.UNKNOWN}
+_MARKS = {WordClass.COMMA, WordClass.SENTENCE_END}
 _CONTENT = {WordClass.NOUN, WordClass.MODIFIER, WordClass.TERM, WordClass.AGE}
 
 
@@ -35,6 +38,7 @@ class Statement:
         negated: whether it is denied. "no glasses".
         tentative: it counts if the bag agrees, and is ignored otherwise.
         literal: it counts only if the bag's own phrase contains this word.
+        word: the token of the word itself, if `start` is that of its noun.
     """
 
     claim: Claim
@@ -43,6 +47,12 @@ class Statement:
     negated: bool = False
     tentative: bool = False
     literal: str = ""
+    word: int = -1
+
+    @property
+    def said_at(self) -> int:
+        """The token of the word that makes the claim."""
+        return self.start if self.word < 0 else self.word
 
 
 class Parser:
@@ -79,6 +89,7 @@ class Parser:
                 statements.append(self._statement(text, at, OTHER, negated))
             for claim in lexeme.embedded:
                 statements.append(self._statement(text, at, claim, negated))
+        statements += [self._statement(text, at, OTHER, set()) for at in extra_people(text, self.lexicon, talk)]
         if replaced:
             starts = {text.positions[at] for at in replaced}
             own = {claim for at in replaced for claim in text.lexemes[at].claims}
@@ -153,6 +164,24 @@ class Parser:
                 text.classes[start:end] = [WordClass.FILLER] * (end - start)
             start = end + 1
 
+    def language_flaw(self, tokens: Sequence[str]) -> str:
+        """Why the words are not English to the end: a sentence in another language, or a word that is cut off."""
+        text = self._look_up(tokens)
+        ends = [at for at, word_class in enumerate(text.classes) if word_class is WordClass.SENTENCE_END]
+        start = 0
+        for end in (*ends, len(text.classes)):
+            classes = text.classes[start:end]
+            said = [one for one in classes if one not in _MARKS]
+            short = len(said) > 1 and WordClass.FOREIGN in said and set(said) <= _NOT_ENGLISH
+            if short or self._is_foreign(classes, text.tokens[text.positions[start] : text.positions[end]]):
+                return "not English"
+            start = end + 1
+        last = text.tokens[-1] if text.tokens else ""
+        cut = text.classes[-1:] == [WordClass.UNKNOWN] and any(
+            token.startswith(last) and token != last for token in text.tokens[:-1]
+        )
+        return "unfinished" if cut else ""
+
     def _is_foreign(self, classes: Sequence[WordClass], tokens: Sequence[str]) -> bool:
         foreign = classes.count(WordClass.FOREIGN)
         strange = foreign + classes.count(WordClass.UNKNOWN)
@@ -210,7 +239,7 @@ class Parser:
                 for other in () if understood else own:  # "closed eyes, Black, big lips"
                     either = either.or_mentions(other)
                 first, last = min(start, text.positions[head]), max(end, text.positions[head + 1])
-                yield Statement(either, first, last, at in negated, tentative=understood)
+                yield Statement(either, first, last, at in negated, tentative=understood, word=start)
             understood = True
         if not understood:
             yield from self._by_itself(text, at, heads, negated)

@@ -129,3 +129,6 @@ def _add_filler(lexicon: Lexicon, filler: Mapping[str, Any]) -> None:
     lexicon.english = frozenset(_split(filler["foreign"]["english"])) - shared
     lexicon.postposed_negation = frozenset(_split(filler["grammar"]["postposed_negation"]))
     lexicon.talk = frozenset(_split(filler["talk"]["words"]))
+    lexicon.plural_people = frozenset(_split(filler["people"]["plural"]))
+    lexicon.other_people = frozenset(_split(filler["people"]["other"]))
+    lexicon.next_to = frozenset(_split(filler["people"]["next_to"]))

@@ -1,0 +1,1 @@
+"""What a training leaves behind: settings, LoRA files, model card."""
