@@ -45,7 +45,7 @@ def test_every_photo_ends_as_a_row_with_captions_or_a_reason(finished):
 
 def test_the_documented_columns_are_there(finished):
     analysis = pq.read_schema(finished.analysis_path(0)).names
-    assert analysis == ["photo_id", "uri", "chunk", "status", "reason", "width", "height", "face", "findings"]
+    assert analysis == ["photo_id", "uri", "chunk", "status", "reason", "width", "height", "face", "findings", "faces"]
     assert pq.read_schema(finished.captions_path(0)).names == ["photo_id", "captions"]
     assert pq.read_schema(finished.photos_path).names == ["photo_id", "uri", "chunk"]
 
