@@ -31,12 +31,12 @@ class PhotoRef:
     Attributes:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
         uri: Where to read it, see `text2face_core.sources`.
-        chunk: Number of the chunk that it belongs to.
+        chunk: Number of the chunk that it belongs to; -1 until the photo is part of a run.
     """
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +264,19 @@ class AnalysisRow:
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none."""
+    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none.
+
+    numbers: which of the photo's captions these are, if some were removed or added by a person; else empty.
+    """
 
     photo_id: str
     captions: tuple[Caption, ...] = field(default=())
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[tuple[int, Caption], ...]:
+        """The captions with their numbers."""
+        return tuple(zip(self.numbers or range(len(self.captions)), self.captions, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

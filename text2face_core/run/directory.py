@@ -26,7 +26,6 @@ from .written import WrittenTexts
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from ..sources import Listed
 
 FORMAT = 1
 
@@ -115,7 +114,7 @@ class RunDirectory:
             found[photo.chunk].append(photo)
         return dict(found)
 
-    def add_photos(self, listed: Iterable[Listed], chunk_size: int) -> int:
+    def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
         """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
         before = self.photos()
         known = {photo.photo_id for photo in before} | {photo.uri for photo in before}
@@ -139,7 +138,7 @@ class RunDirectory:
     @property
     def has_analysis(self) -> bool:
         """Whether any chunk was analysed, in whatever way."""
-        return any((self.path / "analysis").glob("*.parquet"))
+        return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
     def analysis_is_done(self, chunk: int, key: str) -> bool:
         """Whether the shard is there and was computed from what `key` stands for."""
@@ -154,25 +153,34 @@ class RunDirectory:
         """Write the shard; from then on the chunk's analysis is done."""
         remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
+        _unfinished(self.analysis_path(chunk)).unlink(missing_ok=True)
+
+    def keep_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
+        """Keep what is done of a chunk, for `analysis_so_far`."""
+        tables.write_analysis(_unfinished(self.analysis_path(chunk)), rows, {"key": key})
+
+    def analysis_so_far(self, chunk: int, key: str) -> dict[str, AnalysisRow]:
+        """The rows that `keep_analysis` kept, by photo, if they were computed from what `key` stands for."""
+        path = _unfinished(self.analysis_path(chunk))
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != key:
+            return {}
+        return {row.photo_id: row for row in tables.read_analysis(path)}
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Write the shard; from then on the chunk's captions are done."""
         tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
-        self._unfinished_path(chunk).unlink(missing_ok=True)
+        _unfinished(self.captions_path(chunk)).unlink(missing_ok=True)
 
     def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Keep what is done of a chunk, for `captions_so_far`."""
-        tables.write_captions(self._unfinished_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+        tables.write_captions(_unfinished(self.captions_path(chunk)), rows, {"key": self._captions_key(chunk, key)})
 
     def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
         """What `keep_captions` kept, by photo, if it was made from the same."""
-        path = self._unfinished_path(chunk)
+        path = _unfinished(self.captions_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return {}
         return {row.photo_id: row for row in tables.read_captions(path)}
-
-    def _unfinished_path(self, chunk: int) -> Path:
-        return self.captions_path(chunk).with_name(f"_{chunk:05d}.unfinished.parquet")  # readers of folders skip "_"
 
     def _captions_key(self, chunk: int, key: str) -> str:
         analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
@@ -208,6 +216,10 @@ class RunDirectory:
         if new := add_edits(corrections, self._written_path, self.metadata_path):
             write_corrections(self.corrections_path, corrections)
         return new
+
+    def replace_corrections(self, corrections: Corrections) -> None:
+        """Keep these instead of those that were kept."""
+        write_corrections(self.corrections_path, corrections)
 
     def written_texts(self) -> WrittenTexts:
         """To be told what is written to metadata.jsonl."""
@@ -245,3 +257,8 @@ class RunDirectory:
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None
         return key is None or self.captions_are_done(chunk, key)
+
+
+def _unfinished(shard: Path) -> Path:
+    """Where what is done of a chunk waits for the rest."""
+    return shard.with_name(f"_{shard.stem}.unfinished.parquet")  # readers of folders skip "_"
