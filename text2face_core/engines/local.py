@@ -13,7 +13,7 @@ from ..dataset import DatasetSettings, save_crop
 from ..images import DecodeLimits
 from ..pipeline import Analysis, Captioning, Clock, Decoded
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..run import RunDirectory, read_analysis, read_captions, write_speed
+from ..run import RunDirectory, partial_key, read_analysis, read_captions, write_speed
 from .batching import Parts
 from .prefetch import decoded
 
@@ -53,6 +53,8 @@ def analysis_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> list[T
                 continue
             rows = read_analysis(run.analysis_path(chunk))
             task = Task(chunk, tuple(photos), {row.photo_id: row for row in rows if row.status != "failed"})
+        elif run.analysis_is_done(chunk, partial_key(key)):
+            task = Task(chunk, tuple(photos), {row.photo_id: row for row in read_analysis(run.analysis_path(chunk))})
         if task.pending:
             tasks.append(task)
     return tasks
