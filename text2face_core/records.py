@@ -39,7 +39,7 @@ class PhotoRef:
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
     size: int = -1
     modified: int = -1
     gone: bool = False

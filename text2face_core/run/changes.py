@@ -9,13 +9,9 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..records import PhotoRef
-from ..sources import path_of
-
-if TYPE_CHECKING:
-    from ..sources import Listed
+from ..sources import path_of, scheme_of
 
 Stamp = tuple[int, int]
 UNKNOWN: Stamp = (-1, -1)
@@ -58,13 +54,13 @@ class Changes:
 
 
 def compare_photos(
-    before: Sequence[PhotoRef], listed: Sequence[Listed], chunk_size: int
+    before: Sequence[PhotoRef], listed: Sequence[PhotoRef], chunk_size: int
 ) -> tuple[list[PhotoRef], Changes]:
     """The photos of a run after its source was listed again, new ones in chunks of their own, and what changed."""
     places = {photo.photo_id: place for place, photo in enumerate(before)}
     uris = {photo.uri: place for place, photo in enumerate(before)}
     photos = list(before)
-    new: list[tuple[Listed, Stamp]] = []
+    new: list[tuple[PhotoRef, Stamp]] = []
     seen, changed = set[int](), []
     for one in listed:
         stamp = stamp_of(one.uri)
@@ -96,7 +92,9 @@ def compare_photos(
 
 
 def stamp_of(uri: str) -> Stamp:
-    """Size and modification time in nanoseconds; UNKNOWN if the file cannot be looked at."""
+    """Size and modification time in nanoseconds; UNKNOWN if the file cannot be looked at, or is not a file."""
+    if scheme_of(uri) != "file":
+        return UNKNOWN
     try:
         status = os.stat(path_of(uri))  # noqa: PTH116  called for each of a million photos
     except (OSError, ValueError):
@@ -109,6 +107,8 @@ def _is_gone(uri: str) -> bool:
 
     It may only be out of reach, in a folder without the right to read it; then it is not gone.
     """
+    if scheme_of(uri) != "file":
+        return True
     try:
         os.stat(path_of(uri))  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):

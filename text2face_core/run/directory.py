@@ -27,14 +27,8 @@ from .written import WrittenTexts
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from ..sources import Listed
 
 FORMAT = 1
-
-
-def partial_key(key: str) -> str:
-    """The key of a shard that lacks the rows of photos that were replaced."""
-    return key if key.endswith("-partial") else f"{key}-partial"
 
 
 class RunDirectory:
@@ -121,7 +115,7 @@ class RunDirectory:
             found[photo.chunk].append(photo)
         return dict(found)
 
-    def add_photos(self, listed: Iterable[Listed], chunk_size: int) -> int:
+    def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
         """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
         before = self.photos()
         known = {photo.photo_id for photo in before} | {photo.uri for photo in before}
@@ -134,7 +128,7 @@ class RunDirectory:
             tables.write_photos(self.photos_path, before + added)
         return len(new)
 
-    def update_photos(self, listed: Sequence[Listed], chunk_size: int) -> Changes:
+    def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int) -> Changes:
         """Take over a new listing of the run's source, and return what changed.
 
         Photos that were replaced wait for analysis again. Photos that are gone are left out of `rows`; the crops of
@@ -147,9 +141,12 @@ class RunDirectory:
             self._crop_path(photo.chunk, photo.photo_id).unlink(missing_ok=True)
         replaced = {photo.photo_id for photo in changes.changed}
         for chunk in sorted({photo.chunk for photo in changes.changed}):
-            if key := tables.read_metadata(self.analysis_path(chunk)).get("text2face.key"):
-                rows = [row for row in tables.read_analysis(self.analysis_path(chunk)) if row.photo_id not in replaced]
-                tables.write_analysis(self.analysis_path(chunk), rows, {"key": partial_key(key)})
+            for path in (self.analysis_path(chunk), _unfinished(self.analysis_path(chunk))):
+                if key := tables.read_metadata(path).get("text2face.key"):
+                    rows = [row for row in tables.read_analysis(path) if row.photo_id not in replaced]
+                    self.keep_analysis(chunk, rows, key)
+                    break
+            self.analysis_path(chunk).unlink(missing_ok=True)
         if photos != before or not before:
             tables.write_photos(self.photos_path, photos)
         return changes
@@ -176,7 +173,8 @@ class RunDirectory:
             captions = [row for row in tables.read_captions(self.captions_path(chunk)) if row.photo_id not in gone]
             kept = self._captions_key(chunk, captions_key) if is_done else ""
             tables.write_captions(self.captions_path(chunk), captions, {"key": kept})
-        self._unfinished_path(chunk).unlink(missing_ok=True)
+        for path in (self.analysis_path(chunk), self.captions_path(chunk)):
+            _unfinished(path).unlink(missing_ok=True)
 
     def analysis_path(self, chunk: int) -> Path:
         """Shard of one chunk's analysis."""
@@ -189,7 +187,7 @@ class RunDirectory:
     @property
     def has_analysis(self) -> bool:
         """Whether any chunk was analysed, in whatever way."""
-        return any((self.path / "analysis").glob("*.parquet"))
+        return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
     def analysis_is_done(self, chunk: int, key: str) -> bool:
         """Whether the shard is there and was computed from what `key` stands for."""
@@ -204,25 +202,34 @@ class RunDirectory:
         """Write the shard; from then on the chunk's analysis is done."""
         remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
+        _unfinished(self.analysis_path(chunk)).unlink(missing_ok=True)
+
+    def keep_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
+        """Keep what is done of a chunk, for `analysis_so_far`."""
+        tables.write_analysis(_unfinished(self.analysis_path(chunk)), rows, {"key": key})
+
+    def analysis_so_far(self, chunk: int, key: str) -> dict[str, AnalysisRow]:
+        """The rows that `keep_analysis` kept, by photo, if they were computed from what `key` stands for."""
+        path = _unfinished(self.analysis_path(chunk))
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != key:
+            return {}
+        return {row.photo_id: row for row in tables.read_analysis(path)}
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Write the shard; from then on the chunk's captions are done."""
         tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
-        self._unfinished_path(chunk).unlink(missing_ok=True)
+        _unfinished(self.captions_path(chunk)).unlink(missing_ok=True)
 
     def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Keep what is done of a chunk, for `captions_so_far`."""
-        tables.write_captions(self._unfinished_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+        tables.write_captions(_unfinished(self.captions_path(chunk)), rows, {"key": self._captions_key(chunk, key)})
 
     def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
         """What `keep_captions` kept, by photo, if it was made from the same."""
-        path = self._unfinished_path(chunk)
+        path = _unfinished(self.captions_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return {}
         return {row.photo_id: row for row in tables.read_captions(path)}
-
-    def _unfinished_path(self, chunk: int) -> Path:
-        return self.captions_path(chunk).with_name(f"_{chunk:05d}.unfinished.parquet")  # readers of folders skip "_"
 
     def _captions_key(self, chunk: int, key: str) -> str:
         analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
@@ -306,3 +313,8 @@ class RunDirectory:
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None
         return key is None or self.captions_are_done(chunk, key)
+
+
+def _unfinished(shard: Path) -> Path:
+    """Where what is done of a chunk waits for the rest."""
+    return shard.with_name(f"_{shard.stem}.unfinished.parquet")  # readers of folders skip "_"

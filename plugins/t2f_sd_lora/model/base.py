@@ -57,7 +57,7 @@ class StableDiffusion:
     @property
     def shrink(self) -> int:
         """Pixels per latent, along a side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return 1 << (len(self.vae.config.block_out_channels) - 1)
 
     @property
     def licence(self) -> str:

@@ -8,7 +8,7 @@ from support import toys
 
 from text2face_core import RunDirectory
 from text2face_core.dataset import export_dataset, open_dataset, write_metadata
-from text2face_core.engines.local import Work
+from text2face_core.engines import Work
 from text2face_core.library import Session, Silent
 from text2face_core.models.store import ModelStore
 from text2face_core.run import tables
@@ -29,7 +29,14 @@ def again(tmp_path, toy_plugins, toy_recipe, toy_photos):
 
     def work(*, redo=False):
         said = Said()
-        session = Session(run, toy_plugins, ModelStore(), said, work=Work(4, 2), chunk_size=4)
+        session = Session(
+            run=run,
+            plugins=toy_plugins,
+            models=ModelStore(),
+            progress=said,
+            work=Work(batch=4, decode_threads=2),
+            chunk_size=4,
+        )
         with run.lock():
             session.caption(session.analyse([toy_photos], toy_recipe, redo=redo, retry_failed=False))
             write_metadata(run)

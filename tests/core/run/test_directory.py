@@ -7,7 +7,7 @@ import pytest
 from support import toys
 
 from text2face_core import RunDirectory
-from text2face_core.engines.local import Work
+from text2face_core.engines import Work
 from text2face_core.errors import NothingToDo, RunError
 from text2face_core.library import Session
 from text2face_core.models.store import ModelStore
@@ -17,7 +17,13 @@ from text2face_core.utils import temporary_path
 
 
 def work(run, plugins, recipe, source, *, redo=False, retry_failed=False, batch=8, threads=2, chunk=3):
-    session = Session(run, plugins, ModelStore(), work=Work(batch, threads), chunk_size=chunk)
+    session = Session(
+        run=run,
+        plugins=plugins,
+        models=ModelStore(),
+        work=Work(batch=batch, decode_threads=threads),
+        chunk_size=chunk,
+    )
     session.caption(session.analyse([source], recipe, redo=redo, retry_failed=retry_failed), retry_failed=retry_failed)
     return session
 
