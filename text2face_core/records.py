@@ -245,8 +245,9 @@ class AnalysisRow:
         reason: Why it was rejected or failed; empty if status is "ok".
         width: In pixels; 0 if the photo could not be decoded.
         height: In pixels; likewise.
-        face: The one face, if there is one.
+        face: The face that was chosen, if any.
         findings: In the order of the extractors.
+        faces: All faces that were detected, if there was more than one.
     """
 
     photo_id: str
@@ -258,6 +259,7 @@ class AnalysisRow:
     height: int = 0
     face: Face | None = None
     findings: tuple[Finding, ...] = ()
+    faces: tuple[Face, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The picture that a model is shown: the photo upright, no larger than it has to be."""
+"""The image that a model gets: the photo upright, no larger than necessary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def picture(uri: str, max_side: int) -> Image:
     """The photo at `uri`, RGB and upright, its longer side `max_side` pixels at most.
 
-    Raises BadPhoto where it cannot be read any more.
+    Raises BadPhoto if it can no longer be read.
     """
     from PIL import Image
 
@@ -29,7 +29,7 @@ def picture(uri: str, max_side: int) -> Image:
 
 
 def data_url(image: Image, quality: int) -> str:
-    """The picture as a data: URL of a JPEG; equal pixels give equal text."""
+    """The image as a data: URL of a JPEG; equal pixels give equal text."""
     content = BytesIO()
     image.save(content, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")

@@ -1,4 +1,5 @@
 from .decode import DEFAULT_LIMITS as DEFAULT_LIMITS, DecodeLimits as DecodeLimits, decode_image as decode_image
+from .evidence import supported as supported
 from .geometry import (
     BoxCrop as BoxCrop,
     LandmarkCrop as LandmarkCrop,

@@ -18,6 +18,7 @@ from ..language import draw_bag, find_flaw, tidy_text, token_counter, unknown_na
 from ..language.fidelity import Fidelity, check_caption, find_language_flaw, spans
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..utils import random_stream, stream_seed
+from .checks import check_texts
 from .refusals import RefusalWatch
 from .stage import Clock, Failure, Stage
 
@@ -118,7 +119,7 @@ class _Writer:
     def __init__(self, part: Part, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
         built = plugins.build(part.registered, part.options, runtime)
         self.name = part.registered.name
-        self.fuse: Stage[FusionRequest, list[str]] = Stage(self.name, built.fuse, clock)
+        self.fuse: Stage[FusionRequest, list[str]] = Stage(self.name, built.fuse, clock, check_texts)
         self._prompt, self._options = part.registered.component.prompt, part.options
 
     def render_prompt(self, request: FusionRequest) -> str:

@@ -27,7 +27,7 @@ def _schemas() -> dict[str, Any]:
     caption |= {"mentioned": names, "missed": names, "invented": names, "tokens": count, "refusals": names}
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
-    analysis |= {"face": face, "findings": pa.list_(finding)}
+    analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
     return {
         "photos": pa.schema(photo),
         "analysis": pa.schema(photo | analysis),
@@ -58,6 +58,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     }
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
+    columns["faces"] = [[_face_to_json(face) for face in row.faces] for row in rows]
     _write(path, "analysis", columns, metadata)
 
 
@@ -65,11 +66,11 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
     """One chunk's analysis."""
     rows = []
     for row in _read(path):
-        face, findings = row.pop("face"), row.pop("findings")
         checked_id(row["photo_id"], path)
-        rows.append(
-            AnalysisRow(**row, face=_face_from_json(face), findings=tuple(_finding_from_json(one) for one in findings))
-        )
+        face = _face_from_json(row.pop("face"))
+        findings = tuple(_finding_from_json(one) for one in row.pop("findings"))
+        faces = map(_face_from_json, row.pop("faces", None) or ())  # older tables have no such column
+        rows.append(AnalysisRow(**row, face=face, findings=findings, faces=tuple(one for one in faces if one)))
     return rows
 
 
