@@ -6,8 +6,7 @@ import base64
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from text2face_core import sources
-from text2face_core.images import decode_image
+from text2face_core.images import load_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +19,7 @@ def picture(uri: str, max_side: int) -> Image:
     """
     from PIL import Image
 
-    image = Image.fromarray(decode_image(sources.open(uri)))
+    image = Image.fromarray(load_image(uri))
     scale = max_side / max(image.size)
     if scale < 1:
         size = [max(1, round(side * scale)) for side in image.size]
