@@ -41,11 +41,16 @@ class PhotoRule(Options):
 
 
 class FaceRule(Options):
-    """Which faces are accepted; a photo must show exactly one."""
+    """Which face of a photo is used, and which are refused."""
 
-    min_size: float = Field(
-        0.0, ge=0, description="longer side of the face's box, in pixels, below which it is refused"
+    choose: Literal["only", "largest", "central"] = Field(
+        "only", description="which face is used; only: photos with several faces are rejected"
     )
+    min_size: float = Field(
+        0.0, ge=0, description="shorter side of the face's box, in pixels, below which it is refused"
+    )
+    whole: bool = Field(True, description="refuse faces whose eyes, nose or mouth lie outside the photo")
+    upright: bool = Field(True, description="refuse faces that lie on their side or upside down")
 
 
 class CaptionSettings(Options):
@@ -75,6 +80,10 @@ class CaptionSettings(Options):
         "that sees the photo may say more than was found; both are recorded in any case",
     )
 
+    words: dict[str, Annotated[int, Field(ge=6)]] = Field(
+        {"short": 12, "long": 40},
+        description="most words of a caption by style: further findings, drawn at random, are left out of its bag",
+    )
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
         (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
     )
@@ -185,10 +194,7 @@ class Recipe(Options):
         for name in names:
             if name[:1] in {"+", "-"}:
                 self._add_or_remove(plugins, name, changed)
-        recipe = self.model_copy(update=changed)
-        gone = {name for _, name in self.components()} - {name for _, name in recipe.components()}
-        options = {name: options for name, options in self.plugins.items() if name not in gone}
-        return recipe.model_copy(update={"plugins": options})
+        return self.model_copy(update=changed)._without_options_of_removed(self)
 
     def _add_or_remove(self, plugins: Plugins, signed: str, changed: dict[str, Any]) -> None:
         sign, name = signed[0], signed[1:].strip()
@@ -223,21 +229,31 @@ class Recipe(Options):
         return lines
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
-        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2" or "seed=1"."""
+        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2", "seed=1" or "filters=[]".
+
+        A list of filters or extractors replaces the recipe's; options of what it leaves out go with them.
+        """
         data = self.model_dump()
         for setting in settings:
             key, equals, text = setting.partition("=")
             section, dot, option = key.strip().rpartition(".")
-            if not equals or (not dot and option != "seed"):
+            if not equals or (not dot and option not in {"seed", "filters", "extractors"}):
                 raise RecipeError(
-                    f'"{setting}" is not a setting: write plugin.option=value, for example yunet.score=0.7'
+                    f'"{setting}" is not a setting: write plugin.option=value, for example yunet.score=0.7, or seed=1, '
+                    'filters=[] or extractors=["photo"]'
                 )
             if section.partition(".")[0] in SECTIONS:
                 place = functools.reduce(lambda found, part: found.setdefault(part, {}), section.split("."), data)
             else:
                 place = data["plugins"].setdefault(section, {}) if dot else data
             place[option] = _value(text.strip())
-        return self.parse(data, "settings")
+        return self.parse(data, "settings")._without_options_of_removed(self)
+
+    def _without_options_of_removed(self, before: Recipe) -> Recipe:
+        """The recipe without options for components that it no longer has, but `before` had."""
+        gone = {name for _, name in before.components()} - {name for _, name in self.components()}
+        options = {name: options for name, options in self.plugins.items() if name not in gone}
+        return self.model_copy(update={"plugins": options})
 
     def components(self) -> list[tuple[Role, str]]:
         """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
