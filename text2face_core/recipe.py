@@ -80,6 +80,10 @@ class CaptionSettings(Options):
         "that sees the photo may say more than was found; both are recorded in any case",
     )
 
+    words: dict[str, Annotated[int, Field(ge=6)]] = Field(
+        {"short": 12, "long": 40},
+        description="most words of a caption by style: further findings, drawn at random, are left out of its bag",
+    )
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
         (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
     )

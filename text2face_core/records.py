@@ -31,12 +31,23 @@ class PhotoRef:
     Attributes:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
         uri: Where to read it, see `text2face_core.sources`.
-        chunk: Number of the chunk that it belongs to; -1 until the photo is part of a run.
+        chunk: Number of the chunk that it belongs to.
+        size: Bytes of its file when it was listed; -1 if unknown.
+        modified: Modification time of its file when it was listed, in nanoseconds; -1 if unknown.
+        gone: Whether it is no longer listed.
     """
 
     photo_id: str
     uri: str
     chunk: int = -1
+    size: int = -1
+    modified: int = -1
+    gone: bool = False
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Size and modification time: other numbers mean another file."""
+        return self.size, self.modified
 
 
 @dataclass(frozen=True, slots=True)

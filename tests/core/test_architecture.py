@@ -38,9 +38,7 @@ PUBLIC = {
 """What `text2face_core` promises to anybody who imports it: a name leaves only after a release that warns."""
 
 # What plugins still import besides doors, and what is to go: (plugin, what it imports).
-STILL_IMPORTED = {
-    ("t2f_llm", "text2face_core.sources"),
-}
+STILL_IMPORTED: set[tuple[str, str]] = set()
 
 
 # Likewise for the core: (file, the module that it takes around a door).

@@ -58,7 +58,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory.  [default: runs/NAME OF SOURCE]")
 @click.option("--recipe", default="starter", show_default=True, help="A recipe's name, or a TOML file.")
 @click.option("--retry-failed", is_flag=True, help="Analyse photos that failed again.")
-@click.option("--redo", is_flag=True, help="Analyse again what was analysed with other plugins or options.")
+@click.option("--redo", is_flag=True, help="Analyse again what was analysed differently; forget photos that are gone.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Photos per call of a model.")
 @click.option(
     "--decode-threads", type=click.IntRange(1), default=2, show_default=True, help="Threads that decode photos."

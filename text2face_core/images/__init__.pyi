@@ -9,6 +9,7 @@ from .geometry import (
     similarity as similarity,
     warp as warp,
 )
+from .loading import load_image as load_image
 from .regions import (
     ParsedFace as ParsedFace,
     Region as Region,

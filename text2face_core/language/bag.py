@@ -106,6 +106,31 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
     return Bag(tuple(item for name in order for item in phrases.drawn[name]))
 
 
+def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
+    """The bag without its last findings of F2, as many as a caption of so many words has no room for; one always stays.
+
+    Two emotions stay or go together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
+    """
+    names = list(dict.fromkeys(item.name for item in bag.at("F2")))
+    while len(names) > 1 and _words_needed(bag, vocabulary, names) > most_words:
+        names.pop()
+    return Bag(tuple(item for item in bag.items if item.level != "F2" or item.name in names))
+
+
+def _words_needed(bag: Bag, vocabulary: Vocabulary, names: Collection[str]) -> int:
+    grammars = {item: vocabulary.grammar(item.name, item.value, item.phrase) for item in bag.items}
+    nouns = [number for number, item in enumerate(bag.at("F1")) if grammars[item].role == "noun"]
+    first = [  # "a white woman, 34 years old": what follows the noun is not shortened
+        f"is {item.phrase}" if nouns and number > nouns[0] else grammars[item].before or item.phrase
+        for number, item in enumerate(bag.at("F1"))
+    ]
+    details = [item for item in bag.at("F2") if item.name in names]
+    photo = [item.phrase for item in bag.at("photo")]
+    joints = len({grammars[item].role for item in details}) + (len(details) > 1)
+    words = sum(len(text.split()) for text in (*first, *(item.phrase for item in details), *photo))
+    return 1 + words + joints + 2 * bool(photo) + words // 5  # pronouns and verbs of further sentences
+
+
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
     """By name, in alphabetical order: the value that the sources agree on, or the `at_most` highest of its source.
 

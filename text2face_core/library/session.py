@@ -132,11 +132,13 @@ class Session:
             if not resumed:
                 raise
             listed = []
-        added = self.run.add_photos(listed, self.chunk_size)
+        changes = self.run.update_photos(listed, self.chunk_size)
+        if redo:
+            self.run.forget_gone()
         self.run.write_settings(now)
         record_own(recipe, self.plugins, self.run.path)
-        if added and resumed:
-            self.progress.say(f"{added} new photo(s)")
+        for message in changes.messages() if resumed else ():
+            self.progress.say(message)
         tasks = analysis_tasks(self.run, key, retry_failed=retry_failed)
         if tasks:
             self._analyse(resolved, tasks, key)

@@ -29,7 +29,7 @@ def _schemas() -> dict[str, Any]:
     analysis = {"status": text, "reason": text, "width": count, "height": count}
     analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
     return {
-        "photos": pa.schema(photo),
+        "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
         "captions": pa.schema({"photo_id": text, "captions": pa.list_(pa.struct(caption))}),
     }
@@ -41,13 +41,25 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
         "photo_id": [photo.photo_id for photo in photos],
         "uri": [photo.uri for photo in photos],
         "chunk": [photo.chunk for photo in photos],
+        "size": [photo.size for photo in photos],
+        "modified": [photo.modified for photo in photos],
+        "gone": [photo.gone for photo in photos],
     }
     _write(path, "photos", columns, {})
 
 
 def read_photos(path: Path) -> list[PhotoRef]:
     """The list of photos, in the order in which they were listed."""
-    return [PhotoRef(checked_id(row["photo_id"], path), row["uri"], row["chunk"]) for row in _read(path)]
+    kept = ("size", "modified", "gone")  # older tables have none of these
+    return [
+        PhotoRef(
+            checked_id(row["photo_id"], path),
+            row["uri"],
+            row["chunk"],
+            **{name: row[name] for name in kept if name in row},
+        )
+        for row in _read(path)
+    ]
 
 
 def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:

@@ -31,7 +31,7 @@ UNWANTED = ("*.fp16.*", "*.non_ema.*", "*openvino*")
 class StableDiffusion:
     """A Stable Diffusion 1.x or 2.x.
 
-    revision: the commit; empty for a folder. folder: where it was read. notes: what the user should know.
+    revision: the commit; empty for a folder. folder: the folder it was read from. notes: what the user should know.
     """
 
     name: str

@@ -19,7 +19,7 @@ MISMATCH = re.compile(r"version of \w+ you|[\w-]+ ?[<>=!~]=|incompatible|failed 
 
 @contextlib.contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Raise PluginError, with the versions and what to do, where a library refuses the version of another one.
+    """Raise PluginError, with the versions and what to do, when a library refuses the version of another one.
 
     doing: what fails, as in "attach the LoRA". Other errors pass.
     """

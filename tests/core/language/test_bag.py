@@ -9,7 +9,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from text2face_core.language.bag import BagSettings, draw_bag, unknown_names
+from text2face_core.language.bag import BagSettings, draw_bag, trim_bag, unknown_names
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Finding
 from text2face_core.utils.seeding import random_stream
@@ -245,3 +245,17 @@ print(json.dumps([[item.phrase for item in bag.items] for bag in bags]))
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValidationError):
         BagSettings(**wrong)
+
+
+def test_a_trimmed_bag_fits_and_keeps_what_is_said_first():
+    findings = find(age=34.0, gender="female", ethnicity="white", bangs=True, big_nose=True, chubby=True, blurry=True)
+    findings += [Finding("emotion", "fear", 0.5), Finding("emotion", "surprise", 0.4), *find(wearing_hat=True)]
+    for seed in range(50):
+        whole = draw(findings, seed)
+        small = trim_bag(whole, VOCABULARY, 12)
+        assert small.at("F1") == whole.at("F1")
+        assert small.at("photo") == whole.at("photo")
+        assert 1 <= len(small.at("F2")) < len(whole.at("F2"))
+        assert whole.at("F2")[: len(small.at("F2"))] == small.at("F2")
+        assert small.names.count("emotion") in {0, 2}
+        assert trim_bag(whole, VOCABULARY, 99) == whole

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -53,7 +54,8 @@ def test_the_documented_columns_are_there(finished):
     analysis = pq.read_schema(finished.analysis_path(0)).names
     assert analysis == ["photo_id", "uri", "chunk", "status", "reason", "width", "height", "face", "findings", "faces"]
     assert pq.read_schema(finished.captions_path(0)).names == ["photo_id", "captions"]
-    assert pq.read_schema(finished.photos_path).names == ["photo_id", "uri", "chunk"]
+    names = ["photo_id", "uri", "chunk", "size", "modified", "gone"]
+    assert pq.read_schema(finished.photos_path).names == names
 
 
 def test_a_finished_run_is_not_done_again(finished, toy_plugins, toy_recipe, toy_photos):
@@ -99,19 +101,21 @@ def test_new_photos_become_new_chunks_and_old_rows_stay(finished, toy_plugins, t
     }
 
 
-def test_photos_that_went_away_keep_their_rows(finished, toy_plugins, toy_recipe, toy_photos):
+def test_photos_that_went_away_are_left_out_unless_all_of_them_did(finished, toy_plugins, toy_recipe, toy_photos):
     shutil.rmtree(toy_photos)
     toys.draw_photo(toy_photos / "good 1.png", age=21)
     work(finished, toy_plugins, toy_recipe, toy_photos)
-    assert len(list(finished.rows())) == 11
+    assert len(list(finished.rows())) == 1
     (toy_photos / "good 1.png").unlink()
     work(finished, toy_plugins, toy_recipe, toy_photos)
-    assert len(list(finished.rows())) == 11
+    assert len(list(finished.rows())) == 1
 
 
 def test_retry_failed_does_only_those_again(finished, toy_plugins, toy_recipe, toy_photos):
     before = {row.photo_id: (row, captions) for row, captions in finished.rows() if row.status != "failed"}
     toys.draw_photo(toy_photos / "now.png", age=44).replace(toy_photos / "text.jpg")
+    # As if the file had only been out of reach: its size and time are not known to have changed.
+    tables.write_photos(finished.photos_path, [replace(photo, size=-1, modified=-1) for photo in finished.photos()])
     work(finished, toy_plugins, toy_recipe, toy_photos)
     assert [row.status for row, _ in finished.rows()].count("failed") == 1
     session = work(finished, toy_plugins, toy_recipe, toy_photos, retry_failed=True)
