@@ -20,10 +20,11 @@ from ..utils import photo_id_of, quoted
 from .lists import read_list
 from .names import path_of, uri_of_text
 
-# What counts as a photo inside a folder. HEIC and JPEG XL cannot be decoded as yet: a row that says so beats silence.
+# What counts as a photo inside a folder. HEIC, JPEG XL and RAW cannot be decoded: a row says so.
 IMAGES = frozenset({
     *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"),
     *(".jpg", ".jpx", ".jxl", ".mpo", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),
 })  # fmt: skip
 LISTS = frozenset({".txt", ".lst", ".list"})
 CAPTIONS = frozenset({".txt", ".caption", ".json", ".npz"})
