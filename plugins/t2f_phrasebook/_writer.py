@@ -21,7 +21,7 @@ from ._subject import subjects
 SENTENCES = ("short", "long")
 STYLES = (*SENTENCES, "tags")
 SHORT = 12  # words that a short caption has if its bag allows
-_ROUNDS = 3  # of all plans, until a short caption is short
+_ROUNDS = 12  # of all plans, until a short caption is short
 _TRIES = 6  # draws for each text that should differ from the others
 
 

@@ -135,7 +135,7 @@ def account(text, bag):
     for level in ("F1", "F2"):
         here = [index for index, item in enumerate(bag.items) if item.level == level]
         if level == "F2":  # grouped by role, so that no verb is repeated
-            first_seen = [roles[index] for index in here]
+            first_seen = ["is", *(roles[index] for index in here)]
             here.sort(key=lambda index, seen=first_seen: seen.index(roles[index]))
         order = [places[index] for index in here if index in places]
         if order != sorted(order):

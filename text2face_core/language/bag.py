@@ -128,7 +128,7 @@ def _words_needed(bag: Bag, vocabulary: Vocabulary, names: Collection[str]) -> i
     photo = [item.phrase for item in bag.at("photo")]
     joints = len({grammars[item].role for item in details}) + (len(details) > 1)
     words = sum(len(text.split()) for text in (*first, *(item.phrase for item in details), *photo))
-    return 1 + words + joints + 2 * bool(photo)
+    return 1 + words + joints + 2 * bool(photo) + words // 5  # pronouns and verbs of further sentences
 
 
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
