@@ -24,6 +24,7 @@ from .library import (
     caption_photos as caption_photos,
     check_captions as check_captions,
     compare as compare,
+    diagnose as diagnose,
     export as export,
     generate as generate,
     sweep as sweep,

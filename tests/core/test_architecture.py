@@ -33,7 +33,7 @@ PUBLIC = {
     "ImageGenerator", "LandmarkCrop", "Options", "Photo", "PhotoRef", "Plugins", "Portrait", "Recipe", "Rejection",
     "RunDirectory", "Runtime", "Source", "SourceError", "Text2FaceError", "TrainedModel", "Trainer", "Url",
     "WheelMember", "__version__", "caption_again", "caption_photos", "check_captions", "collect_stats", "compare",
-    "export", "generate", "hookimpl", "sweep", "train", "write_report",
+    "diagnose", "export", "generate", "hookimpl", "sweep", "train", "write_report",
 }  # fmt: skip
 """What `text2face_core` promises to anybody who imports it: a name leaves only after a release that warns."""
 

@@ -6,6 +6,7 @@ from .captions import (
     run_photos as run_photos,
 )
 from .checks import CheckedCaption as CheckedCaption, check_captions as check_captions
+from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from .exports import export as export
 from .images import (
     GenerationSession as GenerationSession,

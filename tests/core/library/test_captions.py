@@ -1,10 +1,11 @@
 """Captions from Python: run directories, captions written again, exports and checks."""
 
 import json
+import sys
 
 import pytest
 
-from text2face_core import Bag, caption_again, caption_photos, check_captions, collect_stats, export
+from text2face_core import Bag, caption_again, caption_photos, check_captions, collect_stats, diagnose, export
 from text2face_core.cli import main
 from text2face_core.errors import PluginError, RunError
 from text2face_core.library import Silent, override
@@ -89,6 +90,15 @@ def test_captions_of_any_program_are_checked():
     assert [bool(one.fidelity.invented) for one in found] == [False, False, True]
     with pytest.raises(PluginError, match="vicunna"):
         check_captions([], plugins="vicunna")
+
+
+def test_the_installation_is_diagnosed_as_the_doctor_does(capsys):
+    found = diagnose()
+    main(["doctor", "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert found.problems == shown["problems"]
+    assert found.facts["plugins"] == shown["plugins"]
+    assert found.facts["system"]["python"] == sys.version.split()[0]
 
 
 def test_caption_is_another_name_of_fuse(capsys):
