@@ -165,7 +165,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora.model.base import load_base
     from t2f_sd_lora.model.devices import DTYPES
     from t2f_sd_lora.model.tokenizer import encode_texts
-    from t2f_sd_lora.training.checkpoints import Checkpoints
+    from t2f_sd_lora.output.checkpoints import Checkpoints
     from t2f_sd_lora.training.context import SilentProgress, TrainingContext
     from t2f_sd_lora.training.loader import BatchLoader, prefetch_batches
     from t2f_sd_lora.training.loop import Loop

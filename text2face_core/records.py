@@ -32,11 +32,22 @@ class PhotoRef:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
         uri: Where to read it, see `text2face_core.sources`.
         chunk: Number of the chunk that it belongs to.
+        size: Bytes of its file when it was listed; -1 if unknown.
+        modified: Modification time of its file when it was listed, in nanoseconds; -1 if unknown.
+        gone: Whether it is no longer listed.
     """
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
+    size: int = -1
+    modified: int = -1
+    gone: bool = False
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Size and modification time: other numbers mean another file."""
+        return self.size, self.modified
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +256,9 @@ class AnalysisRow:
         reason: Why it was rejected or failed; empty if status is "ok".
         width: In pixels; 0 if the photo could not be decoded.
         height: In pixels; likewise.
-        face: The one face, if there is one.
+        face: The face that was chosen, if any.
         findings: In the order of the extractors.
+        faces: All faces that were detected, if there was more than one.
     """
 
     photo_id: str
@@ -258,6 +270,7 @@ class AnalysisRow:
     height: int = 0
     face: Face | None = None
     findings: tuple[Finding, ...] = ()
+    faces: tuple[Face, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

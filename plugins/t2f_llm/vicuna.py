@@ -56,7 +56,7 @@ ARTIFACTS = tuple(
 
 
 class VicunaOptions(LanguageModelOptions):
-    """Which model writes, and how vLLM runs it."""
+    """Which model writes the captions, and how vLLM runs it."""
 
     model: str = Field(
         VICUNA, description="a causal language model of the Hugging Face Hub, or the path of a folder that holds one"
@@ -65,16 +65,21 @@ class VicunaOptions(LanguageModelOptions):
     chat_format: Literal["auto", "vicuna", "model"] = Field(
         "auto", description="auto: Vicuna's for models whose name says vicuna, else the model's own chat template"
     )
-    stop: tuple[str, ...] = Field((), description="texts that end an answer, besides those of the chat format")
-    max_model_len: int = Field(2048, ge=64, description="tokens of prompt and answer together; memory is kept for them")
-    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each layer")
-    gpu_memory_utilization: float = Field(
-        0.9, gt=0, le=1, exclude=True, description="share of a GPU's memory that vLLM takes"
+    stop: tuple[str, ...] = Field((), description="stop sequences, in addition to those of the chat format")
+    max_model_len: int = Field(
+        2048, ge=64, description="context length in tokens: prompt and answer together; memory is reserved for it"
     )
-    enable_prefix_caching: bool = Field(True, description="read what all prompts begin with only once")
+    tensor_parallel_size: int = Field(1, ge=1, description="tensor parallelism: GPUs that share each layer")
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, exclude=True, description="share of a GPU's memory that vLLM reserves"
+    )
+    enable_prefix_caching: bool = Field(
+        True, description="prefix caching: process the common beginning of prompts once"
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="auto: as the model is stored")
     quantization: str = Field(
-        "", description='vLLM\'s name of it, as "fp8" or "bitsandbytes"; unless given, what the model says of itself'
+        "",
+        description='quantization by vLLM\'s name, such as "fp8" or "bitsandbytes"; by default as the model is stored',
     )
 
     @property
@@ -91,7 +96,7 @@ def needs(options: VicunaOptions) -> tuple[Artifact, ...]:
 
 
 def prompt_of(options: VicunaOptions, request: FusionRequest) -> str:
-    """What the model is told, in Vicuna's format where that is ours to apply."""
+    """The model's input, in Vicuna's chat format if the plugin applies it."""
     prompt = prompts(options.prompt).render(request)
     return FORMATS["vicuna"].wrap(prompt) if options.wraps else prompt
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BadPhoto, RunError
 from ..images import DEFAULT_LIMITS, DecodeLimits, decode_image
 from ..records import AnalysisRow, Photo, Portrait
-from ..sources import path_of
+from ..sources import open as open_photo
 from .crops import DatasetSettings, has_content, save_crop
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CropRestorer:
         if row.face is None:
             return False
         try:
-            pixels = decode_image(path_of(row.uri), self._limits)
+            pixels = decode_image(open_photo(row.uri), self._limits)
             portrait = Portrait(Photo(row.photo_id, row.uri, pixels), row.face)
             save_crop(portrait, self._run.image_path(row), self._settings)
         except BadPhoto:

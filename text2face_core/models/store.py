@@ -14,8 +14,10 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -144,6 +146,7 @@ class ModelStore:
         """
         if artifact.name in self._local:
             return self._given(artifact)
+        _warn_if_others_may_write(self.folder)
         if (found := self.find(artifact)) is not None:
             return found
         if self.offline and self._hub_copy(artifact) is None:
@@ -352,6 +355,17 @@ class ModelStore:
             f"{artifact} is needed, but {self.folder} cannot be written: {why}. "
             "Make room or change its permissions, or set T2F_MODELS to another folder"
         )
+
+
+@cache
+def _warn_if_others_may_write(folder: Path) -> None:
+    """Warn, once in a process, if any user of this machine could put another file in the place of a verified one."""
+    try:
+        others = os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH
+    except OSError:
+        return
+    if others:
+        log.warning("anybody on this machine can write to %s: model files there may be replaced (chmod o-w)", folder)
 
 
 def default_folder() -> Path:

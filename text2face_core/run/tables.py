@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RunError
+from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef
 from ..utils import checked_id, replacing
+
+_CHECKSUM = "text2face-checksum"
 
 
 @cache
@@ -27,9 +30,9 @@ def _schemas() -> dict[str, Any]:
     caption |= {"mentioned": names, "missed": names, "invented": names, "tokens": count, "refusals": names}
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
-    analysis |= {"face": face, "findings": pa.list_(finding)}
+    analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
     return {
-        "photos": pa.schema(photo),
+        "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
         "captions": pa.schema({"photo_id": text, "captions": pa.list_(pa.struct(caption))}),
     }
@@ -41,13 +44,25 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
         "photo_id": [photo.photo_id for photo in photos],
         "uri": [photo.uri for photo in photos],
         "chunk": [photo.chunk for photo in photos],
+        "size": [photo.size for photo in photos],
+        "modified": [photo.modified for photo in photos],
+        "gone": [photo.gone for photo in photos],
     }
     _write(path, "photos", columns, {})
 
 
 def read_photos(path: Path) -> list[PhotoRef]:
     """The list of photos, in the order in which they were listed."""
-    return [PhotoRef(checked_id(row["photo_id"], path), row["uri"], row["chunk"]) for row in _read(path)]
+    kept = ("size", "modified", "gone")  # older tables have none of these
+    return [
+        PhotoRef(
+            checked_id(row["photo_id"], path),
+            row["uri"],
+            row["chunk"],
+            **{name: row[name] for name in kept if name in row},
+        )
+        for row in _read(path)
+    ]
 
 
 def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:
@@ -58,6 +73,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     }
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
+    columns["faces"] = [[_face_to_json(face) for face in row.faces] for row in rows]
     _write(path, "analysis", columns, metadata)
 
 
@@ -65,11 +81,11 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
     """One chunk's analysis."""
     rows = []
     for row in _read(path):
-        face, findings = row.pop("face"), row.pop("findings")
         checked_id(row["photo_id"], path)
-        rows.append(
-            AnalysisRow(**row, face=_face_from_json(face), findings=tuple(_finding_from_json(one) for one in findings))
-        )
+        face = _face_from_json(row.pop("face"))
+        findings = tuple(_finding_from_json(one) for one in row.pop("findings"))
+        faces = map(_face_from_json, row.pop("faces", None) or ())  # older tables have no such column
+        rows.append(AnalysisRow(**row, face=face, findings=findings, faces=tuple(one for one in faces if one)))
     return rows
 
 
@@ -99,7 +115,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
         return {}
-    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(b"text2face.")}
+    return {key: value for key, value in _text(found).items() if key.startswith("text2face.")}
 
 
 def bag_to_json(bag: Bag) -> str:
@@ -117,21 +133,59 @@ def _write(path: Path, kind: str, columns: Mapping[str, list[Any]], metadata: Ma
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schemas()[kind].with_metadata({f"text2face.{key}": value for key, value in metadata.items()})
-    table = pa.table(dict(columns), schema=schema)
+    kept = {f"text2face.{key}": value for key, value in metadata.items()}
+    table = pa.table(dict(columns), schema=_schemas()[kind])
+    table = table.replace_schema_metadata({**kept, _CHECKSUM: _checksum(kept, table.to_pylist())})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows; DamagedTable if they are not those that were written. Tables of older releases state no checksum."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read: {error}. Delete it and run again to have it made anew") from error
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+            metadata = file.schema_arrow.metadata or {}
+    except MemoryError as error:  # pyarrow's own is one of these
+        raise RunError(f"{path} needs more memory than there is to be read; it is not damaged") from error
+    except OSError as error:
+        if error.errno:  # of the system; pyarrow raises OSError for damage too, without a number
+            raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        raise DamagedTable(_damage(path, error)) from error
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise DamagedTable(_damage(path, error)) from error
+    if (stated := metadata.get(_CHECKSUM.encode())) is not None:
+        kept = {key: value for key, value in _text(metadata).items() if key.startswith("text2face.")}
+        if stated != _checksum(kept, rows).encode():
+            raise DamagedTable(_damage(path, "its rows are not those that were written"))
     return rows
+
+
+def is_sound(path: Path) -> bool:
+    """Whether the table is there and holds what was written, as far as it states a checksum."""
+    try:
+        _read(path)
+    except DamagedTable:
+        return False
+    return True
+
+
+def _damage(path: Path, why: object) -> str:
+    run = path.parent.parent if path.parent.name in {"analysis", "captions"} else path.parent
+    return f"{path} is damaged ({why}). Have it made again: t2f repair {run}"
+
+
+def _checksum(metadata: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """32 hexadecimal digits of everything in the table."""
+    text = json.dumps([dict(metadata), rows], sort_keys=True, default=repr)  # damage may change a column's type
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _text(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
 
 
 def _face_to_json(face: Face | None) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ UNWANTED = ("*.fp16.*", "*.non_ema.*", "*openvino*")
 class StableDiffusion:
     """A Stable Diffusion 1.x or 2.x.
 
-    revision: the commit; empty for a folder. folder: where it was read. notes: what the user should know.
+    revision: the commit; empty for a folder. folder: the folder it was read from. notes: what the user should know.
     """
 
     name: str
@@ -57,7 +57,7 @@ class StableDiffusion:
     @property
     def shrink(self) -> int:
         """Pixels per latent, along a side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return 1 << (len(self.vae.config.block_out_channels) - 1)
 
     @property
     def licence(self) -> str:

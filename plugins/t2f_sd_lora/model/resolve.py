@@ -93,8 +93,8 @@ def _from_hub(name: str, file: str | None, revision: str | None, *, offline: boo
     except (
         Exception
     ) as error:  # the hub's library passes on errors of its HTTP client, whose types change with versions
-        said = (str(error) or repr(error)).splitlines()[0]
-        why = "it is not on this machine, and nothing is downloaded (offline)" if offline else said
+        reason = (str(error) or repr(error)).splitlines()[0]
+        why = "it is not on this machine, and nothing is downloaded (offline)" if offline else reason
         raise ArtifactError(
             f"there is no folder or file {name}, and it could not be fetched from Hugging Face: {why}"
         ) from error

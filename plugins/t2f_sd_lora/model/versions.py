@@ -9,17 +9,17 @@ from importlib import metadata
 from types import TracebackType
 
 from text2face_core.errors import PluginError, Text2FaceError
+from text2face_core.utils import install_command
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors", "numpy")
 
 MISMATCH = re.compile(r"version of \w+ you|[\w-]+ ?[<>=!~]=|incompatible|failed to import|cannot import", re.IGNORECASE)
 """What diffusers, transformers, peft and accelerate write when another package is too old or too new for them."""
-FIX = "pip install --upgrade --upgrade-strategy eager 'text2face[train]'"
 
 
 @contextlib.contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Raise PluginError, with the versions and what to do, where a library refuses the version of another one.
+    """Raise PluginError, with the versions and what to do, when a library refuses the version of another one.
 
     doing: what fails, as in "attach the LoRA". Other errors pass.
     """
@@ -41,7 +41,8 @@ def mismatch(error: Exception, doing: str) -> str:
     text = str(error).strip().rstrip(".")
     return (
         f"sd_lora cannot {doing}, because installed packages do not fit each other; {says}: {text}. Installed are "
-        f"{versions}. Install versions that do: {FIX} (t2f doctor shows what each of them requires)"
+        f"{versions}. Install versions that do: {install_command('train', upgrade=True)} "
+        "(t2f doctor shows what each of them requires)"
     )
 
 

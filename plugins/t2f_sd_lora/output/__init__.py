@@ -1,1 +1,1 @@
-"""What a training leaves behind: settings, LoRA files, model card."""
+"""Files in the folder of a training: settings, checkpoints, metrics, contact sheet, LoRA files, model card."""

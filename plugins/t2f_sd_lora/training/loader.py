@@ -41,7 +41,7 @@ class Batch:
             return self
         tensors = (self.latents, self.noise, self.timesteps, self.tokens)
         if device.type == "cuda":
-            tensors = tuple(one.pin_memory() for one in tensors)  # type: ignore[assignment]
+            tensors = tuple(one.pin_memory() for one in tensors)
         return Batch(*(one.to(device, non_blocking=True) for one in tensors))
 
 

@@ -12,19 +12,19 @@ import torch
 
 from text2face_core.errors import RunError
 
-from .checkpoints import pack, unpack
+from ..output.checkpoints import pack, unpack
+from ..output.metrics import ThroughputMeter
 from .loader import prefetch_batches
 from .loss import weighted_mse
-from .metrics import ThroughputMeter
 from .sampler import SampleRef, sample_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .checkpoints import Checkpoint, Checkpoints
+    from ..output.checkpoints import Checkpoint, Checkpoints
+    from ..output.metrics import MetricsLog
     from .context import TrainingContext
     from .loader import Batch, BatchLoader
-    from .metrics import MetricsLog
     from .prepare import TrainingData
     from .trainable import TrainableModel
 

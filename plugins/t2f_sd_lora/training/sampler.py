@@ -17,7 +17,7 @@ class SampleRef(NamedTuple):
     """A sample in one epoch: `index` is its number in the data set."""
 
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's method of that name is not used here
 
 
 def sample_steps(

@@ -21,17 +21,17 @@ from ..model.base import StableDiffusion, load_base
 from ..model.devices import DTYPES, find_device
 from ..model.versions import explained
 from ..options import SdLoraOptions
+from ..output.checkpoints import Checkpoints
+from ..output.metrics import MetricsLog, summarize_metrics
+from ..output.pictures import check_pictures
 from ..output.result import TrainingResult, write_result
+from ..output.resume import prepare_out
 from ..output.settings import collect_settings
-from .checkpoints import Checkpoints
 from .context import SilentProgress, TrainingContext
 from .loader import BatchLoader
 from .loop import Loop
-from .metrics import MetricsLog, summarize_metrics
 from .optimizer import averaged_weights
-from .pictures import check_pictures
 from .prepare import TrainingData, prepare_data
-from .resume import prepare_out
 from .signals import StopRequest, catch_signals
 from .trainable import TrainableModel, build_trainable
 from .validation import Validator
@@ -67,7 +67,7 @@ class SdLoraTrainer(Trainer):
                 raise RunError(describe_full_memory(self.options, context.device)) from error
 
     def generator(self, model: str | None) -> ImageGenerator:
-        """What draws with a LoRA on its base model, or with the base model alone."""
+        """Load a LoRA and its base model, or the base model alone, to generate images."""
         from ..generation.generator import open_generator
 
         return open_generator(model, self.options, self.runtime)

@@ -11,7 +11,7 @@ import torch
 from text2face_core.utils import replacing
 
 from ..output.contact_sheet import SHEET, contact_sheet, folder_of, name_of
-from .metrics import read_metric
+from ..output.metrics import read_metric
 from .optimizer import averaged_weights
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from ..model.base import StableDiffusion
     from ..options import SdLoraOptions
+    from ..output.metrics import MetricsLog
     from .context import TrainingContext
     from .loader import BatchLoader
-    from .metrics import MetricsLog
     from .prepare import TrainingData
     from .trainable import TrainableModel
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it, on a plugin that finds magenta squares (see toys.py)."""
+"""The command line as a user meets it, on a plugin that finds magenta squares (see tests/support/toys.py)."""
 
 import json
 import os
@@ -146,5 +146,5 @@ def test_an_interrupt_exits_130_and_says_how_to_go_on(installed, toy_photos):
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1]
     assert process.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "the same command resumes from here" in said
     assert "Traceback" not in said

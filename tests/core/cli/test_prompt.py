@@ -95,8 +95,8 @@ def test_a_fuser_that_asks_no_model_writes_from_the_bag(run, capsys):
         (["--photo", "0000000000000010"], 'is called "0000000000000010". There are 6, such as: 00000000000000'),
         (["--photo", "2.jpeg"], "such as: 2.jpg"),
         (["--photo", "nobody"], "such as: 0000000000000000 (0.jpg)"),
-        (["--photo", "4.jpg"], "4.jpg has no captions, because it was rejected: 2 faces"),
-        (["--photo", "5.jpg"], "5.jpg has no captions, because it failed: empty file"),
+        (["--photo", "4.jpg"], "4.jpg has no captions because it was rejected: 2 faces"),
+        (["--photo", "5.jpg"], "5.jpg has no captions because it failed: empty file"),
         (["--photo", "0.jpg", "--number", "4"], "the photo has captions 0 to 3"),
         (["--photo", "0.jpg", "--plugins", "asker", "--set", "asker.prompt=papr"], 'Did you mean "paper"?'),
         (["--photo", "0.jpg", "--plugins", "nobody"], 'no plugin is called "nobody"'),
@@ -114,9 +114,9 @@ def test_a_photo_that_is_not_analysed_yet_has_no_prompt(run, capsys):
 
 
 def test_photos_of_one_name_are_told_apart_by_their_ids(run, capsys, tmp_path):
-    from text2face_core.sources import Listed
+    from text2face_core.records import PhotoRef
 
-    run.add_photos([Listed("00000000000000aa", "/elsewhere/0.jpg")], 3)
+    run.add_photos([PhotoRef("00000000000000aa", "/elsewhere/0.jpg")], 3)
     assert show(run) == 2
     shown = capsys.readouterr().err
     assert '2 photos are called "0.jpg"' in shown

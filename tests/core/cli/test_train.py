@@ -7,8 +7,8 @@ from support import toy_generator
 
 from text2face_core import Plugins
 from text2face_core.cli import main
-from text2face_core.cli.train import default_trainer
 from text2face_core.errors import RecipeError
+from text2face_core.library import default_trainer
 from text2face_core.utils import hardware
 
 

@@ -144,7 +144,7 @@ def test_a_killed_command_goes_on_where_it_was(forks, tiny_base, tmp_path):
         time.sleep(0.05)
     os.kill(number, signal.SIGTERM)
     assert forks.wait(number, 60) == 130
-    assert "the same command goes on from here" in (tmp_path / "log").read_text()
+    assert "the same command resumes from here" in (tmp_path / "log").read_text()
     done = pictures("killed")
     assert 6 <= len(done) < 24
     assert len((tmp_path / "killed" / "generated.jsonl").read_text().splitlines()) == len(done)

@@ -15,6 +15,7 @@ from t2f_sd_lora.model.versions import explained  # noqa: E402
 from t2f_sd_lora.options import SdLoraOptions  # noqa: E402
 
 from text2face_core.errors import PluginError  # noqa: E402
+from text2face_core.utils import install_command  # noqa: E402
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_library_that_refuses_a_version_is_named_with_all_versions_and_the_fix
     assert str(raised).rstrip(".") in message
     for name in ("peft", "transformers", "diffusers", "torch", "accelerate"):
         assert f"{name} {metadata.version(name)}" in message
-    assert "pip install --upgrade --upgrade-strategy eager 'text2face[train]'" in message
+    assert install_command("train", upgrade=True) in message
 
 
 def test_the_library_that_refuses_is_found_in_the_traceback(monkeypatch, networks):

@@ -57,7 +57,7 @@ def test_sigterm_leaves_a_checkpoint_of_the_step_that_it_came_in(arguments, fork
     time.sleep(1)
     os.kill(number, signal.SIGTERM)
     assert forks.wait(number, 60) == 130, log.read_text()
-    assert "t2f: stopped; the same command goes on from here" in log.read_text()
+    assert "t2f: stopped; the same command resumes from here" in log.read_text()
     (checkpoint,) = (out / "checkpoints").iterdir()
     assert len(steps_of(out)) == int(checkpoint.stem[5:]) > 0
 
@@ -113,9 +113,9 @@ def test_what_cannot_be_done_is_refused_with_a_reason(arguments, tmp_path, capsy
 
 def test_an_option_that_the_trainer_lacks_is_named(toy_plugins):
     from text2face_core import Recipe
-    from text2face_core.cli.train import trainer_of
     from text2face_core.errors import RecipeError
+    from text2face_core.library import choose_trainer
 
     recipe = Recipe.load("starter").model_copy(update={"trainer": "sd_lora"})
     with pytest.raises(RecipeError, match="sd_lora has no option colour; it has: base,"):
-        trainer_of(recipe, toy_plugins, {"colour": "red"})
+        choose_trainer(recipe, toy_plugins, {"colour": "red"})

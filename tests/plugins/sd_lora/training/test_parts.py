@@ -18,8 +18,8 @@ pytest.importorskip("diffusers")
 from t2f_sd_lora import SdLoraOptions  # noqa: E402
 from t2f_sd_lora.model.adapters import DenoisingModel, add_text_lora, add_unet_lora  # noqa: E402
 from t2f_sd_lora.model.base import load_base  # noqa: E402
+from t2f_sd_lora.output.metrics import MetricsLog, ThroughputMeter, format_duration  # noqa: E402
 from t2f_sd_lora.training.loss import NoiseSchedule, add_noise_offset  # noqa: E402
-from t2f_sd_lora.training.metrics import MetricsLog, ThroughputMeter, format_duration  # noqa: E402
 from t2f_sd_lora.training.optimizer import LoraOptimizer, rate_factor  # noqa: E402
 from t2f_sd_lora.training.sampler import SampleRef, sample_steps  # noqa: E402
 
@@ -300,7 +300,7 @@ def test_stable_diffusion_1_trains_too_and_pads_with_the_end_token(tiny_base_15,
 @pytest.mark.parametrize(("rank", "alpha"), [(8, None), (4, 2.0)])
 def test_the_file_gives_a_fresh_pipeline_what_was_trained(tiny_base, photos16, tmp_path, shared_cache, rank, alpha):
     from diffusers import StableDiffusionPipeline
-    from t2f_sd_lora.training.checkpoints import Checkpoints, unpack
+    from t2f_sd_lora.output.checkpoints import Checkpoints, unpack
 
     form = {"rank": rank, "alpha": alpha, "text_rank": rank, "text_alpha": alpha}
     given = {"steps": 3, "learning_rate": 0.1, "text_learning_rate": 0.1, **form}

@@ -191,11 +191,11 @@ def test_numbers_that_no_optimiser_or_sampler_takes_are_refused_at_once(options)
 
 @pytest.mark.parametrize(("real", "dtype"), [(True, "bfloat16"), (False, "float32")])
 def test_bfloat16_is_the_default_where_the_gpu_computes_in_it_and_does_not_imitate_it(real, dtype, monkeypatch):
-    from text2face_core.cli.train import hardware
+    from text2face_core.library import choose_hardware
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: real or including_emulation)
-    assert hardware({"device": None, "dtype": None, "threads": 1}) == ("cuda", dtype, 1)
+    assert choose_hardware(threads=1) == ("cuda", dtype, 1)
 
 
 def test_too_little_memory_is_said_with_the_way_out(tiny_base, photos16, tmp_path, shared_cache, monkeypatch):

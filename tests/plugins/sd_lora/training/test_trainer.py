@@ -107,13 +107,13 @@ def test_exactly_so_many_steps_are_done_and_the_last_is_saved(run, steps, accumu
 
 
 def kept(out):
-    from t2f_sd_lora.training.checkpoints import Checkpoints
+    from t2f_sd_lora.output.checkpoints import Checkpoints
 
     return Checkpoints(out / "checkpoints", 1).steps()
 
 
 def checkpoint(out, step):
-    from t2f_sd_lora.training.checkpoints import Checkpoints, read
+    from t2f_sd_lora.output.checkpoints import Checkpoints, read
 
     return read(Checkpoints(out / "checkpoints", 1).path(step)).tensors
 

@@ -15,9 +15,9 @@ from text2face_core.utils import explain, replacing
 if TYPE_CHECKING:
     from text2face_core.contracts import CaptionedDataset
 
+    from ..training.context import TrainingContext
+    from ..training.prepare import TrainingData
     from .checkpoints import Checkpoints
-    from .context import TrainingContext
-    from .prepare import TrainingData
 
 NAMES = {True: "pictures.npy", False: "pictures-by-date.npy"}
 """The record of OUT by `TrainingData.by_content`."""

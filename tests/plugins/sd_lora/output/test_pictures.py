@@ -13,7 +13,7 @@ from support.sd_training import Told, train
 
 pytest.importorskip("torch")
 
-from t2f_sd_lora.training.pictures import RECORD, describe_changes
+from t2f_sd_lora.output.pictures import RECORD, describe_changes
 
 from text2face_core.errors import RunError
 

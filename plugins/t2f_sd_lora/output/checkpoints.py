@@ -22,7 +22,7 @@ from text2face_core.utils import replacing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .optimizer import LoraOptimizer, WeightAverage
+    from ..training.optimizer import LoraOptimizer, WeightAverage
 
 log = logging.getLogger(__name__)
 

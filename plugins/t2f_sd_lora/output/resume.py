@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from text2face_core.errors import RunError
 from text2face_core.utils import remove_unfinished
 
-from ..output.contact_sheet import SHEET
-from ..output.settings import NAME, compare_settings, read_settings, write_settings
+from .contact_sheet import SHEET
+from .settings import NAME, compare_settings, read_settings, write_settings
 
 if TYPE_CHECKING:
+    from ..training.context import TrainingContext
     from .checkpoints import Checkpoints
-    from .context import TrainingContext
 
 
 def prepare_out(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
