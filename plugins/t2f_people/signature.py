@@ -19,5 +19,7 @@ def framing(side: int = SIDE, margin: float = 1.0) -> LandmarkCrop:
     margin: how many times as wide as that, around the same centre.
     """
     # In units of the side, 0 and 1 are the outer edges; a pixel's centre lies half a pixel inside.
-    points = tuple((((x - 0.5) / margin + 0.5) * side - 0.5, ((y - 0.5) / margin + 0.5) * side - 0.5) for x, y in POINTS)
+    points = tuple(
+        (((x - 0.5) / margin + 0.5) * side - 0.5, ((y - 0.5) / margin + 0.5) * side - 0.5) for x, y in POINTS
+    )
     return LandmarkCrop(f"people_{side}", points, side, border=None)

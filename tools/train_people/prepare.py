@@ -93,9 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = read_labels(given.labels or given.fairface.parent / "fairface_label_train.csv")
     given.work.mkdir(parents=True, exist_ok=True)
-    images = np.lib.format.open_memmap(
-        given.work / "images.npy", "w+", np.uint8, (len(rows), STORED, STORED, 3)
-    )
+    images = np.lib.format.open_memmap(given.work / "images.npy", "w+", np.uint8, (len(rows), STORED, STORED, 3))
     found = np.zeros(len(rows), bool)
     paths = [given.fairface / row[0] for row in rows]
     for number, (image, seen) in enumerate(stored_images(paths, given.workers)):

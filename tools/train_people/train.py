@@ -1,7 +1,7 @@
 """Train the network: python -m train_people.train WORK --minutes 100.
 
-Saves after each round (WORK/checkpoint.pt) and goes on from there. The rate falls with the time that is used up, so that
-the result is a finished one when the minutes are over; more minutes in a later call stretch what is left of the fall.
+Saves after each round (WORK/checkpoint.pt) and resumes from there. The learning rate falls with the time used, so that
+the result is finished when the minutes are over; more minutes in a later call stretch the rest of the schedule.
 """
 
 import argparse
@@ -112,8 +112,8 @@ def log_probability(centre: Tensor, scale: Tensor, low: Tensor, high: Tensor) ->
 class GroupWeights:
     """How much each group's gender counts: in proportion to its mean loss of late, so that the worst catch up.
 
-    Groups are race, gender and under 20, under 50 or older. Sagawa et al., "Distributionally Robust Neural Networks for
-    Group Shifts", ICLR 2020, weigh groups by the exponential of their loss; the loss itself is steadier on small groups.
+    Groups are race, gender and age (under 20, under 50, older). Sagawa et al., "Distributionally Robust Neural Networks
+    for Group Shifts", ICLR 2020, weight by the exponential of the loss; the loss itself is steadier on small groups.
     """
 
     def __init__(self) -> None:
@@ -169,11 +169,14 @@ def check(network: People, faces: Faces, side: int) -> str:
     ]
     middles = torch.tensor(MIDDLES)
     said = outputs.bands.softmax(1) @ middles
-    error, error2 = said - middles[band], outputs.centre - middles[band]
+    aged, young = band >= 7, band == 1
+    ages = ", ".join(
+        f"{name} {error.abs().mean():.2f} (60+ {error[aged].mean():+.1f}, 3-9 {error[young].mean():+.1f})"
+        for name, error in (("bands", said - middles[band]), ("years", outputs.centre - middles[band]))
+    )
     return (
         f"gender 20+ {right[adult].mean():.3f}, women 50+ {right[old & (gender == 0)].mean():.3f}, worst "
-        f"{min(cells):.3f}; age {error.abs().mean():.2f} / {error2.abs().mean():.2f}, 60+ {error[band >= 7].mean():+.1f} "
-        f"/ {error2[band >= 7].mean():+.1f}, 3-9 {error[band == 1].mean():+.1f} / {error2[band == 1].mean():+.1f}; "
+        f"{min(cells, default=math.nan):.3f}; age by {ages}; "
         f"race {(outputs.race.argmax(1) == race).float().mean():.3f}"
     )
 
