@@ -23,10 +23,10 @@ from .network import Outputs, People, count_parameters, in_order_of_memory
 from .prepare import CALIBRATE, LEARN
 
 SEED = 0
-BATCH, ROUND = 64, 12_800
+BATCH, ROUND = 64, 6400
 """Faces per step, and between two checkpoints."""
-RATE, DECAY, WARM_UP, AVERAGE = 2e-3, 0.05, 300, 0.998
-SIDES = ((0.0, 64), (0.4, 80), (0.8, 96))
+RATE, DECAY, WARM_UP, AVERAGE = 2e-3, 0.05, 300, 0.99
+SIDES = ((0.0, 64), (0.75, 80))
 """From which share of the time on faces are how large: small ones teach as well at first, and cost less."""
 GENDER, BANDS, AGE, RACE = 1.5, 1.0, 0.5, 0.7
 """What each part weighs in the loss."""
