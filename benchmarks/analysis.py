@@ -5,7 +5,7 @@
 
 CPU seconds (user + system) per photo, in one process, both ways taking turns: wall time on shared cores says little.
 One thread unless --threads says more: torch's threads spin while they wait, which would count against its packages.
-Weights are random, in the form of the real files (tests/random_weights.py), so that every model does its true work;
+Weights are random, in the form of the real files (tests/support/random_weights.py): every model does its true work;
 with --weights they are kept in FOLDER, about 5 GB. --parsing adds FaRL's parser, minutes of work. --bf16 measures
 our way in bfloat16 as well. --memory runs the recipe twice in processes of their own, on some photos and on twice as
 many. Needs the reference packages: facexlib, open_clip, pyfacer, rmn, deepface.
@@ -30,12 +30,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import public_ways  # noqa: E402
-import random_weights  # noqa: E402
-from example_faces import face_of  # noqa: E402
 from public_ways import Way  # noqa: E402
+from support import random_weights  # noqa: E402
+from support.example_faces import face_of  # noqa: E402
 
 from text2face_core import Photo, Plugins, Portrait, Recipe, Runtime  # noqa: E402
-from text2face_core.models import ModelStore  # noqa: E402
+from text2face_core.models.store import ModelStore  # noqa: E402
 
 MODELS = ("retinaface", "clip", "farl.attributes", "resmasknet", "deepface")
 FRONTAL = np.array([(0.40, 0.45), (0.60, 0.45), (0.50, 0.57), (0.42, 0.67), (0.58, 0.67)])

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from text2face_core import Face, Plugins, Runtime
 from text2face_core.contracts import Detector
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Pixels
 
 TILE = 240

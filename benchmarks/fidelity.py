@@ -19,9 +19,9 @@ from pathlib import Path
 
 from text2face_core import Finding, FusionRequest, Plugins, Runtime
 from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.fidelity import check
+from text2face_core.language.fidelity.check import check_caption
 from text2face_core.language.vocabulary import Vocabulary
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
 SAME = {"young": "age", "male": "gender", "mouth_slightly_open": "mouth_openness"}
@@ -49,10 +49,10 @@ def captions(vocabulary: Vocabulary, count: int) -> list[tuple[str, Bag]]:
 def speed(vocabulary: Vocabulary, count: int) -> None:
     """Print captions a second of processor time; the vocabulary's words are put in order before."""
     made = captions(vocabulary, count)
-    check("", made[0][1], vocabulary)
+    check_caption("", made[0][1], vocabulary)
     start = time.process_time()
     for text, bag in made:
-        check(text, bag, vocabulary)
+        check_caption(text, bag, vocabulary)
     seconds = time.process_time() - start
     words = sum(len(text.split()) for text, _ in made) / count
     print(f"{count / seconds:,.0f} captions a second ({words:.0f} words and 8 findings each)")
@@ -64,7 +64,7 @@ def accuracy(path: Path, vocabulary: Vocabulary) -> None:
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
     for line in lines:
         bag = Bag(tuple(BagItem(item["name"], item["value"], item["phrase"], item["level"]) for item in line["bag"]))
-        verdict = check(line["caption"], bag, vocabulary)
+        verdict = check_caption(line["caption"], bag, vocabulary)
         for what, counts in right.items():
             wanted, found = _names(what, line[what]), _names(what, getattr(verdict, what))
             counts["hit"] += (wanted & found).total()

@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from text2face_core import Finding, FusionRequest, Plugins, Recipe, Runtime
-from text2face_core.captioning import Captioning
 from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.fidelity import check
+from text2face_core.language.fidelity.check import check_caption
 from text2face_core.language.shape import flaw, tidied
 from text2face_core.language.tokens import token_counter
 from text2face_core.language.vocabulary import Vocabulary
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
+from text2face_core.pipeline.captioning import Captioning
+from text2face_core.pipeline.stage import Clock
 from text2face_core.records import AnalysisRow
-from text2face_core.stage import Clock
-from text2face_core.streams import random_stream
+from text2face_core.utils.seeding import random_stream
 
 
 def random_findings(vocabulary: Vocabulary, rng: random.Random) -> list[Finding]:
@@ -55,7 +55,7 @@ def main() -> None:
         requests = [FusionRequest("0", "", 0, bag, style, seed) for seed, bag in enumerate(bags)]
         rate(f"{style} captions written", lambda request: fuser.fuse([request]), requests)
     read = [(fuser.fuse([request])[0][0], request.bag) for request in requests]
-    rate("captions read", lambda one: check(one[0], one[1], vocabulary), read)
+    rate("captions read", lambda one: check_caption(one[0], one[1], vocabulary), read)
     rate("shapes read", lambda one: flaw(tidied(one[0])), read)
     count = token_counter(ModelStore()).count
     rate("lengths counted", lambda one: count(one[0]), read)

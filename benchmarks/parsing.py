@@ -21,7 +21,7 @@ import t2f_yunet
 from PIL import Image
 
 from text2face_core import Finding, Photo, Portrait, Runtime
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 HAND = (
     "background", "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear",

@@ -19,7 +19,7 @@ from starter import SIDE, aligned, build, portrait_of
 from t2f_starter.signature import framing
 
 from text2face_core import Finding, Portrait
-from text2face_core.regions import Limits, ParsedFace, Region, derive, worn
+from text2face_core.images.regions import ParsedFace, Region, Thresholds, derive, worn
 
 CLEAR = 0.8
 """The hand mask's findings count from this score: nearer to a threshold, either answer is right."""
@@ -29,7 +29,7 @@ def by_hand(portrait: Portrait, mask: np.ndarray) -> dict[str, Finding]:
     """What the hand mask says clearly."""
     regions = aligned(portrait, mask)
     face = ParsedFace.of(portrait, framing(SIDE), np.where(regions == 255, Region.BACKGROUND, regions))
-    limits = Limits(said_from=CLEAR)
+    limits = Thresholds(said_from=CLEAR)
     return {finding.name: finding for finding in [*derive(face, limits), *worn(face, limits)]}
 
 

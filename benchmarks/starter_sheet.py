@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from starter import Tools, build, portrait_of
 
 from text2face_core import Portrait, caption_photos
-from text2face_core.regions import Region
+from text2face_core.images.regions import Region
 
 SIDE, TEXT = 256, 120
 COLOURS = {

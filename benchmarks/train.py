@@ -30,9 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
-import tiny_sd  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image, ImageOps  # noqa: E402
+from support import tiny_sd  # noqa: E402
 
 EXAMPLES = ROOT / "examples" / "photos"
 SMALL = replace(
@@ -172,7 +172,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
 
     from text2face_core import Runtime
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     options = SdLoraOptions(
         base=str(bench.base),

@@ -21,8 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "plugins"), str(ROOT / "tests")]
 
-import sd_training  # noqa: E402
-import tiny_sd  # noqa: E402
+from support import sd_training, tiny_sd  # noqa: E402
 
 PHOTOS = ROOT / "examples" / "photos"
 TRY_STEPS = 40

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-import toys
+from support import toys
+from support.paths import ROOT
 
 from text2face_core import Plugins, Recipe
 from text2face_core.errors import ArtifactError
 from text2face_core.language.tokens import MERGES
-from text2face_core.models import Artifact, ModelStore
-
-ROOT = Path(__file__).resolve().parent.parent
+from text2face_core.models.store import Artifact, ModelStore
 
 
 @pytest.fixture(autouse=True)

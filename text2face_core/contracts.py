@@ -18,7 +18,7 @@ from .errors import PluginError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .language.vocabulary import Vocabulary
+    from .language import Vocabulary
     from .models import Artifact, ModelStore
     from .records import Bag, Face, Finding, Pixels, Portrait
 

@@ -18,20 +18,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .captioning import Captioning
 from .contracts import Progress, Runtime
-from .decode import Limits
 from .engines import local
 from .errors import NothingToDo, RunError
+from .images import DecodeLimits
 from .models import ModelStore
-from .pipeline import Analysis
+from .pipeline import Analysis, Captioning, Clock
 from .plugins import Plugins, split_names
 from .provenance import difference, settings_of
 from .recipe import Recipe, Resolved
 from .records import AnalysisRow, Caption
 from .run import RunDirectory
 from .sources import list_photos
-from .stage import Clock
 
 Source = str | Path | Sequence[str | Path]
 
@@ -131,7 +129,7 @@ class Session:
     def _analyse(self, resolved: Resolved, tasks: list[local.Task], key: str) -> None:
         recipe = resolved.recipe
         analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)
-        limits = Limits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
+        limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
         total = len(self.run.photos())
         self.progress.start("analysing", total, total - sum(len(task.pending) for task in tasks))
         local.analyse(self.run, tasks, key, analysis, limits, recipe.dataset, self.work, self.progress)

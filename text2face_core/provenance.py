@@ -6,9 +6,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from . import __version__
+from ._version import __version__
 from .recipe import Resolved
-from .run import fingerprint
+from .utils import fingerprint
 
 # Packages whose version may change a pixel, a score or a word.
 PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "pyarrow", "jinja2", "torch", "transformers")

@@ -15,12 +15,11 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from .contracts import Kind, Options
 from .dataset import DatasetSettings
 from .errors import RecipeError
-from .language.bag import BagSettings, check_names
-from .resources import templates
-from .run import fingerprint
+from .language import BagSettings, check_names
+from .utils import fingerprint, templates
 
 if TYPE_CHECKING:
-    from .language.vocabulary import Vocabulary
+    from .language import Vocabulary
     from .models import Artifact
     from .plugins import Plugins, Registered
 
@@ -181,7 +180,7 @@ class Recipe(Options):
 
         Raises PluginError for an unknown component, RecipeError for a wrong option or one for a plugin not in the run.
         """
-        from .language.vocabulary import Vocabulary
+        from .language import Vocabulary
 
         parts = []
         for kind, name in self.components():
@@ -240,7 +239,7 @@ class Resolved:
 
     def artifacts(self) -> dict[str, Artifact]:
         """Every model file that the run needs, by name."""
-        from .language.tokens import MERGES
+        from .language import MERGES
 
         needed = [artifact for part in self.parts for artifact in part.registered.component.files(part.options)]
         if self.recipe.captions.max_tokens:

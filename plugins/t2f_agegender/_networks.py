@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from text2face_core import Extractor, Finding, LandmarkCrop
-from text2face_core.geometry import crops
-from text2face_core.inference import session
+from text2face_core.images import crops
+from text2face_core.models import session
 
 if TYPE_CHECKING:
     from pathlib import Path

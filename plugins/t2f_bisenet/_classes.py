@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from text2face_core.regions import Region
+from text2face_core.images import Region
 
 REGIONS = {
     "background": Region.BACKGROUND,

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from text2face_core import Extractor, Finding
-from text2face_core.geometry import LandmarkCrop, crops
-from text2face_core.inference import BATCH, network
-from text2face_core.regions import Limit, Limits, ParsedFace, derive, worn
+from text2face_core.images import LandmarkCrop, ParsedFace, Threshold, Thresholds, crops, derive, worn
+from text2face_core.models import BATCH, network
 
 from ._classes import NUMBERS, TABLE
 from ._network import load
@@ -52,7 +51,7 @@ class Regions(Extractor):
 
     def __init__(self, weights: Path, options: BiSeNetOptions, runtime: Runtime) -> None:
         self._options = options
-        self._limits = Limits(said_from=options.certainty)
+        self._limits = Thresholds(said_from=options.certainty)
         self._batch = 1 if runtime.device == "cpu" else 16
         usual = runtime.device == "cpu" and runtime.dtype == "float32"
         self._network = network(
@@ -102,8 +101,8 @@ class Regions(Extractor):
             yield Finding("wearing_necklace", worn >= 0.5, round(max(worn, 1 - worn), 3))
 
 
-def _limit(at: float) -> Limit:
-    return Limit(at, at / 4)
+def _limit(at: float) -> Threshold:
+    return Threshold(at, at / 4)
 
 
 def _area(face: ParsedFace, classes: Classes, name: str) -> float:

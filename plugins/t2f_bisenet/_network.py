@@ -12,7 +12,7 @@ from facexlib.parsing.bisenet import BiSeNet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from text2face_core.weights import load_weights
+from text2face_core.models import load_weights
 
 from ._classes import CLASSES
 

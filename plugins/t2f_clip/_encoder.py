@@ -16,8 +16,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from text2face_core.errors import ArtifactError, UsageError
-from text2face_core.geometry import BoxCrop
-from text2face_core.inference import BATCH, network
+from text2face_core.images import BoxCrop
+from text2face_core.models import BATCH, network
 
 from . import WEIGHTS
 from ._questions import Embeddings, View, unit

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from text2face_core.errors import DegenerateFace
-from text2face_core.geometry import Matrix, crops, warp
+from text2face_core.images import Matrix, crops, warp
 
 if TYPE_CHECKING:
     from text2face_core import Face, Portrait

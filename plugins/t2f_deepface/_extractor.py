@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from text2face_core import Extractor, Finding
 from text2face_core.errors import ArtifactError
-from text2face_core.inference import BATCH, Network, network, session
-from text2face_core.weights import load_weights
+from text2face_core.models import BATCH, Network, load_weights, network, session
 
 from . import WEIGHTS, Trait
 from ._crop import inputs

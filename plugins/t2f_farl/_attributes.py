@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from text2face_core import Extractor, Finding
-from text2face_core.inference import BATCH, network
-from text2face_core.weights import load_weights
+from text2face_core.models import BATCH, load_weights, network
 
 from . import NAMES
 from ._attribute_network import SIDE, AttributeNetwork

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.geometry import Matrix, similarity
+from text2face_core.images import Matrix, similarity
 
 if TYPE_CHECKING:
     from text2face_core.records import Face, Photo, Pixels

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from text2face_core import Extractor, Finding
 from text2face_core.errors import ArtifactError
-from text2face_core.inference import BATCH, Network, network
-from text2face_core.regions import Limits, ParsedFace, Region, derive, worn
+from text2face_core.images import ParsedFace, Region, Thresholds, derive, worn
+from text2face_core.models import BATCH, Network, network
 
 from . import MEASURED
 from ._frames import Frame
@@ -80,7 +80,7 @@ class Parsing(Extractor):
     """
 
     def __init__(self, weights: Mapping[Parser, Path], options: ParsingOptions, runtime: Runtime) -> None:
-        self._limits = Limits(said_from=options.certainty)
+        self._limits = Thresholds(said_from=options.certainty)
         # On a CPU, more faces at once cost memory and save no time.
         self._batch = 2 if runtime.device == "cpu" else 16
         self._parsers = {

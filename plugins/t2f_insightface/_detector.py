@@ -11,7 +11,7 @@ from insightface.model_zoo.scrfd import SCRFD
 
 from text2face_core import Detector, Face
 from text2face_core.errors import ArtifactError
-from text2face_core.inference import session
+from text2face_core.models import session
 
 if TYPE_CHECKING:
     from pathlib import Path

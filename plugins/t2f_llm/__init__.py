@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator
 
 from text2face_core.contracts import Options
-from text2face_core.language.prompts import Prompts, PromptTemplate
+from text2face_core.language import Prompts, PromptTemplate
 
 
 class LanguageModelOptions(Options):

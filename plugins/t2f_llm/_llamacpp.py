@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from text2face_core.contracts import Fuser, FusionRequest, Runtime
 from text2face_core.errors import ArtifactError, FuserError
 from text2face_core.records import Bag
-from text2face_core.streams import stream_seed
+from text2face_core.utils import stream_seed
 
 from . import prompts
 from ._formats import answer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from text2face_core.contracts import Fuser, FusionRequest, Runtime
 from text2face_core.errors import FuserError, PluginError
-from text2face_core.streams import stream_seed
+from text2face_core.utils import stream_seed
 
 from ._formats import FORMATS, answer
 from .vicuna import PREFIX, VicunaOptions, needs, told

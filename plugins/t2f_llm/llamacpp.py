@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from text2face_core.contracts import Component, FusionRequest, Runtime
 from text2face_core.hookspecs import hookimpl
-from text2face_core.language.prompts import PromptTemplate
+from text2face_core.language import PromptTemplate
 from text2face_core.models import Artifact, HubFile
 
 from . import LanguageModelOptions, prompts

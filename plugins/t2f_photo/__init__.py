@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from text2face_core import Component, Extractor, Finding, Options, Portrait, Runtime, hookimpl
-from text2face_core.geometry import BoxCrop
+from text2face_core.images import BoxCrop
 from text2face_core.records import Pixels
 
 FACE = BoxCrop(0.7, 180, border=None)

@@ -12,7 +12,7 @@ class PhrasebookOptions(Options):
 
 def build(options: PhrasebookOptions, runtime: Runtime) -> Fuser:  # noqa: ARG001  every build takes both
     """The fuser, with the words of this run's plugins."""
-    from text2face_core.language.vocabulary import Vocabulary
+    from text2face_core.language import Vocabulary
 
     from ._writer import Phrasebook
 

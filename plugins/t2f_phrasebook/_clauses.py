@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from text2face_core.language.english import series
-from text2face_core.language.vocabulary import Grammar
+from text2face_core.language import Grammar, series
 
 _MODIFIERS = {"has": "with", "wears": "wearing", "is": "", "looks": "looking"}
 _VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"), "looks": ("looks", "look")}

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from text2face_core.language.english import with_article
-from text2face_core.language.vocabulary import Grammar
+from text2face_core.language import Grammar, with_article
 
 from ._clauses import modifiers, predicates, stands_alone
 

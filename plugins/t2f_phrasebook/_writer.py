@@ -10,10 +10,9 @@ from jinja2 import Template
 
 from text2face_core.contracts import Fuser, FusionRequest
 from text2face_core.errors import UsageError
-from text2face_core.language.english import as_sentences, series
-from text2face_core.language.vocabulary import Grammar, Vocabulary
+from text2face_core.language import FILTERS, Grammar, Vocabulary, as_sentences, series
 from text2face_core.records import Bag
-from text2face_core.templating import environment
+from text2face_core.utils import environment
 
 from ._clauses import choppy, modifiers, predicates, runs, share
 from ._subject import subjects
@@ -32,7 +31,7 @@ class Phrasebook(Fuser):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        jinja = environment("phrasebook")
+        jinja = environment("phrasebook", filters=FILTERS)
         names = jinja.list_templates(extensions=["j2"])
         self._plans = {
             style: [jinja.get_template(name) for name in names if name.startswith(f"{style}/")] for style in SENTENCES

@@ -15,7 +15,7 @@ from t2f_llm import ServerOptions, prompts
 
 from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.hookspecs import hookimpl
-from text2face_core.language.prompts import PromptTemplate
+from text2face_core.language import PromptTemplate
 from text2face_core.records import Bag
 
 DEFAULT = "Qwen/Qwen2.5-VL-7B-Instruct"

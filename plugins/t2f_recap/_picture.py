@@ -6,8 +6,8 @@ import base64
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from text2face_core.decode import decode
-from text2face_core.sources.files import path_of
+from text2face_core.images import decode_image
+from text2face_core.sources import path_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +20,7 @@ def picture(uri: str, max_side: int) -> Image:
     """
     from PIL import Image
 
-    image = Image.fromarray(decode(path_of(uri)))
+    image = Image.fromarray(decode_image(path_of(uri)))
     scale = max_side / max(image.size)
     if scale < 1:
         size = [max(1, round(side * scale)) for side in image.size]

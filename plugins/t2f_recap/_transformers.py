@@ -11,7 +11,7 @@ from t2f_llm._formats import answer
 
 from text2face_core.contracts import Fuser, FusionRequest, Runtime
 from text2face_core.errors import BadPhoto, FuserError
-from text2face_core.streams import stream_seed
+from text2face_core.utils import stream_seed
 
 from . import DEFAULT, RecapOptions, told
 from ._picture import picture

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from text2face_core import Extractor, Finding
-from text2face_core.geometry import BoxCrop, Matrix, crops
-from text2face_core.inference import BATCH, network
-from text2face_core.weights import load_weights
+from text2face_core.images import BoxCrop, Matrix, crops
+from text2face_core.models import BATCH, load_weights, network
 
 from ._network import ResidualMaskingNetwork
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from text2face_core import Detector, Face
-from text2face_core.inference import BATCH, Free, network
+from text2face_core.models import BATCH, Free, network
 
 from ._candidates import BOX, POINTS, SCORE, Found, candidates, priors
 from ._looks import Look

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from text2face_core.templating import environment
+from text2face_core.utils import environment
 
 from ._lora_files import KOHYA_NAME, NAME
 from ._tokens import Counts

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from text2face_core.atomic import replacing
+from text2face_core.utils import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.atomic import explain, write_text
 from text2face_core.contracts import Progress
 from text2face_core.errors import BadPhoto, RunError, UsageError
+from text2face_core.utils import explain, write_text
 
 from ._crops import Size, cut, nearest
 from ._latent_index import DONE, PLANNED, UNREADABLE, Index, Slots

@@ -11,7 +11,7 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from text2face_core.streams import stream_seed
+from text2face_core.utils import stream_seed
 
 if TYPE_CHECKING:
     from .options import SdLoraOptions

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from text2face_core.atomic import explain, replacing
 from text2face_core.errors import ArtifactError, RunError
+from text2face_core.utils import explain, replacing
 
 from ._lora_names import PARTS, Kind, Name, Part, kohya_key, parse, peft_key
 

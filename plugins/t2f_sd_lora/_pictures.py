@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from text2face_core.decode import DEFAULT_LIMITS, decode
 from text2face_core.errors import BadPhoto
-from text2face_core.geometry import dataset_square
+from text2face_core.images import DEFAULT_LIMITS, dataset_square, decode_image
 from text2face_core.records import Face, Pixels
 
 
@@ -48,7 +47,7 @@ class Picture:
 
     def pixels(self, content: bytes) -> Pixels:
         """(H, W, 3) uint8 RGB, upright. Raises BadPhoto where the content is no picture."""
-        pixels = decode(content)
+        pixels = decode_image(content)
         if self.box is None:
             return pixels
         face = Face(np.array(self.box, np.float32), np.zeros((5, 2), np.float32), 1.0)

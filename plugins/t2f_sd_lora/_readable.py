@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.atomic import write_text
 from text2face_core.contracts import Progress
 from text2face_core.errors import BadPhoto, UsageError
+from text2face_core.utils import write_text
 
 from ._data import Dataset
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from text2face_core import __version__
-from text2face_core.atomic import write_text
 from text2face_core.errors import RunError
+from text2face_core.utils import write_text
 
 from . import _lora_files
 from ._card import card

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from text2face_core import __version__
-from text2face_core.atomic import write_text
 from text2face_core.errors import RunError
-from text2face_core.run import fingerprint
+from text2face_core.utils import fingerprint, write_text
 
 if TYPE_CHECKING:
     from .options import SdLoraOptions

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.atomic import explain, sync_folder
 from text2face_core.contracts import Progress
 from text2face_core.errors import RunError
+from text2face_core.utils import explain, sync_folder
 
 if TYPE_CHECKING:
     import torch

@@ -15,10 +15,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
-from text2face_core.atomic import remove_unfinished
 from text2face_core.contracts import CaptionedDataset, Drawer, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
 from text2face_core.run import RunDirectory
+from text2face_core.utils import remove_unfinished
 
 from . import _base, _settings
 from ._checkpoints import Checkpoints

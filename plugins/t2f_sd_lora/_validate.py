@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from text2face_core.atomic import replacing
+from text2face_core.utils import replacing
 
 from ._lora import Student
 from ._watch import figure

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from text2face_core.atomic import write_text
+from text2face_core.utils import write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

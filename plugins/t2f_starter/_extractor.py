@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from text2face_core import Extractor, Finding
-from text2face_core.regions import Limits, ParsedFace, Region, derive
+from text2face_core.images import ParsedFace, Region, Thresholds, derive
 
 from ._network import Network
 
@@ -27,7 +27,7 @@ CALIBRATION = HERE / "calibration.toml"
 
 Figures = dict[str, float]
 
-EVERYTHING = Limits(said_from=0)
+EVERYTHING = Thresholds(said_from=0)
 """How sure a finding is shows only after calibration, so nothing is held back before it."""
 HAPPY, NEUTRAL = 0.5, 0.25
 """Smile from which a face looks happy, and below which it may look neutral."""

@@ -1,6 +1,6 @@
 """What the network takes and gives: shared by its user and its training."""
 
-from text2face_core.geometry import LandmarkCrop
+from text2face_core.images import LandmarkCrop
 
 SIDE = 128
 POINTS = ((0.385, 0.47), (0.615, 0.47), (0.5, 0.61), (0.398, 0.715), (0.602, 0.715))

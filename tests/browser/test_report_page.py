@@ -6,11 +6,11 @@ import re
 import shutil
 import threading
 
-import drawn_run
 import pytest
-from drawn_run import Drawn
+from support import drawn_run
+from support.drawn_run import Drawn
 
-from text2face_core.report import write_report
+from text2face_core.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

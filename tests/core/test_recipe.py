@@ -1,10 +1,10 @@
 import pytest
-from toys import EchoFuser
+from support.toys import EchoFuser
 
 from text2face_core import Component, Options, Plugins, Recipe, hookimpl
 from text2face_core.errors import PluginError, RecipeError
 from text2face_core.language.tokens import MERGES
-from text2face_core.resources import templates
+from text2face_core.utils.resources import templates
 
 
 class SpareOptions(Options):

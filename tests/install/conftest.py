@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 OURS = re.compile(r"_*(editable_*)?(text2face|t2f)|pip\b|.*\.pth$", re.IGNORECASE)
 
 

@@ -4,13 +4,12 @@ import json
 import tarfile
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 pytestmark = pytest.mark.install
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["text2face"])
 
 

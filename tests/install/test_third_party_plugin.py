@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
 from text2face_core import RunDirectory
 
 pytestmark = pytest.mark.install
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def listed(environment):

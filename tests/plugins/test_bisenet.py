@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import t2f_bisenet
-from bisenet_files import write_random_weights
-from example_faces import cut, face_of, portraits
 from pydantic import ValidationError
+from support.bisenet_files import write_random_weights
+from support.example_faces import cut, face_of, portraits
 from t2f_bisenet import BiSeNetOptions
 
 from text2face_core import Face, Photo, Plugins, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace, MissingExtra
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 SIDE = 512
 UNIT = 0.23 * SIDE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,14 @@ import pytest
 import t2f_clip
 from PIL import Image
 from pydantic import ValidationError
+from support.paths import ROOT
 from t2f_clip import MouthOptions, RealOptions
 
 from text2face_core import Face, Photo, Portrait, Rejection, Runtime
 from text2face_core.errors import ArtifactError, UsageError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 TINY = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "head_width": 16, "patch_size": 16},

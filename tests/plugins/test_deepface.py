@@ -12,14 +12,15 @@ import pytest
 import t2f_deepface
 from PIL import Image
 from pydantic import ValidationError
+from support.paths import ROOT
 from t2f_deepface import WEIGHTS, DeepFaceOptions
 from t2f_deepface._crop import CROP, inputs
 
 from text2face_core import Face, Photo, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 CLASSES = {"age": 101, "gender": 2, "ethnicity": 6}
 
 

@@ -10,7 +10,7 @@ from t2f_insightface import WEIGHTS, InsightFaceOptions
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError, LicenceRefused
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 REACH = 1.5
 """How far the network's boxes reach from the middle of a cell, in cells."""

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import random_weights
 from pyarrow import parquet
+from support import random_weights
+from support.paths import ROOT
 
 from text2face_core import Plugins, Recipe
 from text2face_core.cli import main
 
 NEEDS = ("torch", "torchvision", "onnx", "onnxscript", "facexlib", "open_clip", "safetensors")
-PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
+PHOTOS = ROOT / "examples" / "photos"
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_a_missing_weight_is_named_with_where_to_get_it(store, component, file, 
     pytest.importorskip({"clip": "open_clip", "deepface": "onnxruntime"}.get(component.partition(".")[0], "torch"))
     from text2face_core import Runtime
     from text2face_core.errors import ArtifactError
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     plugins = Plugins.load()
     (part,) = [one for one in Recipe.load("paper").resolve(plugins).parts if one.registered.name == component]

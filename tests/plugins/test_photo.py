@@ -1,18 +1,17 @@
 """Monochrome and blur, on portraits drawn here and on copies of the examples without colour or detail."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import t2f_photo
 from PIL import Image
 from pydantic import ValidationError
+from support.paths import ROOT
 from t2f_photo import PhotoOptions, chroma, sharpness
 
 from text2face_core import Face, Photo, Portrait
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 EVERY = {path.stem: np.asarray(Image.open(path).convert("RGB")) for path in EXAMPLES}
 ALTERED = {"portrait-06": "monochrome", "portrait-12": "blurry"}  # made so, see their README
 PLAIN = [name for name in EVERY if name not in ALTERED]

@@ -12,11 +12,11 @@ import t2f_phrasebook
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import UsageError
 from text2face_core.language.bag import BagSettings, draw_bag
-from text2face_core.language.fidelity import check
+from text2face_core.language.fidelity.check import check_caption
 from text2face_core.language.vocabulary import Vocabulary
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem, Finding
-from text2face_core.streams import random_stream, stream_seed
+from text2face_core.utils.seeding import random_stream, stream_seed
 
 STYLES = ("short", "long")
 VOCABULARY = Vocabulary.load()
@@ -163,7 +163,7 @@ def test_everything_in_the_bag_is_said_once_and_in_order_and_nothing_is_added(st
 def test_the_fidelity_check_agrees(style):
     for number, bag in enumerate(BAGS):
         (text,) = write(bag, style, number)
-        found = check(text, bag, VOCABULARY)
+        found = check_caption(text, bag, VOCABULARY)
         assert found.mentioned == bag.names, text
         assert found.invented == (), text
 

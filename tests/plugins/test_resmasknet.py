@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import t2f_resmasknet
-from example_faces import face_of, portraits
 from pydantic import ValidationError
+from support.example_faces import face_of, portraits
 from t2f_resmasknet import EmotionOptions
 
 from text2face_core import Face, Photo, Plugins, Portrait, Runtime
 from text2face_core.errors import ArtifactError, DegenerateFace, MissingExtra
-from text2face_core.geometry import crops
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import crops
+from text2face_core.models.store import ModelStore
 
 
 @pytest.fixture(scope="module")

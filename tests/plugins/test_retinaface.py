@@ -9,16 +9,17 @@ import pytest
 import t2f_retinaface
 from PIL import Image
 from pydantic import ValidationError
-from retinaface_files import write_random_weights
+from support.paths import ROOT
+from support.retinaface_files import write_random_weights
 from t2f_retinaface import WEIGHTS, RetinaFaceOptions
 from t2f_retinaface._candidates import candidates, decode, priors
 from t2f_retinaface._looks import Look
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 SMALL = "mobilenet0.25"
 models = pytest.mark.models
 

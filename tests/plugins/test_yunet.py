@@ -1,18 +1,17 @@
 """The YuNet detector on the example portraits: every size, crops that cut the face, one face and several, no face."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import t2f_yunet
 from PIL import Image
 from pydantic import ValidationError
+from support.paths import ROOT
 from t2f_yunet import YuNetOptions
 
 from text2face_core import Runtime
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 models = pytest.mark.models
 
 

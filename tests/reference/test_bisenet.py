@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import t2f_bisenet
-from bisenet_files import write_random_weights
-from example_faces import portraits
+from support.bisenet_files import write_random_weights
+from support.example_faces import portraits
 from t2f_bisenet import BiSeNetOptions
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.geometry import crops
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import crops
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

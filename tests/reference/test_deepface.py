@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import t2f_deepface
 from PIL import Image
+from support.paths import ROOT
 from t2f_deepface import WEIGHTS, DeepFaceOptions
 from t2f_deepface._crop import inputs
 
 from text2face_core import Face, Photo, Portrait, Runtime
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples" / "photos").glob("*.jpg"))
+EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import t2f_farl
-from example_faces import portraits
+from support.example_faces import portraits
 from t2f_farl import NAMES, AttributeOptions, ParsingOptions
 
 from text2face_core import Runtime
-from text2face_core.models import ModelStore
-from text2face_core.regions import Region
+from text2face_core.images.regions import Region
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

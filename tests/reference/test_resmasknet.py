@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import t2f_resmasknet
-from example_faces import portraits
+from support.example_faces import portraits
 from t2f_resmasknet import EmotionOptions
 
 from text2face_core import Face, Portrait, Runtime
-from text2face_core.geometry import crops
-from text2face_core.models import ModelStore
+from text2face_core.images.geometry import crops
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from retinaface_files import write_random_weights
+from support.retinaface_files import write_random_weights
 
 from text2face_core import Runtime
 from text2face_core.errors import ArtifactError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 
 pytestmark = pytest.mark.reference
 

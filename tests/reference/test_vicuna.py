@@ -11,7 +11,7 @@ from t2f_llm.vicuna import VicunaOptions, told
 
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import FuserError
-from text2face_core.models import ModelStore
+from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]

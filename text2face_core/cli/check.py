@@ -75,8 +75,8 @@ def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
     named on stderr and the others go on; the exit code is then 1.
     """
     from ..errors import NothingToDo
-    from ..language.fidelity import check as read
-    from ..language.vocabulary import Vocabulary
+    from ..language import Vocabulary
+    from ..language.fidelity import check_caption as read
     from ..plugins import split_names
 
     names = split_names(plugins)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .drawing import NONE, code_of, default_folder, drawing_options, set_up
+from .generation import NONE, code_of, default_folder, drawing_options, set_up
 
 
 @click.command(short_help="Draw prompts with the base model and with the LoRA, side by side.")
@@ -45,10 +45,7 @@ def compare(
 
     OUT/compare.png is the sheet; the pictures themselves are in OUT/pictures, as t2f generate draws them.
     """
-    from ..drawing import pictures_of
-    from ..drawing.grids import open_font, save
-    from ..drawing.grids import pairs as sheet_of_pairs
-    from ..drawing.prompts import read_prompts
+    from ..generation import open_font, pairs as sheet_of_pairs, pictures_of, read_prompts, save
 
     if model == NONE:
         raise click.UsageError("a comparison needs a LoRA; the base model alone draws with: t2f generate none …")

@@ -79,7 +79,7 @@ def examine(store: ModelStore, *, builtin_only: bool = False) -> Findings:
 
 def _system() -> dict[str, Any]:
     from .. import __file__ as place
-    from .. import __version__
+    from .._version import __version__
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -192,7 +192,7 @@ def _probe(package: str, found: Findings) -> list[str] | str:
 
 def _templates(found: Findings) -> str | None:
     from ..errors import UsageError
-    from ..resources import templates
+    from ..utils import templates
 
     try:
         return str(templates())

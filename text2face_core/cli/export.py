@@ -78,7 +78,7 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
     Pictures hold no EXIF data, and so no place. parquet and jsonl say where each photo was read from: look through
     these paths before you publish them.
     """
-    from ..export import ExportSettings, export
+    from ..dataset import ExportSettings, export_dataset
     from ..run import RunDirectory
     from .progress import make_progress
 
@@ -90,7 +90,7 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
     if given["seed"] is not None and not draws:
         raise click.UsageError("--seed is for --captions random")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = export(
+    folder = export_dataset(
         RunDirectory.open(run),
         format_,
         to,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .drawing import code_of, default_folder, drawing_options, set_up
+from .generation import code_of, default_folder, drawing_options, set_up
 
 
 @click.command(short_help="Draw pictures of prompts.")
@@ -58,8 +58,7 @@ def generate(
     not on --batch-size: with the seed that a picture tells, it can be drawn again alone. What is in OUT with the same
     settings is not drawn again, so that a command that was stopped goes on. generated.jsonl lists all pictures.
     """
-    from ..drawing import pictures_of
-    from ..drawing.prompts import read_prompts
+    from ..generation import pictures_of, read_prompts
 
     if not (prompts or file or captions):
         raise click.UsageError(

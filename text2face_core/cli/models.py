@@ -132,7 +132,7 @@ def artifacts_of(plugins: Plugins) -> Declared:
     The core's own stand under "captions". Raises PluginError where two components mean different files by one name.
     """
     from ..errors import PluginError
-    from ..language.tokens import MERGES
+    from ..language import MERGES
 
     declared: Declared = {MERGES.name: (MERGES, ["captions"])}
     for registered in plugins.components():

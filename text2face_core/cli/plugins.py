@@ -80,8 +80,7 @@ def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to make.  [default: t2f-NAME]")
 def new(name: str, kind: Kind, out: Path | None) -> None:
     """Write a new plugin: a package of your own that installs, with a test that passes."""
-    from ..discovery import discover
-    from ..scaffold import write_plugin
+    from ..plugins import discover, write_plugin
 
     taken = {found.name: found.label for found in discover()}
     folder = write_plugin(name, kind, out, taken)

@@ -44,7 +44,7 @@ def prompt(
 
     Nothing is asked and nothing is written: this is how to try a template.
     """
-    from ..captioning import first_request
+    from ..pipeline import first_request
     from ..plugins import split_names
     from ..recipe import Recipe
     from ..run import RunDirectory
@@ -85,7 +85,7 @@ def _find(photos: list[PhotoRef], wanted: str, out: Path) -> PhotoRef:
 def _row(run: RunDirectory, photo: PhotoRef) -> AnalysisRow:
     """What was found on the photo. Raises RunError where it gets no captions."""
     from ..errors import RunError
-    from ..tables import read_analysis
+    from ..run import read_analysis
 
     path = run.analysis_path(photo.chunk)
     rows = read_analysis(path) if path.is_file() else []

@@ -106,7 +106,7 @@ def fuse(ctx: click.Context, /, out: Path, **given: Any) -> int:
 
 @contextlib.contextmanager
 def _session(ctx: click.Context, out: Path, given: dict[str, Any]) -> Iterator[Session]:
-    from ..engines.local import Work
+    from ..engines import Work
     from ..library import Session
     from ..run import RunDirectory
     from .progress import make_progress

@@ -16,7 +16,7 @@ from .common import json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..speed import Speed
+    from ..run import Speed
 
 Figures = dict[str, Any]
 
@@ -41,12 +41,11 @@ def stats(out: Path, *, as_json: bool) -> int:
 
     A caption that a fuser could not write well enough is written by the fallback, and counted as the fallback's.
     """
-    from ..run import RunDirectory
-    from ..speed import read_speed
-    from ..stats import collect
+    from ..run import RunDirectory, read_speed
+    from ..stats import collect_stats
 
     run = RunDirectory.open(out)
-    found = collect(run.rows())
+    found = collect_stats(run.rows())
     captions, accepted = found["captions"], found["photos"]["ok"]
     speeds = read_speed(run)
     asked = run.settings["recipe"].get("fuser", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .drawing import code_of, default_folder, drawing_options, set_up
+from .generation import code_of, default_folder, drawing_options, set_up
 
 
 @click.command(short_help="Draw one prompt with changing words as a grid.")
@@ -49,8 +49,7 @@ def sweep(
 
     The pictures themselves lie beside the grid, in a folder of its name, and are not drawn again.
     """
-    from ..drawing.grids import grid, open_font, save
-    from ..drawing.sweep import cells_of, pages, parse_values
+    from ..generation import cells_of, grid, open_font, pages, parse_values, save
 
     found, numbers = pages(prompt, parse_values(values)), _seeds(seeds, given["seed"])
     if len(numbers) > 1 and found[0].rows:

@@ -1,1 +1,5 @@
-"""Who calls the pipeline for which chunk."""
+"""Engines: who calls the pipeline for which chunk."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,18 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..captioning import Captioning
 from ..contracts import Progress
 from ..dataset import DatasetSettings, save_crop
-from ..decode import Limits
-from ..pipeline import Analysis, Decoded
-from ..prefetch import decoded
+from ..images import DecodeLimits
+from ..pipeline import Analysis, Captioning, Clock, Decoded
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..run import RunDirectory
-from ..speed import write_speed
-from ..stage import Clock
-from ..tables import read_analysis, read_captions
-from .parts import Parts
+from ..run import RunDirectory, read_analysis, read_captions, write_speed
+from .batching import Parts
+from .prefetch import decoded
 
 # A batch of very large photos is cut short here, so that memory stays bounded (3 bytes a pixel).
 BATCH_PIXELS = 200_000_000
@@ -67,7 +63,7 @@ def analyse(
     tasks: Sequence[Task],
     key: str,
     analysis: Analysis,
-    limits: Limits,
+    limits: DecodeLimits,
     dataset: DatasetSettings,
     work: Work,
     progress: Progress,

@@ -1,1 +1,5 @@
-"""From findings to words: the vocabulary, the bag drawn for a caption, and what a caption says of its bag."""
+"""From findings to words: vocabulary, bag of words, prompts and tokens."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,6 +31,10 @@ def series(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])}{comma} and {parts[-1]}"
 
 
+FILTERS = {"a": with_article, "series": series}
+"""The filters of templates that write English."""
+
+
 def as_sentences(text: str) -> str:
     """Template output as prose: single spaces, none before a comma or stop, and a capital after each stop."""
     text = re.sub(r"\s+([.,])", r"\1", " ".join(text.split()))

@@ -23,8 +23,8 @@ from jinja2 import FunctionLoader, TemplateError, TemplateSyntaxError, meta, nod
 from pydantic import AfterValidator, PlainSerializer
 
 from ..errors import RecipeError
-from ..resources import templates
-from ..templating import environment
+from ..utils import environment, templates
+from .english import FILTERS
 
 if TYPE_CHECKING:
     from ..contracts import FusionRequest
@@ -46,7 +46,7 @@ class Prompts:
     def __init__(self, template: str) -> None:
         own = template not in built_in()
         path = _own_file(template) if own else None
-        self._jinja = environment("prompts", trim_blocks=True, lstrip_blocks=True)
+        self._jinja = environment("prompts", filters=FILTERS, trim_blocks=True, lstrip_blocks=True)
         self._jinja.globals["fail"] = _fail
         ours = self._jinja.loader
         self.name = str(path) if path else f"{template}.j2"

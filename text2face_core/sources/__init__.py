@@ -1,5 +1,5 @@
-"""Where photos come from: what was asked for -> photos with ids and addresses."""
+"""Where photos come from: lists of references, and their bytes."""
 
-from .files import Listed, list_photos, path_of, uri_of
+import lazy_loader
 
-__all__ = ["Listed", "list_photos", "path_of", "uri_of"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

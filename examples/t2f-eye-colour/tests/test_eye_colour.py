@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from text2face_core import Face, Photo, Plugins, Portrait
-from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.language import Vocabulary
 
 import t2f_eye_colour
 from t2f_eye_colour import EyeColourOptions

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from text2face_core.regions import Region
+from text2face_core.images import Region
 
 from .cache import OUTSIDE
 from .export import load

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from t2f_starter.signature import FIGURES, POINTS
-from text2face_core.geometry import similarity, warp
+from text2face_core.images import Region, similarity, warp
 from text2face_core.records import Pixels
-from text2face_core.regions import Region
 
 from .bisenet import CLASSES
 from .store import blendshape, stored_labels

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from t2f_starter.signature import FIGURES, POINTS, SIDE
-from text2face_core.regions import Limits, ParsedFace, derive
+from text2face_core.images import ParsedFace, Thresholds, derive
 
 from .augment import plain
 from .cache import OUTSIDE
@@ -67,7 +67,8 @@ def derived(faces: Faces, network: torch.nn.Module) -> dict[str, Values]:
         pixels, taught = plain(faces.images[index], faces.regions[index])
         place = np.array(POINTS, np.float32) * SIDE - 0.5
         ours, theirs = (
-            derive(ParsedFace(pixels, mask, place, taught != OUTSIDE), Limits(said_from=0)) for mask in (seen, taught)
+            derive(ParsedFace(pixels, mask, place, taught != OUTSIDE), Thresholds(said_from=0))
+            for mask in (seen, taught)
         )
         truth = {finding.name: finding.value for finding in theirs}
         weight = AIMED_WEIGHT if faces.seeds[index] >= KINDS["hat"].first_seed else 1.0

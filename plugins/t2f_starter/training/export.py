@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from t2f_starter.signature import FIGURES, SIDE
-from text2face_core.regions import Region
+from text2face_core.images import Region
 
 from .network import Starter
 

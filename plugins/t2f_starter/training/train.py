@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from t2f_starter.signature import FIGURES
-from text2face_core.regions import Region
+from text2face_core.images import Region
 
 from .augment import augment, plain
 from .cache import OUTSIDE

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from t2f_starter.signature import FIGURES
+from text2face_core.images import Region
 from text2face_core.records import Pixels
-from text2face_core.regions import Region
 
 from .cache import OUTSIDE, SIDE
 

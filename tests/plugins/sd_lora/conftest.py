@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_sd
 from PIL import Image, ImageOps
-from sd_training import Forks
+from support import tiny_sd
+from support.paths import ROOT
+from support.sd_training import Forks
 
 HAIR = ("black", "brown", "blond", "long", "short")
 
@@ -55,7 +56,7 @@ def photos16(tmp_path_factory) -> Path:
 
 def write_photos(folder: Path, count: int, side: int = 96) -> Path:
     """An imagefolder with so many photos."""
-    examples = sorted((Path(__file__).resolve().parents[3] / "examples" / "photos").glob("*.jpg"))
+    examples = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
     (folder / "images").mkdir(parents=True)
     lines = []
     for number in range(count):

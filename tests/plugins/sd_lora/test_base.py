@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-import tiny_sd
+from support import tiny_sd
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from sd_drawing import REQUESTS, make_lora, open_one
+from support.sd_drawing import REQUESTS, make_lora, open_one
 
 from text2face_core.errors import ArtifactError
 
@@ -19,9 +19,9 @@ def lora(tiny_base, tmp_path_factory):
 
 
 def test_a_lora_for_another_model_is_refused_with_what_it_is_for(tiny_base, lora, tmp_path):
-    import tiny_sd
     import torch
     from safetensors.torch import load_file, save_file
+    from support import tiny_sd
 
     wider = tiny_sd.write_pipeline(tmp_path / "wider", tiny_sd.Shape(text_width=64))
     with pytest.raises(ArtifactError, match=r"LoRA mine does not fit .*wider.*words of 32 numbers.*name another base"):
@@ -70,8 +70,8 @@ def published(text_layers: int = 23):
 def test_the_published_file_fits_stable_diffusion_21_and_one_with_another_text_encoder_does_not():
     from types import SimpleNamespace
 
-    import tiny_sd
     import torch
+    from support import tiny_sd
     from t2f_sd_lora._beside import Strength, attach
     from t2f_sd_lora._lora_files import Lora
 
@@ -160,7 +160,7 @@ def test_a_base_model_in_a_folder_is_found_through_train_toml_or_asked_for(tiny_
 
 
 def test_another_base_in_the_same_folder_is_another_base(tiny_base, tmp_path):
-    import tiny_sd
+    from support import tiny_sd
 
     base = tmp_path / "base"
     shutil.copytree(tiny_base, base)

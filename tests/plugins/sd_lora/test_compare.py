@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from sd_training import train
+from support.sd_training import train
 
 from text2face_core.cli import main
 

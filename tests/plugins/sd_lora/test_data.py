@@ -10,17 +10,16 @@ import tarfile
 import tracemalloc
 from pathlib import Path
 
-import drawn_run
 import numpy as np
 import pytest
-import small_run
 from PIL import Image
+from support import drawn_run, small_run
 from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora._readable import readable, skipped_path
 
+from text2face_core.dataset.export import export_dataset
 from text2face_core.errors import BadPhoto, SourceError, UsageError
-from text2face_core.export import export
-from text2face_core.geometry import dataset_square
+from text2face_core.images.geometry import dataset_square
 
 
 @pytest.fixture(autouse=True)
@@ -75,10 +74,10 @@ def test_a_run_and_its_exports_give_the_same_samples(tmp_path, run, form):
     if form == "dataset":
         source = run / "dataset"
     elif form == "imagefolder":
-        source = export(small_run.RunDirectory.open(run), "imagefolder", tmp_path / "out")
+        source = export_dataset(small_run.RunDirectory.open(run), "imagefolder", tmp_path / "out")
     elif form != "run":
         pytest.importorskip("webdataset")
-        source = export(small_run.RunDirectory.open(run), "webdataset", tmp_path / "out")
+        source = export_dataset(small_run.RunDirectory.open(run), "webdataset", tmp_path / "out")
         source = source / "00000.tar" if form == "one tar" else source
     dataset = open_dataset(source)
     found = {texts: sample for sample in dataset if (texts := tuple(text for text, _ in sample.captions))}

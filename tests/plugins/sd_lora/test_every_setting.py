@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sd_training import steps_of, train, weights
+from support.sd_training import steps_of, train, weights
 from t2f_sd_lora import SdLoraOptions, _lora_files
 
 STEPS = 3

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sd_drawing import REQUESTS, largest, make_lora, open_one
+from support.sd_drawing import REQUESTS, largest, make_lora, open_one
 
 from text2face_core.contracts import DrawRequest, Rejection
 from text2face_core.errors import PluginError

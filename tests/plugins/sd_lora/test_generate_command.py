@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from sd_drawing import largest, make_lora
+from support.sd_drawing import largest, make_lora
 
 from text2face_core.cli import main
 from text2face_core.contracts import Rejection

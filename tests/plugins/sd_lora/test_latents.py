@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_sd
 from PIL import Image
+from support import tiny_sd
 from t2f_sd_lora import _latent_writer, _latents
 from t2f_sd_lora._crops import Size, buckets, cut
 from t2f_sd_lora._data import open_dataset
@@ -275,7 +275,7 @@ def fill(photos: Path, cache: Path, rank: int = 0, world: int = 1) -> LatentCach
 def filler(photos: Path, cache: Path, rank: int = 0, world: int = 1) -> subprocess.Popen:
     """Another process that does it."""
     root = Path(_latents.__file__).parents[2]
-    paths = [root, root / "plugins", Path(tiny_sd.__file__).parent, Path(__file__).parent]
+    paths = [root, root / "plugins", Path(tiny_sd.__file__).parents[1], Path(__file__).parent]
     command = [sys.executable, "-c", FILL, *map(str, (photos, cache, rank, world, *paths))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny_sd
+from support import tiny_sd
 from t2f_sd_lora import _lora_files
 
 from text2face_core.errors import ArtifactError

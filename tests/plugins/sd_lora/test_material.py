@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sd_training import Told, command, train
+from support.sd_training import Told, command, train
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")

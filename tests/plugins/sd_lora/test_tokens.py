@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_sd
+from support import tiny_sd
 from t2f_sd_lora import _tokens
 from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora._tokens import TokenCache, declared_pads, settle_pad

@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from sd_training import command, largest_difference, steps_of
+from support.sd_training import command, largest_difference, steps_of
 
 from text2face_core.cli import main
 

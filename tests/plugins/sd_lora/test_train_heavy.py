@@ -9,8 +9,9 @@ import subprocess
 import sys
 
 import pytest
-import tiny_sd
-from sd_training import ROOT, command, steps_of, weights
+from support import tiny_sd
+from support.paths import ROOT
+from support.sd_training import command, steps_of, weights
 
 ROOM = 20 * 2**30
 

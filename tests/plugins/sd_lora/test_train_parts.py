@@ -8,8 +8,8 @@ from itertools import islice
 
 import numpy as np
 import pytest
-import tiny_sd
-from sd_training import Told, steps_of, train
+from support import tiny_sd
+from support.sd_training import Told, steps_of, train
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -108,7 +108,7 @@ def test_gradient_checkpointing_computes_each_block_twice_and_changes_no_gradien
     from transformers.models.clip.modeling_clip import CLIPMLP
 
     from text2face_core import Runtime
-    from text2face_core.models import ModelStore
+    from text2face_core.models.store import ModelStore
 
     def passes_and_gradients(wanted):
         options = SdLoraOptions(gradient_checkpointing=wanted, base=str(tiny_base))

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from sd_training import Told, largest_difference, steps_of, train, weights
+from support.sd_training import Told, largest_difference, steps_of, train, weights
 
 from text2face_core.errors import RunError
 

@@ -1,0 +1,235 @@
+"""The folder that an export makes, what it says when something is missing, and the command."""
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import small_run
+
+from text2face_core.cli import main
+from text2face_core.dataset.export import FORMATS, ExportSettings, export_dataset
+from text2face_core.errors import MissingExtra, NothingToDo, RunError
+from text2face_core.library import Silent
+
+TEXTS = [["Zoë smiles.", "A woman."], ["One."], ["D.", "E.", "F."], ["Late."]]
+IDS = [small_run.photo_id(number) for number in range(4)]
+
+
+@pytest.fixture
+def run(tmp_path):
+    return small_run.make_run(tmp_path / "out", TEXTS)
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "photos.jsonl").read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_two_exports_are_equal_to_the_byte(run, format):  # noqa: A002
+    first = contents(export_dataset(run, format))
+    assert contents(export_dataset(run, format, overwrite=True)) == first
+    assert f"<!-- t2f export --format {format} -->" in first["README.md"].decode()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_odd_folder_names_are_fine(tmp_path, format):  # noqa: A002
+    run = small_run.make_run(tmp_path / "50% Zoë's\n[run] #1 {x}: 日本", TEXTS)
+    folder = export_dataset(run, format)
+    assert folder == run.path / f"export-{format}"
+    if format == "kohya":
+        config = tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))
+        assert len(list(Path(config["datasets"][0]["subsets"][0]["image_dir"]).glob("*.jpg"))) == 4
+
+
+@pytest.mark.parametrize("format", ["imagefolder", "kohya"])
+@pytest.mark.parametrize("link", [True, False])
+def test_pictures_are_linked_or_copied(run, format, link):  # noqa: A002
+    folder = export_dataset(run, format, settings=ExportSettings(link=link))
+    (exported,) = folder.rglob(f"{IDS[3]}.jpg")
+    original = run.dataset / "images" / "00001" / f"{IDS[3]}.jpg"
+    assert exported.samefile(original) == link
+    assert exported.read_bytes() == original.read_bytes()
+
+
+class StopsAt(Silent):
+    """Ctrl-C while the second photo is being exported."""
+
+    seen = 0
+
+    def advance(self, count: int, **counts: int) -> None:
+        self.seen += count
+        if self.seen == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_interrupted_export_leaves_nothing_behind(run, tmp_path, format):  # noqa: A002
+    with pytest.raises(KeyboardInterrupt):
+        export_dataset(run, format, tmp_path / "exports" / "one", progress=StopsAt())
+    assert list((tmp_path / "exports").iterdir()) == []
+
+
+def test_an_interrupted_export_leaves_the_earlier_one_as_it_was(run):
+    folder = export_dataset(run, "kohya")
+    before = contents(folder)
+    with pytest.raises(KeyboardInterrupt):
+        export_dataset(run, "kohya", settings=ExportSettings(captions="first"), overwrite=True, progress=StopsAt())
+    assert contents(folder) == before
+    assert [path.name for path in run.path.iterdir() if "kohya" in path.name] == ["export-kohya"]
+
+
+def test_what_a_killed_export_left_is_cleared_away_by_the_next(run):
+    left = run.path / ".export-jsonl.tmp" / "photos.jsonl"
+    left.parent.mkdir()
+    left.write_text("half a")
+    assert len(records(export_dataset(run, "jsonl"))) == 4
+    assert not left.parent.exists()
+
+
+def test_what_is_there_is_replaced_only_on_request(run):
+    folder = export_dataset(run, "kohya")
+    with pytest.raises(RunError, match="not empty: give --overwrite"):
+        export_dataset(run, "jsonl", folder)
+    assert export_dataset(run, "jsonl", folder, overwrite=True) == folder
+    assert set(contents(folder)) == {"README.md", "photos.jsonl"}
+
+
+def test_an_empty_folder_may_be_filled(run, tmp_path):
+    (tmp_path / "new").mkdir()
+    assert len(records(export_dataset(run, "jsonl", tmp_path / "new"))) == 4
+
+
+@pytest.mark.parametrize("name", ["README.md", "thesis.txt"])
+def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name):
+    kept = tmp_path / "mine" / name
+    kept.parent.mkdir()
+    kept.write_text("# My thesis")
+    with pytest.raises(RunError, match="no export wrote"):
+        export_dataset(run, "jsonl", kept.parent, overwrite=True)
+    assert kept.read_text() == "# My thesis"
+
+
+@pytest.mark.parametrize("place", [".", "..", "dataset", "dataset/images/00000", "analysis", "captions/x"])
+def test_an_export_never_goes_into_the_runs_own_files(run, place):
+    before = contents(run.path)
+    with pytest.raises(RunError, match="belongs to the run itself"):
+        export_dataset(run, "imagefolder", run.path / place, overwrite=True)
+    assert contents(run.path) == before
+
+
+def test_a_file_in_the_way_is_said(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        export_dataset(run, "jsonl", tmp_path / "file")
+    with pytest.raises(RunError, match="could not be written"):
+        export_dataset(run, "jsonl", tmp_path / "file" / "below")
+
+
+# What is missing.
+
+
+def test_without_captions_there_is_nothing_to_export(tmp_path):
+    run = small_run.make_run(tmp_path / "out", [[], []])
+    with pytest.raises(NothingToDo, match=r"none of the 2 accepted photos .* t2f fuse"):
+        export_dataset(run, "kohya")
+    assert not (run.path / "export-kohya").exists()
+
+
+def test_photos_that_wait_for_captions_are_spoken_of(run, caplog):
+    export_dataset(run, "jsonl")
+    assert not caplog.records
+    run.captions_path(1).unlink()
+    export_dataset(run, "jsonl", overwrite=True)
+    assert f"3 of 6 photos of {run.path} still wait for captions" in caplog.text
+    run.analysis_path(1).unlink()
+    assert run.waiting() == 3
+    run.captions_path(0).unlink()
+    assert run.waiting() == 6
+    with pytest.raises(NothingToDo):
+        export_dataset(run, "jsonl", overwrite=True)
+
+
+def test_without_accepted_photos_the_message_points_to_the_report(tmp_path):
+    with pytest.raises(NothingToDo, match=r"none of the 2 photos .* was accepted.* t2f report"):
+        export_dataset(small_run.make_run(tmp_path / "out", []), "jsonl")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_without_crops_only_formats_without_pictures_can_be_written(tmp_path, format):  # noqa: A002
+    run = small_run.make_run(tmp_path / "out", TEXTS, crops=False)
+    if format == "jsonl":
+        assert [record["file_name"] for record in records(export_dataset(run, format))] == [None] * 4
+    else:
+        with pytest.raises(NothingToDo, match=r"4 photos .* have captions, but none has its picture"):
+            export_dataset(run, format)
+
+
+def test_without_webdataset_the_extra_is_named(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "webdataset", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'text2face[webdataset]'")):
+        export_dataset(run, "webdataset")
+    assert not (run.path / "export-webdataset").exists()
+
+
+def test_no_export_of_pictures_says_where_photos_came_from(run):
+    for format in ("imagefolder", "kohya", "webdataset"):  # noqa: A001
+        folder = export_dataset(run, format, settings=ExportSettings(link=False))
+        assert not [name for name, data in contents(folder).items() if b"/home/ada" in data or b"/photos/" in data]
+    assert "paths can name people" in (export_dataset(run, "parquet") / "README.md").read_text()
+
+
+# The command.
+
+
+def test_the_command_prints_the_folder_and_nothing_else_on_stdout(run, capsys):
+    assert main(["export", str(run.path), "--format", "imagefolder"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{run.path / 'export-imagefolder'}\n"
+    assert "exporting as imagefolder" in err
+
+
+def test_the_command_passes_its_options_on(run, tmp_path, capsys):
+    target = str(tmp_path / "lora")
+    options = ["--captions", "first", "--repeats", "3", "--copy", "--out", target]
+    assert main(["-q", "export", str(run.path), "--format", "kohya", *options]) == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "lora" / "3_face" / f"{IDS[2]}.txt").read_text() == "D.\n"
+    assert (tmp_path / "lora" / "3_face" / f"{IDS[2]}.jpg").stat().st_nlink == 1
+    assert main(["-q", "export", str(run.path), "--format", "jsonl", "--all", "--out", target, "--overwrite"]) == 0
+    assert len(records(Path(target))) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--format", "imagefolder", "--repeats", "2"], 2, "--repeats is for kohya, not for imagefolder"),
+        (["--format", "webdataset", "--copy"], 2, "--link is for imagefolder and kohya"),
+        (["--format", "jsonl", "--seed", "1"], 2, "--seed is for --captions random"),
+        (["--format", "csv"], 2, "is not one of"),
+        ([], 2, "--format"),
+        (["--format", "kohya", "--repeats", "0"], 2, "--repeats"),
+    ],
+)
+def test_wrong_usage_is_said(run, capsys, arguments, code, message):
+    assert main(["export", str(run.path), *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_exit_codes_of_nothing_to_do_and_of_no_run(tmp_path, capsys):
+    run = small_run.make_run(tmp_path / "out", [])
+    assert main(["export", str(run.path), "--format", "kohya"]) == 3
+    assert main(["export", str(tmp_path / "none"), "--format", "kohya"]) == 2
+    assert "holds no run" in capsys.readouterr().err
+
+
+def test_help_teaches_each_format_by_an_example(capsys):
+    main(["export", "--help"])
+    text = capsys.readouterr().out
+    assert [format for format in FORMATS if f"t2f export OUT --format {format}" not in text] == []  # noqa: A001

@@ -1,0 +1,196 @@
+"""Bags: what is believed, what goes together, what a phrase agrees with. The paper's rules are in test_paper_bag.py."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from text2face_core.language.bag import BagSettings, draw_bag, unknown_names
+from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.records import Finding
+from text2face_core.utils.seeding import random_stream
+
+VOCABULARY = Vocabulary.load()
+
+
+def find(**values):
+    """Findings by name; a value may be (value, score) or (value, score, source)."""
+    return [Finding(name, *(given if isinstance(given, tuple) else (given, 0.9))) for name, given in values.items()]
+
+
+def draw(findings, seed=0, **settings):
+    return draw_bag(findings, VOCABULARY, BagSettings(**settings), random_stream(seed, "test"))
+
+
+def said(findings, seed=0, **settings):
+    return {item.name: item.phrase for item in draw(findings, seed, **settings).items}
+
+
+@pytest.mark.parametrize(
+    ("age", "bracket"), [(3.0, "0 to 8 years old"), (0.2, "0 to 5 years old"), (62.6, "58 to 68 years old")]
+)
+def test_a_bracket_reaches_five_years_either_way_but_not_below_birth(age, bracket):
+    assert said(find(age=age), age_forms=("bracket",)) == {"age": bracket}
+
+
+@pytest.mark.parametrize(
+    ("age", "phrases"), [(1.0, {"1 year old"}), (0.3, {"baby"}), (8.0, {"7 years old", "8 years old", "9 years old"})]
+)
+def test_small_numbers_of_years_are_english(age, phrases):
+    assert {said(find(age=age), seed, age_forms=("number",))["age"] for seed in range(200)} <= phrases
+
+
+def test_a_finding_that_is_left_out_on_purpose_does_not_come_back_by_another_name():
+    assert said(
+        find(male=True, young=True, gender="female", age=20.0, bangs=True), leave_out=("gender", "age")
+    ).keys() == {"bangs"}
+
+
+def test_the_surest_of_several_sources_is_believed():
+    findings = [Finding("eyeglasses", True, 0.6, "farl"), Finding("eyeglasses", False, 0.8, "starter")]
+    assert draw(findings).items == ()
+    findings += [Finding("eyeglasses", True, 0.9, "clip")]
+    assert draw(findings).names == ("eyeglasses",)
+
+
+def test_one_source_may_see_two_emotions_and_they_stay_together():
+    findings = [
+        Finding("emotion", "fear", 0.4, "resmasknet"), Finding("emotion", "surprise", 0.5, "resmasknet"),
+        Finding("emotion", "anger", 0.45, "other"), *find(bangs=True, big_nose=True, chubby=True),
+    ]  # fmt: skip
+    for seed in range(100):
+        bag = draw(findings, seed)
+        at = bag.names.index("emotion")
+        assert [item.phrase for item in bag.items[at : at + 2]] == ["partly surprised", "partly afraid"]
+        assert bag.names.count("emotion") == 2
+
+
+def test_the_only_emotion_left_is_said_whole():
+    findings = [Finding("emotion", "happiness", 0.5, "r"), Finding("emotion", "sadness", 0.4, "r"), *find(smiling=True)]
+    phrases = {said(findings, seed)["emotion"] for seed in range(20)}
+    assert phrases == {"happy", "a happy expression"}  # sadness goes badly with a smile
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (find(no_beard=(True, 0.7), goatee=(True, 0.9)), {"goatee"}),
+        (find(no_beard=(True, 0.9), goatee=(True, 0.7)), {"no_beard"}),
+        (find(bald=(True, 0.9), brown_hair=(True, 0.6), bangs=(True, 0.7)), {"bald"}),
+        (find(bald=(True, 0.6), brown_hair=(True, 0.9), bangs=(True, 0.7)), {"brown_hair", "bangs"}),
+        (find(hair_length=("bald", 0.9), wavy_hair=(True, 0.6)), {"hair_length"}),
+        (find(hair_length=("long", 0.9), wavy_hair=(True, 0.6)), {"hair_length", "wavy_hair"}),
+        (find(mouth_openness=("slightly_open", 0.6), mouth_slightly_open=(True, 0.8)), {"mouth_slightly_open"}),
+        (find(black_hair=(True, 0.6), brown_hair=(True, 0.6)), {"black_hair"}),  # equally sure: the first by name
+    ],
+)
+def test_of_two_findings_that_exclude_each_other_the_surer_is_said(findings, expected):
+    assert {name for seed in range(5) for name in said(findings, seed)} == expected
+
+
+@pytest.mark.parametrize(
+    ("findings", "settings", "expected"),
+    [
+        (find(smiling=(True, 0.49)), {}, set()),
+        (find(smiling=(True, 0.5)), {}, {"smiling"}),
+        (find(smiling=(False, 0.99)), {}, set()),
+        (find(age=(40.0, 0.01)), {}, {"age"}),
+        (find(smiling=(True, 0.6), bangs=(True, 0.6)), {"min_scores": {"smiling": 0.7}}, {"bangs"}),
+        (find(smiling=True, bangs=True), {"leave_out": ("smiling",)}, {"bangs"}),
+        (find(horns=True), {}, set()),
+        ([], {}, set()),
+    ],
+)
+def test_what_is_absent_unsure_or_unknown_is_not_said(findings, settings, expected):
+    assert said(findings, **settings).keys() == expected
+
+
+def test_unknown_names_are_listed_once():
+    assert unknown_names([*find(horns=True, smiling=True, antlers=False), *find(horns=False)], VOCABULARY) == (
+        "antlers",
+        "horns",
+    )
+
+
+@pytest.mark.parametrize(
+    ("age", "gender", "nouns"),
+    [
+        (30.0, "female", {"woman"}),
+        (12.0, "female", {"girl"}),
+        (17.9, "male", {"boy"}),
+        (18.0, "male", {"man"}),
+        (None, "male", {"man"}),
+    ],
+)
+def test_the_noun_for_a_person_agrees_with_age(age, gender, nouns):
+    findings = find(gender=gender) if age is None else find(gender=gender, age=age)
+    assert {said(findings, seed, age_forms=("number", "bracket"))["gender"] for seed in range(50)} == nouns
+
+
+def test_two_nouns_never_name_one_person_unless_the_first_can_stand_before_the_second():
+    for seed, age in itertools.product(range(40), (1.0, 3.0, 5.0, 9.0, 15.0, 25.0, 40.0, 50.0, 70.0, 80.0)):
+        bag = draw(find(age=age, gender="female", ethnicity="asian"), seed, age_forms=("word",))
+        words = [VOCABULARY.grammar(item.name, item.value, item.phrase) for item in bag.items]
+        nouns = [word for word in words if word.role == "noun"]
+        assert len(nouns) == 1 or nouns[0].before, bag
+
+
+def test_nobody_says_of_a_woman_or_a_child_that_she_has_no_beard():
+    assert said(find(no_beard=True, gender="female")).keys() == {"gender"}
+    assert said(find(no_beard=True, gender="male", age=9.0)).keys() == {"gender", "age"}
+    assert said(find(no_beard=True, gender="male", age=30.0)).keys() == {"gender", "age", "no_beard"}
+
+
+def test_no_latino_is_female():
+    assert {said(find(ethnicity="latino_hispanic", gender="female"), seed)["ethnicity"] for seed in range(50)} == {
+        "Hispanic"
+    }
+
+
+def test_the_order_of_findings_does_not_matter():
+    findings = find(
+        age=30.0,
+        gender="male",
+        smiling=True,
+        bangs=True,
+        emotion="happiness",
+        black_hair=(True, 0.6),
+        brown_hair=(True, 0.6),
+    )
+    bags = {draw(shuffled, 7) for shuffled in itertools.islice(itertools.permutations(findings), 0, 5040, 61)}
+    assert len(bags) == 1
+
+
+def test_bags_do_not_depend_on_hash_randomisation():
+    program = """
+import json
+from text2face_core.language.bag import BagSettings, draw_bag
+from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.records import Finding
+from text2face_core.streams import random_stream
+vocabulary = Vocabulary.load()
+findings = [Finding(name, True, 0.9) for name in vocabulary.findings]
+findings += [Finding("age", 30.0, 1.0), Finding("gender", "male", 1.0)]
+bags = [draw_bag(findings, vocabulary, BagSettings(), random_stream(seed)) for seed in range(20)]
+print(json.dumps([[item.phrase for item in bag.items] for bag in bags]))
+"""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert len(json.loads(outputs[0])[0]) > 10
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"age_forms": ()}, {"age_nois": 1}, {"age_noise": -1}, {"min_scores": {"smiling": 2}}]
+)
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        BagSettings(**wrong)

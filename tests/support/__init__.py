@@ -1,0 +1,1 @@
+"""Helpers of the tests: toy plugins, small files and servers."""

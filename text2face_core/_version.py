@@ -1,0 +1,3 @@
+"""The version of text2face."""
+
+__version__ = "0.1.0"

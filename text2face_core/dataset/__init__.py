@@ -1,0 +1,5 @@
+"""The captioned data set: square crops, metadata, and export formats."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

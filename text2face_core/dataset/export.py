@@ -1,0 +1,112 @@
+"""A run as a data set that others can open: imagefolder, kohya, webdataset, parquet or jsonl."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from ..contracts import Progress
+from ..errors import NothingToDo
+from ..run import RunDirectory
+from .crops import card
+from .folder import building
+from .formats import imagefolder, jsonl, kohya, parquet, webdataset
+from .samples import ExportSettings, Job, Sample, Writer, samples
+
+log = logging.getLogger(__name__)
+
+__all__ = ["FORMATS", "ExportSettings", "Format", "export_dataset"]
+
+Format = Literal["imagefolder", "kohya", "webdataset", "parquet", "jsonl"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_WRITERS: dict[Format, Writer] = {
+    "imagefolder": imagefolder.WRITER,
+    "kohya": kohya.WRITER,
+    "webdataset": webdataset.WRITER,
+    "parquet": parquet.WRITER,
+    "jsonl": jsonl.WRITER,
+}
+
+
+def export_dataset(
+    run: RunDirectory,
+    format: Format,  # noqa: A002  the word of the command line
+    out: Path | None = None,
+    settings: ExportSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the run's captioned photos to the folder `out` (without one: export-FORMAT in the run) and return it.
+
+    The folder comes to be whole or not at all. Equal runs and settings give equal bytes. Photos that wait for captions
+    are left out with a warning.
+    Raises RunError where `out` holds files already (with `overwrite`: files that no export wrote), NothingToDo where no
+    photo has what the format needs, MissingExtra where the format's package is not installed.
+
+    >>> export(RunDirectory.open(Path("out")), "kohya")  # doctest: +SKIP
+    PosixPath('out/export-kohya')
+    """
+    writer = _WRITERS[format]
+    job = Job(run, out or run.path / f"export-{format}", settings or ExportSettings())
+    pictures = writer.pictures(job.settings)
+    everything = writer.whole_run and job.settings.everything
+    count = 0
+
+    def counted() -> Iterator[Sample]:
+        nonlocal count
+        for sample in samples(job, pictures=pictures, everything=everything):
+            count += sample is not None
+            if progress:
+                progress.advance(1)
+            if sample:
+                yield sample
+
+    with building(job.out, run, overwrite=overwrite) as folder:
+        if progress:
+            progress.start(f"exporting as {format}", len(run.photos()))
+        try:
+            writer.write(counted(), folder, job)
+        finally:
+            if progress:
+                progress.finish()
+        if not count:
+            raise NothingToDo(_why_nothing(run, format))
+        about = card(
+            run,
+            count,
+            usage=writer.usage,
+            pictures=pictures,
+            names_sources=writer.names_sources,
+            whole_run=everything,
+            format=format,
+        )
+        (folder / "README.md").write_bytes(about.encode())
+    if waiting := run.waiting():
+        log.warning(
+            "%d of %d photos of %s still wait for captions and are not in this export. The t2f run or t2f fuse that "
+            "was stopped goes on when it is called again; then export with --overwrite",
+            waiting,
+            len(run.photos()),
+            run.path,
+        )
+    return job.out
+
+
+def _why_nothing(run: RunDirectory, format: Format) -> str:  # noqa: A002
+    rows = list(run.rows())
+    captioned = sum(bool(captions.captions) for _, captions in rows)
+    if captioned:
+        return (
+            f"{captioned} photos of {run.path} have captions, but none has its picture in {run.dataset}, and {format} "
+            "holds pictures. Export as jsonl, or run again with --set dataset.enabled=true --redo"
+        )
+    accepted = sum(row.status == "ok" for row, _ in rows)
+    if accepted:
+        return (
+            f"none of the {accepted} accepted photos of {run.path} has captions. Write some with: t2f fuse {run.path}"
+        )
+    return f"none of the {len(rows)} photos of {run.path} was accepted. See why with: t2f report {run.path}"

@@ -1,0 +1,156 @@
+"""One prompt with placeholders, and lists of values that go through them."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import Formatter
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .generate import Picture
+
+if TYPE_CHECKING:
+    from ..contracts import DrawRequest
+
+EXAMPLE = '"A {age} year old man with {hair} hair." --values age=10,20,30 --values hair=black,blond'
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one grid shows: a row for each of `rows`, a column for each of `columns`, and a prompt for each cell.
+
+    title: the values that hold for the whole page, such as "beard: long"; empty where there are none.
+    """
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    prompts: tuple[tuple[str, ...], ...]
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """The names in braces, in the order in which they come first. Raises UsageError where braces do not match.
+
+    >>> placeholders("A {age} year old {who} with {{braces}}, {age}.")
+    ('age', 'who')
+    """
+    try:
+        found = list(Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(
+            f'the braces in "{template}" do not match; {{{{ and }}}} stand for braces themselves'
+        ) from error
+    names = [name for _, name, form, conversion in found if name is not None]
+    for _, name, form, conversion in found:
+        if name is not None and (not name.strip() or form or conversion or not name.strip().isidentifier()):
+            raise UsageError(
+                f'"{{{name}}}" in "{template}" is no placeholder: write a name between braces, like {EXAMPLE}'
+            )
+    return tuple(dict.fromkeys(name.strip() for name in names))
+
+
+def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The lists in "age=10,20,30"; a value with a comma stands in double quotes, an empty one leaves the place empty.
+
+    Raises UsageError where one is none.
+
+    >>> parse_values(['hair=black,"long, blond"'])
+    {'hair': ('black', 'long, blond')}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        name = name.strip()
+        if not equals or not name or not listed.strip():
+            raise UsageError(f'"{text}" is no list of values: write name=one,two, for example --values age=10,20,30')
+        if name in found:
+            raise UsageError(f"values for {name} are given twice: put them into one list, {name}=one,two")
+        if '"' in listed.replace('""', "") and listed.count('"') % 2:
+            raise UsageError(f'the quotes in "{text}" do not match')
+        values = tuple(value.strip() for value in next(csv.reader([listed], skipinitialspace=True)))
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            raise UsageError(f'"{twice[0]}" is twice among the values of {name}')
+        found[name] = values
+    return found
+
+
+def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
+    """The first list makes rows, the second columns, a list alone columns; of further ones every choice is a page.
+
+    Raises UsageError where a placeholder has no values or values have no placeholder.
+    """
+    names = placeholders(template)
+    _check(template, names, values)
+    axes = [name for name in values if name in names]
+    across = axes[1] if len(axes) > 1 else axes[0]
+    down = axes[0] if len(axes) > 1 else None
+    found = []
+    for choice in itertools.product(*(values[name] for name in axes[2:])):
+        fixed = dict(zip(axes[2:], choice, strict=True))
+        found.append(
+            Page(
+                title=", ".join(label(name, value) for name, value in fixed.items()),
+                rows=tuple(label(down, value) for value in values[down]) if down else (),
+                columns=tuple(label(across, value) for value in values[across]),
+                prompts=tuple(
+                    tuple(_filled(template, {**fixed, **row, across: value}) for value in values[across])
+                    for row in ([{down: value} for value in values[down]] if down else [{}])
+                ),
+            )
+        )
+    return found
+
+
+def cells_of(
+    page: Page, like: DrawRequest, seeds: Sequence[int], first: int = 0
+) -> tuple[tuple[str, ...], list[list[Picture]]]:
+    """The page's row labels and its pictures, row by row; of a page without rows one for each seed.
+
+    first: the number of its first prompt, for the names of files.
+    """
+    columns = len(page.columns)
+    rows = tuple(f"seed {seed}" for seed in seeds) if len(seeds) > 1 else page.rows
+    cells = [
+        [
+            Picture(replace(like, prompt=text, seed=seed), first + row * columns + column, number)
+            for column, text in enumerate(texts)
+        ]
+        for row, texts in enumerate(page.prompts)
+        for number, seed in enumerate(seeds)
+    ]
+    return rows, cells
+
+
+def label(name: str, value: str) -> str:
+    """What stands beside a row or over a column.
+
+    >>> label("hair_colour", "black"), label("beard", "")
+    ('hair colour: black', 'beard: –')
+    """
+    return f"{name.replace('_', ' ')}: {value or '–'}"
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    pieces = []
+    for text, name, _, _ in Formatter().parse(template):
+        pieces += [text, values[name.strip()] if name is not None else ""]
+    return "".join(pieces)
+
+
+def _check(template: str, names: Sequence[str], values: Mapping[str, Sequence[str]]) -> None:
+    if not names:
+        raise UsageError(f'"{template}" has no placeholder to go through; put one into braces, like {EXAMPLE}')
+    has = ", ".join(f"{{{name}}}" for name in names)
+    for name in values:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(f"values are given for {name}, which is not in the prompt; it has {has}.{hint}")
+    if lacking := [name for name in names if name not in values]:
+        wanted = " ".join(f"--values {name}=one,two" for name in lacking)
+        raise UsageError(f"the prompt has {has}; give values for {', '.join(lacking)} too: {wanted}")

@@ -1,0 +1,18 @@
+from .decode import DEFAULT_LIMITS as DEFAULT_LIMITS, DecodeLimits as DecodeLimits, decode_image as decode_image
+from .geometry import (
+    BoxCrop as BoxCrop,
+    LandmarkCrop as LandmarkCrop,
+    Matrix as Matrix,
+    crops as crops,
+    dataset_square as dataset_square,
+    similarity as similarity,
+    warp as warp,
+)
+from .regions import (
+    ParsedFace as ParsedFace,
+    Region as Region,
+    Threshold as Threshold,
+    Thresholds as Thresholds,
+    derive as derive,
+    worn as worn,
+)

@@ -1,0 +1,280 @@
+"""Photo files -> upright sRGB pixels, or a plain reason why not."""
+
+from __future__ import annotations
+
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
+
+from ..errors import BadPhoto
+from ..records import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a photo may be at most and at least.
+
+    max_pixels: width times height. max_bytes: of the file. min_side: the shorter side, in pixels.
+    """
+
+    max_pixels: int = 120_000_000
+    max_bytes: int = 512_000_000
+    min_side: int = 16
+
+
+DEFAULT_LIMITS = DecodeLimits()
+
+# Tried in this order, then all others by name: Pillow's own order depends on which files were opened before.
+_COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+# Handed to other programs (Ghostscript, Windows), or known by name only, without a decoder.
+_REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
+# Kinds that are often met but that Pillow does not read, by the bytes from the fourth on.
+_FOREIGN = {
+    **dict.fromkeys((b"ftyphe", b"ftypmif1", b"ftypmsf1"), "HEIC"),
+    b"JXL \r\n\x87\n": "JPEG XL",
+}
+# EXIF orientation -> what makes the stored pixels upright: CIPA DC-008, tag 0x0112.
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow and its libraries say when a file ends too early.
+_CUT_OFF = re.compile(
+    r"truncat|\beof\b|expected to read|not enough image data|incomplete checksum|cannot load this image", re.IGNORECASE
+)
+
+
+def decode_image(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Pixels:
+    """The photo as (H, W, 3) uint8 sRGB, C-contiguous, EXIF-upright, read-only.
+
+    Of an animation or a file of several pages it is the first; what is transparent becomes white; samples of more than
+    8 bits are scaled; an embedded ICC profile is applied unless it is broken or changes nothing.
+
+    Raises BadPhoto. The reason depends on the file's content alone and begins with "empty file", "not an image",
+    "truncated image", "too large: …", "too small: …" or "unreadable: …". Sizes are judged by the header, before
+    memory is spent on pixels. Safe in threads; JPEG decoding runs outside the interpreter lock.
+    """
+    content = data if isinstance(data, bytes) else _read(data, limits)
+    if not content:
+        raise BadPhoto("empty file")
+    _check_bytes(len(content), limits)
+    _silence(UserWarning)
+    _silence(Image.DecompressionBombWarning)
+    image = _open(content)
+    _check_size(image.size, limits)
+    if image.format == "JPEG2000" and b"\xff\xd9" not in content:  # no end of codestream: OpenJPEG would fill the rest
+        raise BadPhoto("truncated image")
+    try:
+        image.load()
+        # After loading: a PNG may carry its EXIF behind the pixels, and Pillow has turned a TIFF upright by then.
+        turn = _UPRIGHT.get(_orientation(image))
+        rgb = _to_rgb(image)
+        pixels = np.asarray(rgb if turn is None else rgb.transpose(turn))
+    except Exception as error:  # decoders meet hostile bytes, and raise whatever they stumble over
+        raise BadPhoto(_reason(error)) from error
+    return pixels
+
+
+def _read(path: Path, limits: DecodeLimits) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise BadPhoto("unreadable: it is a folder" if stat.S_ISDIR(status.st_mode) else "unreadable: not a file")
+        _check_bytes(status.st_size, limits)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadPhoto(f"unreadable: {what.lower()}") from error
+
+
+def _check_bytes(count: int, limits: DecodeLimits) -> None:
+    if count > limits.max_bytes:
+        raise BadPhoto(f"too large: {count / 1e6:.0f} MB (the limit is {limits.max_bytes / 1e6:g} MB)")
+
+
+def _check_size(size: tuple[int, int], limits: DecodeLimits) -> None:
+    width, height = size
+    found = f"{width} \N{MULTIPLICATION SIGN} {height} pixels"
+    if width * height > limits.max_pixels:
+        raise BadPhoto(f"too large: {found} (the limit is {limits.max_pixels / 1e6:g} megapixels)")
+    if min(size) < limits.min_side:
+        raise BadPhoto(f"too small: {found} (the shorter side must have {limits.min_side})")
+
+
+def _open(content: bytes) -> Image.Image:
+    """The image with its header read and its pixels not.
+
+    Pillow's own `Image.open` judges sizes by a global of the process, warns, and names object addresses in its errors.
+    """
+    failure: BadPhoto | None = None
+    for name in _formats():
+        factory, accept = Image.OPEN[name]
+        stream = BytesIO(content)
+        try:
+            verdict = accept(content[:16].ljust(16, b"\0")) if accept else True
+            if isinstance(verdict, str):  # this build of Pillow lacks the library for it
+                failure = failure or BadPhoto(f"unreadable: {verdict}")
+            elif verdict:
+                # A phone's JPEG may hold further pictures; they are not looked for.
+                image: Image.Image = JpegImageFile(stream) if name == "JPEG" else factory(stream, "")
+                return image
+        except Exception as error:  # noqa: BLE001 - as in decode
+            if accept:
+                # The readers of WebP and AVIF take in all of the file first, so that the end says nothing.
+                ended = _cut_off(content) if name in {"WEBP", "AVIF"} else stream.tell() >= len(content)
+                failure = failure or BadPhoto("truncated image" if ended else _reason(error))
+    for signature, kind in _FOREIGN.items():
+        if content.startswith(signature, 4):
+            raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
+    raise failure or BadPhoto("not an image")
+
+
+def _cut_off(content: bytes) -> bool:
+    """Whether a file of RIFF chunks (WebP) or of ISO boxes (AVIF) is shorter than it says."""
+    if content.startswith(b"RIFF"):
+        return len(content) < 8 + int.from_bytes(content[4:8], "little")
+    end = 0
+    while end < len(content):
+        size = int.from_bytes(content[end : end + 4], "big")
+        if size == 1:
+            size = int.from_bytes(content[end + 8 : end + 16], "big")
+        if size < 8:  # 0 means "to the end"; less than its own header is broken, not short
+            return False
+        end += size
+    return end > len(content)
+
+
+def _formats() -> Iterator[str]:
+    Image.init()
+    yield from (name for name in _COMMON_FORMATS if name in Image.OPEN)
+    others = Image.OPEN.keys() - _REFUSED_FORMATS - set(_COMMON_FORMATS)
+    # Those without a signature, such as Targa, recognise themselves by guessing: let the others look first.
+    yield from sorted(others, key=lambda name: (Image.OPEN[name][1] is None, name))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - broken EXIF, which says nothing about the pixels
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode that Pillow decodes to -> RGB in sRGB."""
+    profile = image.info.get("icc_profile")
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        declared_full = image.format != "TIFF"  # PNG and PGM samples use their whole range by definition
+        image = Image.fromarray(_to_8_bit(np.asarray(image), declared_full=declared_full))
+    elif image.has_transparency_data:
+        image = _over_white(image)
+    elif image.mode not in {"RGB", "L", "CMYK"}:
+        image = image.convert("RGB")
+    if isinstance(profile, bytes) and profile:
+        transform = _to_srgb(profile, image.mode)
+        if transform is not None:
+            return transform.apply(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":  # Pillow has no direct way from premultiplied grey
+        image = image.convert("LA")
+    rgba = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(rgba, mask=rgba.getchannel("A"))
+    return white
+
+
+def _to_8_bit(samples: npt.NDArray[Any], *, declared_full: bool) -> Pixels:
+    """(H, W) samples of any number type -> (H, W) uint8.
+
+    declared_full: integers use all of 16 bits. Else, as cameras and scanners write 8 and 12 bits into 16, the range is
+    the smallest usual one that holds the brightest sample. Floats count as 0 to 1 (highlights up to 16 are clipped),
+    else likewise. What is beyond 16 bits is stretched.
+    """
+    values = np.nan_to_num(samples.astype(np.float32), posinf=0, neginf=0)
+    peak = float(values.max())
+    if samples.dtype.kind == "f":
+        whites = {16.0: 1.0, 255.0: 255.0, 65535.0: 65535.0}
+    elif declared_full:
+        whites = {65535.0: 65535.0}
+    else:
+        whites = {255.0: 255.0, 4095.0: 4095.0, 65535.0: 65535.0}
+    white = next((white for limit, white in whites.items() if peak <= limit), peak)
+    scaled: Pixels = (np.clip(values / white, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return scaled
+
+
+@lru_cache(maxsize=32)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What takes pixels of `mode` with this ICC profile to sRGB.
+
+    None where that changes nothing to speak of (told from the colours, as names cannot be trusted), and where the
+    profile is broken or for other modes.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        transform = ImageCms.ImageCmsTransform(
+            source,
+            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if mode == "CMYK":
+            return transform
+        ramp = np.arange(0, 256, 15).astype(np.uint8)
+        every = np.stack(np.meshgrid(ramp, ramp, ramp), -1).reshape(1, -1, 3) if mode == "RGB" else ramp[None]
+        colours = Image.fromarray(every)
+        change = np.asarray(transform.apply(colours), np.int16) - np.asarray(colours.convert("RGB"), np.int16)
+    except Exception:  # noqa: BLE001 - a useless profile, or a Pillow without LittleCMS
+        return None
+    return transform if np.abs(change).max() > 3 else None
+
+
+def _reason(error: Exception) -> str:
+    """The reason to record: without addresses, in one short line."""
+    text = " ".join(re.sub(r" ?at 0x[0-9a-fA-F]+", "", str(error)).split())
+    if isinstance(error, EOFError) or _CUT_OFF.search(text):
+        return "truncated image"
+    if isinstance(error, MemoryError):
+        return "too large: not enough memory to decode it"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"too large: {text.split(',')[0]}"
+    if " " not in text:
+        text = f"{type(error).__name__} {text}".strip()
+    return f"unreadable: {text[:120].rstrip()}"
+
+
+def _silence(category: type[Warning]) -> None:
+    """Keep Pillow from warning about a file's details, which is noise on a terminal and an exception under `-W error`.
+
+    `warnings.catch_warnings` swaps a global of the process and so is not for threads. A filter for the modules of
+    Pillow is put first instead, and again only where something else has come before it. Whoever filters the very
+    category of Pillow's decompression bombs keeps the last word.
+    """
+    for action, message, filtered, module, _ in tuple(warnings.filters):
+        matches = message is None and (module is None or re.match(module, "PIL.Image"))
+        if matches and issubclass(category, filtered):
+            if action == "ignore" or filtered is Image.DecompressionBombWarning:
+                return
+            break
+    warnings.filterwarnings("ignore", category=category, module=r"PIL\.")

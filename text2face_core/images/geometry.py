@@ -1,0 +1,217 @@
+"""From landmarks to matrices to warped crops.
+
+Points are (x, y) with (0, 0) at the centre of the top-left pixel, as in OpenCV, so that published landmark templates
+can be used as they stand. Boxes are x0 y0 x1 y1 as in a slice, `pixels[y0:y1, x0:x1]`: they run along the outer edges
+of their pixels, half a pixel outside the pixels' centres.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DegenerateFace
+
+if TYPE_CHECKING:
+    from ..records import Crop, Face, Pixels, Portrait
+
+Matrix = npt.NDArray[np.float32]
+"""(2, 3) float32, takes column vectors (x, y, 1) to (x, y)."""
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+
+SMALLEST_SPREAD = 1e-3
+"""Pixels, root mean square from the mean: landmarks closer together than this count as one point."""
+
+
+def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Least-squares similarity (rotation, one scale, shift; no reflection) that takes source points to target points.
+
+    source, target: (N, P, 2) float, pixels, P >= 2. Returns (N, 2, 3) float32, to be applied to columns (x, y, 1).
+    Raises DegenerateFace where the source points of a face coincide or are not finite.
+
+    >>> similarity(np.array([[[0., 0.], [2., 0.]]]), np.array([[[0., 0.], [4., 0.]]]))[0].tolist()
+    [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    """
+    source = np.asarray(source, np.float64)
+    target = np.asarray(target, np.float64)
+    if source.ndim != 3 or source.shape != target.shape or source.shape[1] < 2 or source.shape[2] != 2:
+        raise ValueError(f"two arrays (N, P, 2) with P >= 2 were wanted, found {source.shape} and {target.shape}")
+    finite = np.isfinite(source).all(axis=(1, 2))
+    source_mean = np.where(finite[:, None, None], source, 0).mean(axis=1, keepdims=True)
+    target_mean = target.mean(axis=1, keepdims=True)
+    p = source - source_mean
+    q = target - target_mean
+    spread = (p * p).sum(axis=(1, 2))
+    usable = finite & (spread > source.shape[1] * SMALLEST_SPREAD**2)
+    if not usable.all():
+        raise DegenerateFace(f"the landmarks of a face coincide or are not numbers: {source[~usable][0].tolist()}")
+    # With points as complex numbers this is the one factor a + bi that best turns p into q.
+    a = (p * q).sum(axis=(1, 2)) / spread
+    b = (p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]).sum(axis=1) / spread
+    turn = np.stack([np.stack([a, 0 - b], axis=-1), np.stack([b, a], axis=-1)], axis=1)
+    shift = target_mean[:, 0] - np.einsum("nij,nj->ni", turn, source_mean[:, 0])
+    return np.concatenate([turn, shift[..., None]], axis=2).astype(np.float32)
+
+
+def warp(
+    pixels: Pixels,
+    matrix: npt.NDArray[np.floating],
+    size: int,
+    *,
+    antialias: bool = True,
+    border: Colour | None = (0, 0, 0),
+) -> Pixels:
+    """A square cut out of a photo, bilinear; only the part of the photo that the square shows is touched.
+
+    pixels: (H, W, 3) uint8. matrix: (2, 3), takes photo points to points of the square. Returns (size, size, 3) uint8.
+    antialias: where the square shows the photo at less than half its size, the photo is first averaged over k x k
+    pixels, k the largest integer that leaves it no smaller than the square; without, each pixel of the square
+    sees four photo pixels only, which is what models trained on plain `cv2.warpAffine` crops expect.
+    border: the colour of what lies outside the photo; None repeats the photo's edge.
+    Raises DegenerateFace where the matrix cannot be inverted.
+    """
+    import cv2
+
+    forward = np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
+    area = abs(forward[0, 0] * forward[1, 1] - forward[0, 1] * forward[1, 0])
+    if not (np.isfinite(forward).all() and area > 1e-12):
+        raise DegenerateFace("the face's landmarks give a transform that shrinks it to nothing")
+    k = max(1, math.floor(1 / math.sqrt(area) + 1e-6)) if antialias else 1
+    x0, y0, x1, y1 = _region(pixels, forward, size, margin=k + 1)
+    region = pixels[y0:y1, x0:x1]
+    if k > 1:
+        region = _shrink(region, k, border)
+    # A pixel of the shrunken region has its centre in the middle of its k x k photo pixels.
+    place = np.array([[k, 0, x0 + (k - 1) / 2], [0, k, y0 + (k - 1) / 2], [0, 0, 1]])
+    return np.asarray(
+        cv2.warpAffine(
+            region,
+            (forward @ place)[:2],
+            (size, size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT,
+            borderValue=border or (0, 0, 0),
+        ),
+        np.uint8,
+    )
+
+
+def _region(pixels: Pixels, forward: npt.NDArray[np.float64], size: int, margin: int) -> tuple[int, int, int, int]:
+    """Slice box, inside the photo and not empty, of what the square shows and `margin` pixels more on each side."""
+    ends = (-0.5, size - 0.5)
+    corners = np.array([[x, y, 1.0] for y in ends for x in ends]).T
+    seen = (np.linalg.inv(forward) @ corners)[:2]
+    limits = np.array([[pixels.shape[1]], [pixels.shape[0]]])
+    low = np.clip(np.floor(seen.min(axis=1, keepdims=True)) - margin, 0, limits - 1)
+    high = np.clip(np.ceil(seen.max(axis=1, keepdims=True)) + 1 + margin, low + 1, limits)
+    return int(low[0, 0]), int(low[1, 0]), int(high[0, 0]), int(high[1, 0])
+
+
+def _shrink(region: Pixels, k: int, border: Colour | None) -> Pixels:
+    """Means over k x k pixels; what is missing to a multiple of k on the right and below is filled like the border."""
+    import cv2
+
+    height, width = region.shape[:2]
+    missing_x, missing_y = -width % k, -height % k
+    if missing_x or missing_y:
+        mode = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
+        region = np.asarray(
+            cv2.copyMakeBorder(region, 0, missing_y, 0, missing_x, mode, value=border or (0, 0, 0)), np.uint8
+        )
+    shrunken = cv2.resize(region, (region.shape[1] // k, region.shape[0] // k), interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunken, np.uint8)
+
+
+@dataclass(frozen=True)
+class LandmarkCrop:
+    """A square in which the five landmarks come to lie as near to `points` as a similarity can bring them.
+
+    points: (x, y) of each landmark in pixels of the square, in the order of `Face.landmarks`.
+    antialias, border: see `warp`. Equal points, sizes and ways are the same crop, whatever the name.
+    """
+
+    name: str = field(compare=False)
+    points: tuple[Point, ...]
+    size: int
+    antialias: bool = True
+    border: Colour | None = (0, 0, 0)
+
+    def matrix(self, face: Face) -> Matrix:
+        """(2, 3) float32, photo points to points of the square. Raises DegenerateFace where the landmarks coincide."""
+        fitted: Matrix = similarity(face.landmarks[None], np.array([self.points]))[0]
+        return fitted
+
+    def cut(self, pixels: Pixels, matrix: Matrix) -> Pixels:
+        """The square, (size, size, 3) uint8 RGB."""
+        return warp(pixels, matrix, self.size, antialias=self.antialias, border=self.border)
+
+
+@dataclass(frozen=True)
+class BoxCrop:
+    """An upright square around the middle of the face's box, `scale` times as wide as the box's longer side.
+
+    antialias, border: see `warp`.
+    """
+
+    scale: float
+    size: int
+    antialias: bool = True
+    border: Colour | None = (0, 0, 0)
+
+    def matrix(self, face: Face) -> Matrix:
+        """(2, 3) float32, photo points to points of the square. Raises DegenerateFace where the box has no extent.
+
+        >>> from text2face_core.records import Face
+        >>> face = Face(np.array([10, 20, 18, 28], np.float32), np.zeros((5, 2), np.float32), 1.0)
+        >>> BoxCrop(scale=1.0, size=8).matrix(face).tolist()  # a slice: pixels[20:28, 10:18]
+        [[1.0, 0.0, -10.0], [0.0, 1.0, -20.0]]
+        """
+        if not (face.size * self.scale > SMALLEST_SPREAD and np.isfinite(face.box).all()):
+            raise DegenerateFace(f"the face's box has no extent: {face.box.tolist()}")
+        zoom = self.size / (face.size * self.scale)
+        x = (float(face.box[0]) + float(face.box[2])) / 2 - 0.5
+        y = (float(face.box[1]) + float(face.box[3])) / 2 - 0.5
+        middle = (self.size - 1) / 2
+        return np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]], np.float32)
+
+    def cut(self, pixels: Pixels, matrix: Matrix) -> Pixels:
+        """The square, (size, size, 3) uint8 RGB."""
+        return warp(pixels, matrix, self.size, antialias=self.antialias, border=self.border)
+
+
+def crops(portraits: Sequence[Portrait], how: Crop) -> Pixels:
+    """One crop of each portrait: (N, size, size, 3) uint8 RGB. Raises DegenerateFace where one cannot be aligned."""
+    stack = np.empty((len(portraits), how.size, how.size, 3), np.uint8)
+    for place, portrait in zip(stack, portraits, strict=True):
+        place[:] = portrait.crop(how)
+    return stack
+
+
+def dataset_square(width: int, height: int, face: Face, scale: float) -> tuple[int, int, int, int]:
+    """The square that goes into a data set: the face in its centre, wholly inside the photo.
+
+    width, height: of the photo, pixels. scale: the square's side in units of the face box's longer side.
+    Returns x0 y0 x1 y1 for slicing. Where the square would reach past the photo it is first made no larger than the
+    photo's shorter side, then moved inside.
+
+    >>> from text2face_core.records import Face
+    >>> face = Face(np.array([10, 20, 30, 40], np.float32), np.zeros((5, 2), np.float32), 1.0)
+    >>> dataset_square(100, 80, face, scale=2.0), dataset_square(100, 80, face, scale=3.0)
+    ((0, 10, 40, 50), (0, 0, 60, 60))
+    """
+    if not (scale > 0 and width > 0 and height > 0 and np.isfinite(face.box).all()):
+        raise ValueError(
+            f"no square of {scale} faces can be cut from {width} x {height} pixels around {face.box.tolist()}"
+        )
+    side = max(1, min(round(face.size * scale), width, height))
+    corner = (face.box[:2].astype(np.float64) + face.box[2:] - side) / 2
+    x0 = min(max(round(float(corner[0])), 0), width - side)
+    y0 = min(max(round(float(corner[1])), 0), height - side)
+    return x0, y0, x0 + side, y0 + side

@@ -1,0 +1,11 @@
+from .bag import (
+    BagSettings as BagSettings,
+    check_names as check_names,
+    draw_bag as draw_bag,
+    unknown_names as unknown_names,
+)
+from .english import FILTERS as FILTERS, as_sentences as as_sentences, series as series, with_article as with_article
+from .prompts import Prompts as Prompts, PromptTemplate as PromptTemplate
+from .shape import flaw as flaw, tidied as tidied
+from .tokens import MERGES as MERGES, token_counter as token_counter
+from .vocabulary import Grammar as Grammar, Vocabulary as Vocabulary

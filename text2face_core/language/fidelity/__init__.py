@@ -1,0 +1,5 @@
+"""What a caption mentions, misses and invents against its bag of words."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from .inference import BATCH as BATCH, Free as Free, Network as Network, network as network, session as session
+from .store import (
+    Artifact as Artifact,
+    HubFile as HubFile,
+    ModelStore as ModelStore,
+    Url as Url,
+    WheelMember as WheelMember,
+    human_size as human_size,
+)
+from .weights import load_weights as load_weights

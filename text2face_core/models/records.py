@@ -1,0 +1,119 @@
+"""What a model store remembers in its folder `.t2f`: hashes of files that have not changed since, accepted licences."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ..errors import RunError
+from ..utils import write_text
+
+CHANGED = -1
+"""In place of an mtime: the file is known to have changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was found when a file was last hashed; good for as long as its place, size and mtime stay the same.
+
+    place: a file name where the file lies in the store (which may be mounted elsewhere tomorrow), else its path.
+    """
+
+    place: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    source: str = ""
+
+
+class Records:
+    """One small JSON file per model file.
+
+    A store that cannot be written keeps its records in this process only: files are then hashed once per process.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.folder = store / ".t2f"
+        self._hashed: dict[Path, Record] = {}
+
+    def of(self, path: Path, *, trust: bool = True) -> Record:
+        """Size and hash of the file at `path`; hashed anew if it changed, or if `trust` is False."""
+        stat = path.stat()
+        state = (self._place(path), stat.st_size, stat.st_mtime_ns)
+        for record in (self._hashed.get(path), self.kept(path)) if trust else ():
+            if record is not None and (record.place, record.size, record.mtime_ns) == state:
+                break
+        else:
+            record = Record(*state, sha256_of(path))
+        self._hashed[path] = record
+        return record
+
+    def kept(self, path: Path) -> Record | None:
+        """What was written down when the file at `path` was last accepted."""
+        try:
+            return Record(**json.loads(self.file(path).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None  # none, or a damaged one: the file is hashed again
+
+    def keep(self, path: Path, record: Record) -> None:
+        """Write the record down, where the folder can be written."""
+        self._hashed[path] = record
+        if record != self.kept(path):
+            self._write(path, record)
+
+    def distrust(self, path: Path) -> None:
+        """Have the file at `path` hashed again next time, but remember which hash was once accepted."""
+        if (record := self.kept(path)) is not None and record.mtime_ns != CHANGED:
+            self._write(path, replace(record, mtime_ns=CHANGED))
+
+    def adopt(self, path: Path, sha256: str, source: str) -> None:
+        """Write down what is known of a file that has just been moved to `path`."""
+        stat = path.stat()
+        self.keep(path, Record(self._place(path), stat.st_size, stat.st_mtime_ns, sha256, source))
+
+    def file(self, path: Path) -> Path:
+        """Where the record of the file at `path` is kept."""
+        if self._place(path) == path.name:
+            return self.folder / f"{path.name}.json"
+        digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
+        return self.folder / "elsewhere" / f"{digest[:16]}.json"
+
+    def _write(self, path: Path, record: Record) -> None:
+        with contextlib.suppress(RunError):  # a folder that cannot be written serves all the same
+            write_text(self.file(path), json.dumps(asdict(record), indent=1))
+
+    def _place(self, path: Path) -> str:
+        return path.name if path.parent == self.store else str(path.absolute())
+
+
+def licence_accepted(folder: Path, artifact: str, licence: str, accept: Collection[str]) -> bool:
+    """Whether the licence is accepted by the artifact's or its own name: now, in `accept`, or in an earlier call.
+
+    What is accepted now is kept in `folder`. A changed licence has to be accepted again.
+    """
+    from filelock import FileLock
+
+    file = folder / "accepted.json"
+    with FileLock(folder / "accepted.lock"):
+        try:
+            earlier: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            earlier = {}
+        given = {name.casefold() for name in accept}
+        now = {name: licence for name in (artifact, licence) if name.casefold() in given}
+        if now:
+            with contextlib.suppress(RunError):  # accepted for this call; only the memory of it is lost
+                write_text(file, json.dumps(earlier | now, indent=1))
+        return bool(now) or licence in {earlier.get(artifact), earlier.get(licence)}
+
+
+def sha256_of(path: Path) -> str:
+    """64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

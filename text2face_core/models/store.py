@@ -1,0 +1,315 @@
+"""Model files: what each is, where it may be had, and a store that hands out none that it has not verified.
+
+The store is a plain folder: each file lies under its artifact's name, so that one can also be put there by hand. What
+the store knows of its files lies beside them in `.t2f`: hashes, locks, parts of downloads, accepted licences.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ArtifactError, LicenceRefused
+from ..utils import sync_folder
+from .records import Records, licence_accepted, sha256_of
+from .sources import HubFile, Say, Source, SourceFailed, Url, WheelMember, cached_hub_file, fetch, human_size
+
+__all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verdict", "WheelMember", "human_size"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A model file that a component needs.
+
+    name: its file name in the store, unique among all plugins. sources: tried in order.
+    sha256: 64 hexadecimal digits; where None, the hash of the first download is kept and held against later ones.
+    size: bytes, exact; None where it is not known. non_commercial: its licence has to be accepted by name, once.
+    note: what it was trained on, and its limits.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    licence: str
+    sha256: str | None = None
+    size: int | None = None
+    non_commercial: bool = False
+    licence_url: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
+            raise ValueError(f"an artifact's name is a plain file name, not {self.name!r}")
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"the sha256 of {self.name} is 64 lower-case hexadecimal digits, not {self.sha256!r}")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({human_size(self.size)}, licence {self.licence})"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a full check of one artifact found. wrong: why the file is not the declared one, empty otherwise."""
+
+    state: Literal["good", "missing", "wrong"]
+    path: Path
+    sha256: str = ""
+    wrong: str = ""
+
+
+class ModelStore:
+    """Verified model files in one folder.
+
+    folder: by default $T2F_MODELS, else `text2face/models` in the user's cache folder.
+    offline: fetch nothing; by default what $T2F_OFFLINE, else $HF_HUB_OFFLINE says.
+    accept: names of artifacts or licences whose non-commercial terms the user accepts; remembered in the folder.
+    local: files of the user's own, by artifact name; used where they lie.
+    say: is told, line by line, what is fetched, from where and under which licence; by default the log is.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        offline: bool | None = None,
+        accept: Collection[str] = (),
+        local: Mapping[str, Path] | None = None,
+        say: Say | None = None,
+    ) -> None:
+        self.folder = (default_folder() if folder is None else Path(folder)).expanduser().absolute()
+        self.offline = offline_by_environment() if offline is None else offline
+        self._accept = tuple(accept)
+        self._local = {name: Path(path).expanduser().absolute() for name, path in (local or {}).items()}
+        self._say = say or log.info
+        self._records = Records(self.folder)
+        self._own = self._records.folder
+
+    def path(self, artifact: Artifact) -> Path:
+        """The artifact's file, verified; it is fetched if it is not there.
+
+        Raises ArtifactError where it can neither be found nor fetched, LicenceRefused where its licence comes first.
+        """
+        if artifact.name in self._local:
+            return self._given(artifact)
+        if (found := self.find(artifact)) is not None:
+            return found
+        if self.offline and self._hub_copy(artifact) is None:
+            raise self._cannot_fetch(artifact, self._wrong_here(artifact))
+        with self._alone(artifact):
+            # Another process may have fetched it while this one waited.
+            return self.find(artifact) or self._fetch(artifact)
+
+    def find(self, artifact: Artifact) -> Path | None:
+        """The artifact's file if it is here and is the right one; nothing is fetched."""
+        verdict = self._judge(artifact)
+        return verdict.path if verdict.state == "good" else None
+
+    def verify(self, artifact: Artifact) -> Verdict:
+        """Hash the artifact's file anew, whatever is on record."""
+        return self._judge(artifact, trust_record=False)
+
+    def place(self, artifact: Artifact) -> Path:
+        """Where the artifact's file lies, or is to be put by hand."""
+        return self._local.get(artifact.name, self.folder / artifact.name)
+
+    # --- is it the right file? ---
+
+    def _judge(self, artifact: Artifact, *, trust_record: bool = True) -> Verdict:
+        path = self.place(artifact)
+        if not path.is_file():
+            return Verdict("missing", path)
+        try:
+            record = self._records.of(path, trust=trust_record)
+        except OSError as error:
+            return Verdict("wrong", path, wrong=f"it cannot be read: {error.strerror or error}")
+        if wrong := self._mismatch(artifact, record.size, record.sha256):
+            self._records.distrust(path)
+            return Verdict("wrong", path, record.sha256, wrong)
+        self._records.keep(path, record)
+        return Verdict("good", path, record.sha256)
+
+    def _mismatch(self, artifact: Artifact, size: int, sha256: str) -> str:
+        """Why a file of that size and hash is not the artifact; empty if it is."""
+        if artifact.size is not None and size != artifact.size:
+            return f"it has {size} bytes, not {artifact.size}"
+        if artifact.sha256 is not None:
+            return "" if sha256 == artifact.sha256 else f"its sha256 is {sha256}, not {artifact.sha256}"
+        first = None if artifact.name in self._local else self._records.kept(self.place(artifact))
+        if first is None or sha256 == first.sha256:
+            return ""
+        return (
+            f"its sha256 is {sha256}, not {first.sha256} as when it was first seen here "
+            f"(if that change is wanted, remove {self._records.file(self.place(artifact))})"
+        )
+
+    def _given(self, artifact: Artifact) -> Path:
+        verdict = self._judge(artifact)
+        if verdict.state == "missing":
+            raise ArtifactError(f"{artifact} was to be read from {verdict.path}, but there is no such file")
+        if verdict.state == "wrong":
+            raise ArtifactError(f"{verdict.path} was given as {artifact.name}, but {verdict.wrong}")
+        return verdict.path
+
+    def _wrong_here(self, artifact: Artifact) -> list[str]:
+        wrong = self._judge(artifact).wrong
+        return [f"the file at {self.place(artifact)} is not used: {wrong}"] if wrong else []
+
+    # --- fetching ---
+
+    @contextlib.contextmanager
+    def _alone(self, artifact: Artifact) -> Iterator[None]:
+        """Let one process at a time fetch the artifact; the system frees the lock of one that is killed."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self._own.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._own / f"{artifact.name}.lock")
+            try:
+                lock.acquire(timeout=0.2)
+            except Timeout:
+                self._say(f"another process is fetching {artifact.name}; waiting for it")
+                lock.acquire()
+        except OSError as error:
+            raise self._cannot_write(artifact, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _fetch(self, artifact: Artifact) -> Path:
+        self._require_licence(artifact)
+        self._require_space(artifact)
+        parts = self._own / f"{artifact.name}.parts"
+        failures = []
+        try:
+            failures += self._move_aside(artifact)
+            if (path := self._adopt_hub_copy(artifact, parts)) is not None:
+                return path
+            for source in () if self.offline else artifact.sources:
+                self._say(f"fetching {artifact} from {source}")
+                try:
+                    return self._fetch_from(source, artifact, parts)
+                except SourceFailed as failure:
+                    failures.append(f"{source}: {failure}")
+                    self._say(f"{artifact.name} did not come from there: {failure}")
+        except OSError as error:
+            shutil.rmtree(parts, ignore_errors=True)
+            raise self._cannot_write(artifact, error) from error
+        raise self._cannot_fetch(artifact, failures)
+
+    def _fetch_from(self, source: Source, artifact: Artifact, parts: Path) -> Path:
+        folder = parts / hashlib.sha256(str(source).encode()).hexdigest()[:16]
+        resumed = folder.exists()
+        file = fetch(source, folder, size=artifact.size, resume=artifact.sha256 is not None, say=self._say)
+        wrong = self._adopt(artifact, file, str(source))
+        if not wrong:
+            shutil.rmtree(parts, ignore_errors=True)
+            return self.place(artifact)
+        shutil.rmtree(folder, ignore_errors=True)
+        if resumed:  # the part that was there may have belonged to another file
+            return self._fetch_from(source, artifact, parts)
+        raise SourceFailed(f"what came is not the declared file: {wrong}")
+
+    def _adopt(self, artifact: Artifact, file: Path, source: str) -> str:
+        """Move a downloaded file into its place if it is the right one; else return why it is not."""
+        size, sha256 = file.stat().st_size, sha256_of(file)
+        if wrong := self._mismatch(artifact, size, sha256):
+            return wrong
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        path = self.place(artifact)
+        file.replace(path)
+        sync_folder(self.folder)
+        self._records.adopt(path, sha256, source)
+        return ""
+
+    def _move_aside(self, artifact: Artifact) -> list[str]:
+        """Keep a wrong file out of the way, but keep it: somebody may have put it there by hand."""
+        if not (wrong := self._judge(artifact).wrong):
+            return []
+        path = self.place(artifact)
+        aside = path.with_name(f"{path.name}.wrong")
+        path.replace(aside)
+        found = f"{path} was not the declared file: {wrong}; it now lies beside it as {aside.name}"
+        self._say(found)
+        return [found]
+
+    def _hub_copy(self, artifact: Artifact) -> Path | None:
+        """A copy in the Hugging Face cache, where other programs may have left one."""
+        copies = (cached_hub_file(source) for source in artifact.sources if isinstance(source, HubFile))
+        return next((copy for copy in copies if copy is not None), None)
+
+    def _adopt_hub_copy(self, artifact: Artifact, parts: Path) -> Path | None:
+        if (copy := self._hub_copy(artifact)) is None:
+            return None
+        self._say(f"copying {artifact} from the Hugging Face cache")
+        parts.mkdir(parents=True, exist_ok=True)
+        file = Path(shutil.copyfile(copy, parts / "copy"))
+        wrong = self._adopt(artifact, file, str(copy))
+        shutil.rmtree(parts, ignore_errors=True)
+        return None if wrong else self.place(artifact)
+
+    def _require_space(self, artifact: Artifact) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if artifact.size is not None and free < artifact.size:
+            raise ArtifactError(
+                f"{artifact} does not fit: {human_size(free)} are free in {self.folder}. "
+                "Free some space, or set T2F_MODELS to a folder on another disk"
+            )
+
+    def _require_licence(self, artifact: Artifact) -> None:
+        """Raise LicenceRefused unless a non-commercial licence was accepted, now or earlier, by either name."""
+        if artifact.non_commercial and not licence_accepted(self._own, artifact.name, artifact.licence, self._accept):
+            see = f" ({artifact.licence_url})" if artifact.licence_url else ""
+            raise LicenceRefused(
+                f"{artifact} may not be used commercially. Read its licence{see}; if you accept it, say so once "
+                f"with --accept-licence {shlex.quote(artifact.name)}"
+            )
+
+    # --- what to tell the user ---
+
+    def _cannot_fetch(self, artifact: Artifact, failures: Sequence[str]) -> ArtifactError:
+        reasons = "".join(f"\n  - {failure}" for failure in failures)
+        pull = f"t2f models pull {shlex.quote(artifact.name)}"
+        put = f"Put it at {self.place(artifact)}"
+        if not self.offline:
+            return ArtifactError(
+                f"{artifact} is needed, but could not be fetched:{reasons}\n{put}, or try again: {pull}"
+            )
+        places = "; ".join(map(str, artifact.sources))
+        return ArtifactError(
+            f"{artifact} is needed, but could not be fetched (offline).{reasons}\n"
+            f"{put}, or, where there is a network: {pull}\nIt comes from: {places}"
+        )
+
+    def _cannot_write(self, artifact: Artifact, error: OSError) -> ArtifactError:
+        why = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror or str(error)
+        return ArtifactError(
+            f"{artifact} is needed, but {self.folder} cannot be written: {why}. "
+            "Make room or change its permissions, or set T2F_MODELS to another folder"
+        )
+
+
+def default_folder() -> Path:
+    """$T2F_MODELS, else `text2face/models` in the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("T2F_MODELS")
+    return Path(given) if given else user_cache_path("text2face", appauthor=False) / "models"
+
+
+def offline_by_environment() -> bool:
+    """Whether $T2F_OFFLINE, or where that is not set $HF_HUB_OFFLINE, says to fetch nothing."""
+    said = os.environ.get("T2F_OFFLINE") or os.environ.get("HF_HUB_OFFLINE") or ""
+    return said.strip().lower() in {"1", "on", "yes", "true"}

@@ -1,0 +1,289 @@
+"""Find, select and build plugins.
+
+Names are read from entry points without importing anything; a plugin is imported when it is asked for, and its heavy
+packages only when one of its components is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from .. import hookspecs
+from ..contracts import Component, Detector, Extractor, Filter, Fuser, Kind, Runtime, Trainer
+from ..errors import MissingExtra, PluginError, Text2FaceError
+from .discovery import Found, discover
+from .tracing import attach_trace, enabled, traced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SINGLE: frozenset[Kind] = frozenset({"detector", "fuser", "trainer"})
+ROLES: Mapping[Kind, type] = {
+    "detector": Detector,
+    "filter": Filter,
+    "extractor": Extractor,
+    "fuser": Fuser,
+    "trainer": Trainer,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A component with its kind and the plugin that it came from."""
+
+    kind: Kind
+    component: Component
+    plugin: Found
+
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self.component.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plugin for a listing; `error` says why it cannot be used."""
+
+    found: Found
+    status: Literal["available", "disabled", "replaced", "broken"]
+    components: tuple[Registered, ...] = ()
+    error: str = ""
+
+
+class Plugins:
+    """The plugins that this process may use.
+
+    >>> plugins = Plugins.load()
+    >>> plugins.component("phrasebook", "fuser").summary  # doctest: +SKIP
+    'fluent captions from sentence plans, no language model'
+    """
+
+    def __init__(self, found: Iterable[Found], disabled: Iterable[Found] = ()) -> None:
+        import pluggy
+
+        self._disabled = tuple(disabled)
+        self._replaced: list[Found] = []
+        self._found = self._settle(found)
+        self._modules: dict[str, ModuleType] = {}
+        self._components: dict[str, tuple[Registered, ...]] = {}
+        self._manager = pluggy.PluginManager("text2face")
+        self._manager.add_hookspecs(hookspecs)
+        if enabled():
+            attach_trace(self._manager)
+
+    @classmethod
+    def load(cls, *, builtin_only: bool = False) -> Plugins:
+        """Everything installed, as the environment variable T2F_LOAD_PLUGINS allows.
+
+        T2F_LOAD_PLUGINS names outside plugins or their distributions: unset for all, empty for none. builtin_only
+        leaves every outside plugin out. Nothing is imported.
+        Raises PluginError where two outside plugins have one name.
+        """
+        found = discover()
+        allowed = None if (wanted := os.environ.get("T2F_LOAD_PLUGINS")) is None else split_names(wanted)
+        if builtin_only:
+            allowed = []
+        if allowed is None:
+            return cls(found)
+        for name in allowed:
+            if not any(name in {one.name, one.distribution} for one in found):
+                log.warning('T2F_LOAD_PLUGINS names "%s", which is not installed', name)
+        used = [one for one in found if one.builtin or one.name in allowed or one.distribution in allowed]
+        return cls(used, [one for one in found if one not in used])
+
+    def register(self, name: str, module: ModuleType | object, distribution: str = "(this process)") -> None:
+        """Add a plugin that no entry point names: an object with hook implementations, from a notebook or a test."""
+        found = Found(name, f"{name}", distribution, "", builtin=False, load=lambda: module)
+        others = [one for one in self._found.values() if (one.name, one.distribution) != (name, distribution)]
+        self._found = self._settle([*others, found])
+        if name in self._modules:
+            self._manager.unregister(self._modules.pop(name))
+            self._components.pop(name, None)
+
+    def names(self) -> list[str]:
+        """Names of the plugins, in alphabetical order; nothing is imported."""
+        return sorted(self._found)
+
+    def packages(self) -> set[str]:
+        """The top-level packages that hold the plugins; nothing is imported."""
+        return {re.split("[.:]", found.module)[0] for found in self._found.values()}
+
+    def listing(self) -> list[Plugin]:
+        """Every plugin with what it offers or why it cannot be used; imports the plugins, not their packages."""
+        rows = []
+        for name in self.names():
+            try:
+                rows.append(Plugin(self._found[name], "available", self.components(name)))
+            except PluginError as error:
+                rows.append(Plugin(self._found[name], "broken", error=str(error)))
+        rows += [Plugin(found, "replaced") for found in self._replaced]
+        rows += [Plugin(found, "disabled") for found in self._disabled]
+        return rows
+
+    def components(self, name: str | None = None) -> tuple[Registered, ...]:
+        """What one plugin offers; without a name, what all plugins that can be imported offer.
+
+        Raises PluginError where the named plugin is unknown or fails to import.
+        """
+        if name is None:
+            return tuple(one for plugin in self.listing() for one in plugin.components)
+        if name not in self._components:
+            self._components[name] = self._collect(name)
+        return self._components[name]
+
+    def chosen(self, names: Sequence[str]) -> dict[Kind, list[str]]:
+        """What `--plugins a,b.c` asks for: the names of components of each kind, in the order given.
+
+        Raises PluginError where a name is unknown or a kind that holds one is given two.
+        """
+        picked: dict[Kind, list[str]] = {}
+        for name in names:
+            plugin = name.partition(".")[0]
+            if plugin not in self._found:
+                raise PluginError(self._unknown(name))
+            offered = [one for one in self.components(plugin) if name in {plugin, one.name}]
+            if name == plugin and not offered:
+                raise PluginError(f'the plugin "{name}" offers nothing that a run could use')
+            if not offered:
+                raise PluginError(self._unknown(name))
+            for one in offered:
+                picked.setdefault(one.kind, []).append(one.name)
+        for kind, components in picked.items():
+            if kind in SINGLE and len(components) > 1:
+                raise PluginError(f"a run has one {kind}, and {' and '.join(components)} were named: name one of them")
+        return {kind: list(dict.fromkeys(components)) for kind, components in picked.items()}
+
+    def component(self, name: str, kind: Kind) -> Registered:
+        """The component of that name and kind. Raises PluginError where there is none, with the choices."""
+        plugin = name.partition(".")[0]
+        if plugin in self._found:
+            for one in self.components(plugin):
+                if one.name == name and one.kind == kind:
+                    return one
+        raise PluginError(self._unknown(name, kind))
+
+    def build(self, registered: Registered, options: Any, runtime: Runtime) -> Any:
+        """Call the component's `build`.
+
+        Raises MissingExtra, naming the command that mends it, where a package is not installed.
+        """
+        component = registered.component
+        try:
+            with traced(f"build {component.name}"):
+                built = component.build(options, runtime)
+        except ImportError as error:
+            raise MissingExtra(_missing(registered, error)) from error
+        except Text2FaceError:
+            raise
+        except Exception as error:
+            raise PluginError(f'the plugin "{component.name}" could not be built: {error!r}') from error
+        role = ROLES[registered.kind]
+        if not isinstance(built, role):
+            what = type(built).__name__
+            raise PluginError(f'the plugin "{component.name}" built {what}, which is no {role.__name__}')
+        return built
+
+    def vocabularies(self, names: Iterable[str]) -> list[Mapping[str, Any] | Path]:
+        """The words that the plugins behind these components bring."""
+        behind = dict.fromkeys(name.partition(".")[0] for name in names)
+        return [words for name in behind if self.components(name) for words in self._call(name, "t2f_vocabulary")]
+
+    def _settle(self, found: Iterable[Found]) -> dict[str, Found]:
+        settled: dict[str, Found] = {}
+        for one in sorted(found, key=lambda one: not one.builtin):
+            before = settled.get(one.name)
+            if before and not before.builtin:
+                raise PluginError(
+                    f'two plugins are called "{one.name}": one from {before.label}, one from {one.label}. '
+                    f"Uninstall one of them, or say which to use, as in T2F_LOAD_PLUGINS={one.distribution}"
+                )
+            if before:
+                log.warning('"%s" from %s replaces the built-in plugin of that name', one.name, one.label)
+                self._replaced.append(before)
+            settled[one.name] = one
+        return settled
+
+    def _collect(self, name: str) -> tuple[Registered, ...]:
+        found = self._found[name]
+        try:
+            with traced(f"import {found.module}"):
+                module = found.load()
+            self._manager.register(module, name)
+            self._modules[name] = module
+            self._manager.check_pending()
+            offered = [
+                Registered(kind, component, found)
+                for kind in KINDS
+                for components in self._call(name, f"t2f_{kind}s")
+                for component in components
+            ]
+            _check_names(found, offered)
+        except PluginError:
+            self._forget(name)
+            raise
+        except (Exception, SystemExit) as error:  # a plugin's import may fail in any way, and must not take t2f with it
+            self._forget(name)
+            raise PluginError(f'the plugin "{name}" from {found.label} cannot be imported: {error!r}') from error
+        return tuple(offered)
+
+    def _forget(self, name: str) -> None:
+        self._modules.pop(name, None)
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+
+    def _call(self, plugin: str, hook: str) -> list[Any]:
+        others = [module for name, module in self._modules.items() if name != plugin]
+        results: list[Any] = self._manager.subset_hook_caller(hook, others)()
+        return results
+
+    def _unknown(self, name: str, kind: Kind | None = None) -> str:
+        offered = [one for one in self.components() if kind in {None, one.kind}]
+        known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        lists = [
+            f"{listed.capitalize()}s: {', '.join(sorted(one.name for one in offered if one.kind == listed))}"
+            for listed in KINDS
+            if any(one.kind == listed for one in offered)
+        ]
+        what = kind or "plugin"
+        plugin = name.partition(".")[0]
+        if any(found.name == plugin for found in self._disabled):
+            return f'the plugin "{plugin}" is installed, but T2F_LOAD_PLUGINS or --no-plugins leaves it out'
+        broken = [row.error for row in self.listing() if row.status == "broken" and row.found.name == name]
+        return "; ".join(broken) or f'no {what} is called "{name}".{hint} {". ".join(lists)}'.strip()
+
+
+def _check_names(found: Found, offered: Sequence[Registered]) -> None:
+    for one in offered:
+        if one.name != found.name and not one.name.startswith(f"{found.name}."):
+            raise PluginError(
+                f'the plugin "{found.name}" from {found.label} offers "{one.name}"; '
+                f'its components must be called "{found.name}" or "{found.name}.something"'
+            )
+
+
+def _missing(registered: Registered, error: ImportError) -> str:
+    component, plugin = registered.component, registered.plugin
+    needed = (error.name or str(error)).partition(".")[0]
+    if component.extra:
+        install = f"pip install '{plugin.distribution}[{component.extra}]'"
+    else:
+        install = f"pip install {needed.replace('_', '-')}"
+    return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+
+
+def split_names(names: str) -> list[str]:
+    """The names in "a, b,c"."""
+    return [name.strip() for name in names.split(",") if name.strip()]

@@ -1,0 +1,177 @@
+"""What the report's page shows of one photo."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ..language.fidelity import spans
+from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding
+from ..sources import path_of
+from ..stats import value_in_words
+from .thumbnails import Thumbnail
+
+if TYPE_CHECKING:
+    from ..language import Vocabulary
+
+_TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Box and landmarks in the coordinates of a square thumbnail, 0 to 100."""
+
+    box: tuple[float, float, float, float]
+    """x, y, width, height"""
+    points: tuple[tuple[float, float], ...]
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A finding as a line of the card: `score` 0 to 1; `hint` says who saw it, and the model's further figures."""
+
+    name: str
+    value: str
+    score: float
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a caption: a finding put into words, something invented, or what lies between ("")."""
+
+    text: str
+    kind: Literal["", "mentioned", "invented"] = ""
+    what: str = ""
+    """The finding in words: "gender: female"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A caption as pieces that together are its text."""
+
+    pieces: tuple[Piece, ...]
+    caption: Caption
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One photo: what became of it, what was found, what is said."""
+
+    row: AnalysisRow
+    name: str
+    uri: str
+    reason: str
+    thumbnail: Thumbnail | None
+    marks: Marks | None
+    found: tuple[Row, ...]
+    absent: tuple[Row, ...]
+    said: tuple[Said, ...]
+    facets: tuple[tuple[str, str], ...]
+
+
+def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vocabulary: Vocabulary) -> Card:
+    """Put together what the page shows of a photo."""
+    rows = [(finding.value is False, _row(finding)) for finding in row.findings]
+    return Card(
+        row=row,
+        name=visible(path_of(row.uri).name or row.uri),
+        uri=visible(row.uri),
+        reason=visible(row.reason),
+        thumbnail=thumbnail,
+        marks=_marks(row.face, thumbnail),
+        found=tuple(one for absent, one in rows if not absent),
+        absent=tuple(one for absent, one in rows if absent),
+        said=tuple(Said(pieces(one, vocabulary), one) for one in captions.captions),
+        facets=tuple(dict.fromkeys((one.name, value_in_words(one) or "measured") for one in row.findings)),
+    )
+
+
+def visible(text: str) -> str:
+    """The text with each control character, and each that turns the direction of writing, as its picture or number.
+
+    >>> visible("two\\nlines")
+    'two␊lines'
+    """
+    return "".join(_picture(letter) for letter in text)
+
+
+def in_words(name: str) -> str:
+    """A canonical name as a reader writes it.
+
+    >>> in_words("hair_length=short"), in_words("other")
+    ('hair length: short', 'something else')
+    """
+    if name == "other":  # as the fidelity check calls what no finding says
+        return "something else"
+    return name.replace("_", " ").replace("=", ": ", 1)
+
+
+def pieces(caption: Caption, vocabulary: Vocabulary) -> tuple[Piece, ...]:
+    """Cut a caption where it says or invents something; of places that overlap, the first and then the longest counts.
+
+    What it mentions and invents is as recorded with it: this merely points.
+    """
+    text, bag = caption.text, caption.bag
+    cut: list[Piece] = []
+    at = 0
+    for span in sorted(spans(text, bag, vocabulary), key=lambda span: (span.start, -span.end)):
+        recorded = caption.mentioned if span.kind == "mentioned" else caption.invented
+        if span.start >= at and span.name in recorded:
+            words = text[span.start : span.end]
+            cut += [Piece(text[at : span.start]), Piece(words, span.kind, _what(span.name, words, bag))]
+            at = span.end
+    return tuple(piece for piece in [*cut, Piece(text[at:])] if piece.text)
+
+
+def _what(name: str, text: str, bag: Bag) -> str:
+    """The finding as the bag has it, of two values the one that the text is of; else its bare name."""
+    held = sorted((item for item in bag.items if item.name == name), key=lambda item: text.lower() not in item.phrase)
+    return _in_words(held[0]) if held else in_words(name)
+
+
+def _in_words(item: BagItem) -> str:
+    return in_words(item.name if isinstance(item.value, bool) else f"{item.name}={_number_or_text(item.value)}")
+
+
+def _picture(letter: str) -> str:
+    code = ord(letter)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if letter in _TURNS_TEXT or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}:
+        return f"\\u{code:04x}"
+    return letter
+
+
+def _marks(face: Face | None, thumbnail: Thumbnail | None) -> Marks | None:
+    if face is None or thumbnail is None or thumbnail.window is None:
+        return None
+    left, top, right, _ = thumbnail.window
+    scale = 100 / (right - left)
+    x0, y0, x1, y1 = (float(edge) for edge in face.box)
+    return Marks(
+        (
+            round((x0 - left) * scale, 2),
+            round((y0 - top) * scale, 2),
+            round((x1 - x0) * scale, 2),
+            round((y1 - y0) * scale, 2),
+        ),
+        tuple((round((float(x) - left) * scale, 2), round((float(y) - top) * scale, 2)) for x, y in face.landmarks),
+        round(min(max(0.035 * (x1 - x0) * scale, 0.8), 1.6), 2),
+    )
+
+
+def _row(finding: Finding) -> Row:
+    value = "" if isinstance(finding.value, bool) else in_words(_number_or_text(finding.value))
+    figures = [f"{in_words(name)} {figure:.3g}" for name, figure in (finding.detail or {}).items()]
+    score = min(max(finding.score, 0.0), 1.0) if math.isfinite(finding.score) else 0.0
+    return Row(in_words(finding.name), value, score, "; ".join([f"seen by {finding.source or 'unknown'}", *figures]))
+
+
+def _number_or_text(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{round(value, 1):g}" if abs(value) >= 1 else f"{value:.3g}"

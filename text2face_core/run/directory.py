@@ -1,0 +1,205 @@
+"""The run directory: what was asked for, one shard per chunk of photos, and how a run goes on after it was stopped.
+
+A shard carries the fingerprint of everything that it was computed from. A shard that is there with the right
+fingerprint is done; any other is computed. So nothing has to be tidied up after a kill, and any engine may take any
+chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RunError
+from ..records import AnalysisRow, CaptionRow, PhotoRef
+from ..utils import explain, remove_unfinished, write_text
+from . import tables
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from ..sources import Listed
+
+FORMAT = 1
+
+
+class RunDirectory:
+    """OUT: run.toml, photos.parquet, analysis/, captions/, dataset/, report.html, stats.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """A run that exists. Raises RunError where there is none."""
+        run = cls(path)
+        if not run.exists:
+            raise RunError(f"{path} holds no run (no run.toml). Make one with: t2f run PHOTOS --out {path}")
+        return run
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.settings_path.is_file()
+
+    @property
+    def settings_path(self) -> Path:
+        """run.toml: the resolved recipe, versions, hashes and seed."""
+        return self.path / "run.toml"
+
+    @property
+    def photos_path(self) -> Path:
+        """photos.parquet: what was asked for."""
+        return self.path / "photos.parquet"
+
+    @property
+    def dataset(self) -> Path:
+        """The folder that opens as an imagefolder."""
+        return self.path / "dataset"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """run.toml as it stands."""
+        try:
+            with self.settings_path.open("rb") as file:
+                found = tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise RunError(f"{self.settings_path} cannot be read: {error}") from error
+        if found.get("format") != FORMAT:
+            raise RunError(f"{self.path} was made by another version of text2face (format {found.get('format')})")
+        return found
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace run.toml, unless it says the same already."""
+        import tomli_w
+
+        text = tomli_w.dumps({"format": FORMAT, **settings})
+        if not self.exists or self.settings_path.read_text(encoding="utf-8") != text:
+            write_text(self.settings_path, text)
+        self.__dict__.pop("settings", None)
+
+    def lock(self) -> BaseFileLock:
+        """Hold this while writing; raises RunError where another process does."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                f"another process is working on {self.path}; wait for it, or choose another --out"
+            ) from error
+        except OSError as error:
+            raise RunError(explain(error, self.path / "run.toml")) from error
+        for folder in (self.path, self.path / "analysis", self.path / "captions", self.dataset):
+            remove_unfinished(folder)
+        return lock
+
+    def photos(self) -> list[PhotoRef]:
+        """Everything that was asked for, in order of chunks."""
+        return tables.read_photos(self.photos_path) if self.photos_path.is_file() else []
+
+    def chunks(self) -> dict[int, list[PhotoRef]]:
+        """The photos of each chunk."""
+        found: dict[int, list[PhotoRef]] = defaultdict(list)
+        for photo in self.photos():
+            found[photo.chunk].append(photo)
+        return dict(found)
+
+    def add_photos(self, listed: Iterable[Listed], chunk_size: int) -> int:
+        """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
+        before = self.photos()
+        known = {photo.photo_id for photo in before} | {photo.uri for photo in before}
+        new = [photo for photo in listed if photo.photo_id not in known and photo.uri not in known]
+        if new or not before:
+            first = 1 + max((photo.chunk for photo in before), default=-1)
+            added = [
+                PhotoRef(photo.photo_id, photo.uri, first + place // chunk_size) for place, photo in enumerate(new)
+            ]
+            tables.write_photos(self.photos_path, before + added)
+        return len(new)
+
+    def analysis_path(self, chunk: int) -> Path:
+        """Shard of one chunk's analysis."""
+        return self.path / "analysis" / f"{chunk:05d}.parquet"
+
+    def captions_path(self, chunk: int) -> Path:
+        """Shard of one chunk's captions."""
+        return self.path / "captions" / f"{chunk:05d}.parquet"
+
+    @property
+    def has_analysis(self) -> bool:
+        """Whether any chunk was analysed, in whatever way."""
+        return any((self.path / "analysis").glob("*.parquet"))
+
+    def analysis_is_done(self, chunk: int, key: str) -> bool:
+        """Whether the shard is there and was computed from what `key` stands for."""
+        return tables.read_metadata(self.analysis_path(chunk)).get("text2face.key") == key
+
+    def captions_are_done(self, chunk: int, key: str) -> bool:
+        """Likewise, and from the analysis as it stands now."""
+        path = self.captions_path(chunk)
+        return path.is_file() and tables.read_metadata(path).get("text2face.key") == self._captions_key(chunk, key)
+
+    def commit_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
+        """Write the shard; from then on the chunk's analysis is done."""
+        remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
+        tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
+
+    def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
+        """Write the shard; from then on the chunk's captions are done."""
+        tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+        self._unfinished_path(chunk).unlink(missing_ok=True)
+
+    def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
+        """Keep what is done of a chunk, for `captions_so_far`."""
+        tables.write_captions(self._unfinished_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+
+    def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
+        """What `keep_captions` kept, by photo, if it was made from the same."""
+        path = self._unfinished_path(chunk)
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
+            return {}
+        return {row.photo_id: row for row in tables.read_captions(path)}
+
+    def _unfinished_path(self, chunk: int) -> Path:
+        return self.captions_path(chunk).with_name(f"_{chunk:05d}.unfinished.parquet")  # readers of folders skip "_"
+
+    def _captions_key(self, chunk: int, key: str) -> str:
+        analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
+        return f"{key}-{analysis}"
+
+    def image_path(self, row: AnalysisRow) -> Path:
+        """The photo's square crop in the data set."""
+        return self.dataset / "images" / f"{row.chunk:05d}" / f"{row.photo_id}.jpg"
+
+    def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
+        """Every analysed photo with its captions (none where there are none yet), chunk by chunk.
+
+        Captions of other settings than run.toml's, which a `t2f fuse` that was stopped has not yet replaced, are left
+        out, so that no two kinds are ever mixed.
+        """
+        for chunk in sorted({photo.chunk for photo in self.photos()}):
+            if not self.analysis_path(chunk).is_file():
+                continue
+            captions = {}
+            if self._is_captioned(chunk):
+                captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
+            for row in tables.read_analysis(self.analysis_path(chunk)):
+                yield row, captions.get(row.photo_id, CaptionRow(row.photo_id))
+
+    def waiting(self) -> int:
+        """How many photos a run or a `t2f fuse` that was stopped has not come to."""
+        return sum(len(photos) for chunk, photos in self.chunks().items() if not self._is_captioned(chunk))
+
+    def _is_captioned(self, chunk: int) -> bool:
+        if not (self.analysis_path(chunk).is_file() and self.captions_path(chunk).is_file()):
+            return False
+        key = self.settings.get("keys", {}).get("captions") if self.exists else None
+        return key is None or self.captions_are_done(chunk, key)

@@ -1,0 +1,192 @@
+"""Rows to and from parquet: the columns of photos, analysis and captions, in one place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RunError
+from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef
+from ..utils import replacing
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    import pyarrow as pa
+
+    text, count, number = pa.string(), pa.int32(), pa.float64()
+    numbers, names = pa.list_(pa.float32()), pa.list_(text)
+    face = pa.struct({"box": numbers, "landmarks": pa.list_(numbers), "score": number})
+    finding = pa.struct({"name": text, "value": text, "score": number, "source": text, "detail": text})
+    caption = {"text": text, "fuser": text, "style": text, "tries": count, "bag": text}
+    caption |= {"mentioned": names, "missed": names, "invented": names, "tokens": count, "refusals": names}
+    photo = {"photo_id": text, "uri": text, "chunk": count}
+    analysis = {"status": text, "reason": text, "width": count, "height": count}
+    analysis |= {"face": face, "findings": pa.list_(finding)}
+    return {
+        "photos": pa.schema(photo),
+        "analysis": pa.schema(photo | analysis),
+        "captions": pa.schema({"photo_id": text, "captions": pa.list_(pa.struct(caption))}),
+    }
+
+
+def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
+    """Put the list of photos into `path`, atomically."""
+    columns: dict[str, list[Any]] = {
+        "photo_id": [photo.photo_id for photo in photos],
+        "uri": [photo.uri for photo in photos],
+        "chunk": [photo.chunk for photo in photos],
+    }
+    _write(path, "photos", columns, {})
+
+
+def read_photos(path: Path) -> list[PhotoRef]:
+    """The list of photos, in the order in which they were listed."""
+    return [PhotoRef(**row) for row in _read(path)]
+
+
+def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:
+    """Put one chunk's analysis into `path`, atomically; `metadata` is kept beside the table."""
+    columns: dict[str, list[Any]] = {
+        name: [getattr(row, name) for row in rows]
+        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height")
+    }
+    columns["face"] = [_face_to_json(row.face) for row in rows]
+    columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
+    _write(path, "analysis", columns, metadata)
+
+
+def read_analysis(path: Path) -> list[AnalysisRow]:
+    """One chunk's analysis."""
+    rows = []
+    for row in _read(path):
+        face, findings = row.pop("face"), row.pop("findings")
+        rows.append(
+            AnalysisRow(**row, face=_face_from_json(face), findings=tuple(_finding_from_json(one) for one in findings))
+        )
+    return rows
+
+
+def write_captions(path: Path, rows: Sequence[CaptionRow], metadata: Mapping[str, str]) -> None:
+    """Put one chunk's captions into `path`, atomically; `metadata` is kept beside the table."""
+    columns: dict[str, list[Any]] = {
+        "photo_id": [row.photo_id for row in rows],
+        "captions": [[_caption_to_json(caption) for caption in row.captions] for row in rows],
+    }
+    _write(path, "captions", columns, metadata)
+
+
+def read_captions(path: Path) -> list[CaptionRow]:
+    """One chunk's captions."""
+    return [
+        CaptionRow(row["photo_id"], tuple(_caption_from_json(caption) for caption in row["captions"]))
+        for row in _read(path)
+    ]
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What was kept beside a table; empty where `path` is no readable table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return {}
+    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(b"text2face.")}
+
+
+def bag_to_json(bag: Bag) -> str:
+    """The bag as JSON text: a list of {name, value, phrase, level}."""
+    items = [{"name": item.name, "value": item.value, "phrase": item.phrase, "level": item.level} for item in bag.items]
+    return json.dumps(items, ensure_ascii=False)
+
+
+def bag_from_json(text: str) -> Bag:
+    """Inverse of `bag_to_json`."""
+    return Bag(tuple(BagItem(**item) for item in json.loads(text)))
+
+
+def _write(path: Path, kind: str, columns: Mapping[str, list[Any]], metadata: Mapping[str, str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schemas()[kind].with_metadata({f"text2face.{key}": value for key, value in metadata.items()})
+    table = pa.table(dict(columns), schema=schema)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path} cannot be read: {error}. Delete it and run again to have it made anew") from error
+    return rows
+
+
+def _face_to_json(face: Face | None) -> dict[str, Any] | None:
+    if face is None:
+        return None
+    return {"box": face.box.tolist(), "landmarks": face.landmarks.tolist(), "score": face.score}
+
+
+def _face_from_json(face: dict[str, Any] | None) -> Face | None:
+    if face is None:
+        return None
+    box, landmarks = (np.array(face[name], np.float32) for name in ("box", "landmarks"))
+    return Face(box, landmarks, face["score"])
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    detail = None if finding.detail is None else json.dumps(dict(finding.detail))
+    return {
+        "name": finding.name,
+        "value": json.dumps(finding.value),
+        "score": finding.score,
+        "source": finding.source,
+        "detail": detail,
+    }
+
+
+def _finding_from_json(row: dict[str, Any]) -> Finding:
+    detail = None if row["detail"] is None else json.loads(row["detail"])
+    return Finding(row["name"], json.loads(row["value"]), row["score"], row["source"], detail)
+
+
+def _caption_to_json(caption: Caption) -> dict[str, Any]:
+    return {
+        "text": caption.text,
+        "fuser": caption.fuser,
+        "style": caption.style,
+        "tries": caption.tries,
+        "bag": bag_to_json(caption.bag),
+        "mentioned": list(caption.mentioned),
+        "missed": list(caption.missed),
+        "invented": list(caption.invented),
+        "tokens": caption.tokens,
+        "refusals": list(caption.refusals),
+    }
+
+
+def _caption_from_json(row: dict[str, Any]) -> Caption:
+    return Caption(
+        row["text"],
+        row["fuser"],
+        row["style"],
+        row["tries"],
+        bag_from_json(row["bag"]),
+        tuple(row["mentioned"]),
+        tuple(row["missed"]),
+        tuple(row["invented"]),
+        row.get("tokens") or 0,  # older tables have neither this column nor the next
+        tuple(row.get("refusals") or ()),
+    )

@@ -1,0 +1,63 @@
+"""How long captions took: a note beside each shard of captions, apart from it so that equal runs leave equal shards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..records import CaptionRow
+from ..utils import write_text
+from .directory import RunDirectory
+from .tables import read_metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Captions that a fuser wrote and that were kept, and the seconds that it took over these and over refused ones."""
+
+    captions: int = 0
+    seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float | None:
+        """Captions kept per second; None where no time was measured."""
+        return self.captions / self.seconds if self.seconds else None
+
+
+def write_speed(run: RunDirectory, chunk: int, rows: Sequence[CaptionRow], seconds: Mapping[str, float]) -> None:
+    """Note the seconds inside each fuser, for captions that have just been committed."""
+    kept = Counter(caption.fuser for row in rows for caption in row.captions)
+    note = {fuser: {"captions": kept[fuser], "seconds": round(taken, 6)} for fuser, taken in sorted(seconds.items())}
+    write_text(_path(run, chunk), json.dumps({"key": _key(run, chunk), "fusers": note}) + "\n")
+
+
+def read_speed(run: RunDirectory) -> dict[str, Speed]:
+    """By fuser, over the chunks whose captions still are those that were timed; a run that was killed may lack some.
+
+    Captions that `RunDirectory.rows` leaves out, being of other settings than run.toml's, do not count here either.
+    """
+    now = run.settings.get("keys", {}).get("captions", "")
+    found: dict[str, Speed] = {}
+    for chunk in sorted({photo.chunk for photo in run.photos()}):
+        try:
+            note = json.loads(_path(run, chunk).read_text(encoding="utf-8"))
+            if note["key"] != _key(run, chunk) or not note["key"].startswith(now):
+                continue
+            for fuser, one in note["fusers"].items():
+                before = found.get(fuser, Speed())
+                found[fuser] = Speed(before.captions + one["captions"], before.seconds + one["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):  # never written, or by another hand
+            continue
+    return found
+
+
+def _path(run: RunDirectory, chunk: int) -> Path:
+    shard = run.captions_path(chunk)
+    return shard.with_name(f"_{shard.stem}.seconds.json")  # readers of whole folders pass such names over
+
+
+def _key(run: RunDirectory, chunk: int) -> str:
+    return read_metadata(run.captions_path(chunk)).get("text2face.key", "")
