@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.inference import session
+from text2face_core.models import session
 
 from .signature import framing
 

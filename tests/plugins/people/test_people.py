@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import t2f_people
-from example_faces import portrait, portraits
+from support.example_faces import portrait, portraits
 from pydantic import ValidationError
 from t2f_people._extractor import ETHNICITIES, WORDS, age_of, ethnicity_of
 from t2f_people._network import Network
 from t2f_people.signature import EDGES, POINTS, RACES, SIDE, framing
 
 from text2face_core import Face, Runtime
-from text2face_core.language.vocabulary import Vocabulary
+from text2face_core.language import Vocabulary
 from text2face_core.models import ModelStore
 
 FOLDER = Path(t2f_people.__file__).parent
