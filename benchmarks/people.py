@@ -118,17 +118,18 @@ def listed(table: Path, photos: Path) -> list[tuple[Path, float | None, str | No
 class Tools:
     """The detector and the extractors, each with nothing held back."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         cv2.setNumThreads(1)
         runtime = Runtime(ModelStore())
         self.detector = t2f_yunet.build(t2f_yunet.YuNetOptions(), runtime)
         everything = {"gender_score": 0.5, "gender_from_age": 0}
-        self.extractors: dict[str, Extractor] = {
-            "people": t2f_people.build(
+        makers: dict[str, Callable[[], Extractor]] = {
+            "people": lambda: t2f_people.build(
                 t2f_people.PeopleOptions(**everything, ethnicity=True, ethnicity_score=0), runtime
             ),
-            "agegender": t2f_agegender.build(t2f_agegender.AgeGenderOptions(**everything), runtime),
+            "agegender": lambda: t2f_agegender.build(t2f_agegender.AgeGenderOptions(**everything), runtime),
         }
+        self.extractors = {name: makers[name]() for name in names}
         self.seconds = dict.fromkeys(self.extractors, 0.0)
 
     def find(self, path: Path) -> dict[str, dict[str, Finding]] | None:
@@ -270,16 +271,21 @@ def report_ethnicity(people: Sequence[Person]) -> None:
     report_scores("Ethnicity: what scores mean", people, ["people"], "ethnicity", lambda p, w: p.right(w, "ethnicity"))
 
 
-def report(title: str, rows: Sequence[tuple[Path, float | None, str | None, str | None]], *, exact: bool) -> None:
+def report(
+    title: str,
+    rows: Sequence[tuple[Path, float | None, str | None, str | None]],
+    names: Sequence[str],
+    *,
+    exact: bool,
+) -> None:
     """Every table of one set."""
-    tools, people, missed = Tools(), [], 0
+    tools, people, missed = Tools(names), [], 0
     for path, age, gender, race in rows:
         found = tools.find(path)
         if found is None:
             missed += 1
         else:
             people.append(Person(age, gender, race, found))
-    names = list(tools.extractors)
     print(f"\n## {title}\n\n{len(people)} photos; {missed} without a face that the detector finds.")
     print(
         "CPU time a face, one at a time: "
@@ -289,7 +295,7 @@ def report(title: str, rows: Sequence[tuple[Path, float | None, str | None, str 
         report_gender(people, names)
     if any(person.age is not None for person in people):
         report_age(people, names, exact=exact)
-    if any(person.race in ETHNICITIES for person in people):
+    if "people" in names and any(person.race in ETHNICITIES for person in people):
         report_ethnicity(people)
 
 
@@ -297,15 +303,19 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="*", help="folders of photos, each with a truth.json")
+    both = ("people", "agegender")
+    parser.add_argument(
+        "--extractors", nargs="+", choices=both, default=both, help="which to measure; both unless given"
+    )
     parser.add_argument("--csv", type=Path, help="labels with FairFace's columns: file, age, gender, race")
     parser.add_argument("--photos", type=Path, help="the folder that the csv's files are relative to")
     given = parser.parse_args()
     if given.csv:
         if given.photos is None:
             parser.error("--csv needs --photos, the folder that its files are relative to")
-        report(given.csv.stem, listed(given.csv, given.photos), exact=False)
+        report(given.csv.stem, listed(given.csv, given.photos), given.extractors, exact=False)
     for folder in given.folders:
-        report(folder.name, labelled(folder), exact=True)
+        report(folder.name, labelled(folder), given.extractors, exact=True)
     if not (given.csv or given.folders):
         parser.error("nothing to measure: give a folder with a truth.json, or --csv and --photos")
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from text2face_core import Extractor, Finding
 
 from ._network import Figures, Network
-from .signature import GENDERS, RACES
+from .signature import GENDERS, MIDDLES, RACES
 
 if TYPE_CHECKING:
     from text2face_core import Portrait
@@ -54,21 +54,24 @@ class Scales:
         return cls(tomllib.loads(record.read_text(encoding="utf-8"))["calibration"])
 
     def male(self, figures: Figures) -> Values:
-        """(N,) probability of "male"."""
+        """(N,) probability of "male"; `older` counts for every ten years over forty."""
         scale = self._figures["gender"]
-        return sigmoid(scale["slope"] * figures.gender + scale["offset"])
+        decades = np.maximum(0, self.centres(figures) - 40) / 10
+        return sigmoid(scale["slope"] * figures.gender + scale["offset"] + scale["older"] * decades)
 
     def races(self, figures: Figures) -> Values:
         """(N, 7) probabilities in the order of RACES."""
-        logits = figures.race / self._figures["race"]["temperature"]
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float64)
+        return softmax(figures.race / self._figures["race"]["temperature"])
+
+    def centres(self, figures: Figures) -> Values:
+        """(N,) centre of the age's distribution, in years."""
+        scale = self._figures["age"]
+        return piecewise(uncorrected_centres(figures), scale["from"], scale["to"])
 
     def years(self, figures: Figures) -> Values:
         """(N, OLDEST + 1): the probability of each age in whole years, as people count them."""
-        scale = self._figures["age"]
-        spread = figures.years[:, 1:] * scale["stretch"]
-        below = sigmoid((np.arange(OLDEST + 2) - figures.years[:, :1]) / spread)
+        spread = figures.years[:, 1:] * self._figures["age"]["stretch"]
+        below = sigmoid((np.arange(OLDEST + 2) - self.centres(figures)[:, None]) / spread)
         mass = np.diff(below, axis=1)
         return np.asarray(mass / mass.sum(axis=1, keepdims=True), np.float64)
 
@@ -108,9 +111,32 @@ class People(Extractor):
         return found
 
 
+def uncorrected_centres(figures: Figures) -> Values:
+    """(N,) years: the mean of what the logistic distribution and what the bands say; errs less than either."""
+    shares = softmax(figures.bands)
+    return np.asarray((figures.years[:, 0] + shares @ np.array(MIDDLES)) / 2, np.float64)
+
+
+def softmax(logits: Values) -> Values:
+    """Shares along the last axis."""
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True), np.float64)
+
+
 def sigmoid(x: Values) -> Values:
     """1 / (1 + exp(-x)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(np.asarray(x) / 2)), np.float64)
+
+
+def piecewise(x: Values, source: Sequence[float], target: Sequence[float]) -> Values:
+    """Straight lines that take each of `source` to its `target`; the last ones go on beyond the ends.
+
+    >>> piecewise(np.array([0.0, 15.0, 40.0]), [10.0, 20.0, 30.0], [10.0, 20.0, 40.0]).tolist()
+    [0.0, 15.0, 60.0]
+    """
+    a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    n = np.clip(np.searchsorted(a, x) - 1, 0, len(a) - 2)
+    return np.asarray(b[n] + (x - a[n]) * (b[n + 1] - b[n]) / (a[n + 1] - a[n]), np.float64)
 
 
 def age_of(years: Values) -> Finding:

@@ -2,12 +2,14 @@
 
 from text2face_core import LandmarkCrop
 
-SIDE = 80
+SIDE = 64
 POINTS = ((0.324, 0.306), (0.676, 0.306), (0.5, 0.513), (0.36, 0.687), (0.64, 0.687))
 """The landmarks in the order of `Face.landmarks`, in units of the crop's side: their mean on FairFace's photos."""
 
 EDGES = (0, 3, 10, 20, 30, 40, 50, 60, 70, 101)
 """Years at which FairFace's nine age bands begin, and the end of the last."""
+MIDDLES = (1.5, 6.5, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 76.0)
+"""Years that a band counts as in a mean over bands."""
 GENDERS = ("female", "male")
 RACES = ("White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern", "Latino_Hispanic")
 """FairFace's own names, in the order of the network's output."""

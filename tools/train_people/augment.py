@@ -29,18 +29,18 @@ def augment(image: np.ndarray, side: int, random: np.random.Generator) -> np.nda
     if random.random() < 0.5:
         matrix = np.array([[-1, 0, side - 1], [0, 1, 0]], np.float64) @ np.vstack([matrix, [0, 0, 1]])
     face = _light(cut(image, matrix, side), random)
-    if random.random() < 0.25:
-        face = _coarse(face, random)
     if random.random() < 0.15:
+        face = _coarse(face, random)
+    if random.random() < 0.05:
         face = np.clip(face + random.normal(0, random.uniform(2, 10), face.shape), 0, 255).astype(np.uint8)
-    if random.random() < 0.2:
+    if random.random() < 0.05:
         face = _covered(face, random)
     return face
 
 
 def _light(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Brightness, contrast, tint; now and then grey."""
-    if random.random() < 0.1:
+    if random.random() < 0.05:
         face = cv2.cvtColor(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     levels = np.arange(256, dtype=np.float64)[:, None] / 255
     gamma = np.exp(random.normal(0, 0.2))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from t2f_people._extractor import Scales
+from t2f_people._extractor import Scales, softmax
 from t2f_people._network import Figures
 from t2f_people.signature import EDGES, GENDERS, RACES
 
@@ -20,12 +20,6 @@ from .prepare import BANDS, KEPT
 
 MIDDLES = np.array([1, 6, 15, 25, 35, 45, 55, 65, 76])
 """Years that a band counts as; the same as in benchmarks/people.py."""
-
-
-def band_shares(bands: np.ndarray) -> np.ndarray:
-    """(N, 9) probabilities of logits."""
-    shares = np.exp(bands - bands.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def expected_calibration_error(score: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
@@ -43,9 +37,12 @@ def summary(figures: Figures, scales: Scales, band: np.ndarray, gender: np.ndarr
     women = right[(band >= EDGES.index(50)) & (gender == 0)]
     cells = [right[adult & (race == r) & (gender == g)].mean() for r in range(len(RACES)) for g in (0, 1)]
     years = scales.years(figures) @ np.arange(101)
-    shares = band_shares(figures.bands)
-    errors = {"years": years - MIDDLES[band], "bands": shares @ MIDDLES - MIDDLES[band]}
-    errors["both"] = (errors["years"] + errors["bands"]) / 2
+    shares = softmax(figures.bands)
+    errors = {
+        "corrected": years - MIDDLES[band],
+        "by years": figures.years[:, 0] - MIDDLES[band],
+        "by bands": shares @ MIDDLES - MIDDLES[band],
+    }
     old, young = band >= EDGES.index(60), band == 1
     ages = ", ".join(
         f"{name} {np.abs(e).mean():.2f} (60+ {e[old].mean():+.1f}, 3-9 {e[young].mean():+.1f})"

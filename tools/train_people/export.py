@@ -17,6 +17,7 @@ from onnx import numpy_helper
 from t2f_people.signature import SIDE
 from torch import Tensor, nn
 
+from .augment import cut, view
 from .network import People
 
 OPSET = 17
@@ -96,9 +97,8 @@ def main() -> None:
     network = load(given.work / "checkpoint.pt")
     whole = to_onnx(network)
     halved = halve(whole)
-    margin = (128 - SIDE) // 2
-    images = np.load(given.work / "images.npy", mmap_mode="r")[:200, margin : margin + SIDE, margin : margin + SIDE]
-    pixels = np.ascontiguousarray(images)
+    images = np.load(given.work / "images.npy", mmap_mode="r")[:200]
+    pixels = np.stack([cut(image, view(SIDE), SIDE) for image in images])
     with torch.no_grad():
         truth = [part.numpy() for part in Exported(network)(torch.from_numpy(pixels))]
     for what, model in (("float32", whole), ("float16 weights", halved)):

@@ -10,7 +10,7 @@ from torch.nn import functional
 STEM = 24
 WIDTHS = (48, 96, 192)
 BLOCKS = (2, 2, 3)
-DROPOUT = 0.2
+DROPOUT = 0.1
 NARROWEST, WIDEST = 0.4, 12.0
 """Years: the logistic scale of an age is kept between them."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from t2f_people.signature import EDGES, RACES
+from t2f_people.signature import EDGES, MIDDLES, RACES
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,18 +23,17 @@ from .network import Outputs, People, count_parameters, in_order_of_memory
 from .prepare import CALIBRATE, LEARN
 
 SEED = 0
-BATCH, ROUND = 64, 6400
+BATCH, ROUND = 32, 6400
 """Faces per step, and between two checkpoints."""
-RATE, DECAY, WARM_UP, AVERAGE = 2e-3, 0.05, 300, 0.99
-SIDES = ((0.0, 64), (0.75, 80))
-"""From which share of the time on faces are how large: small ones teach as well at first, and cost less."""
+RATE, DECAY, WARM_UP, AVERAGE = 1.5e-3, 0.05, 600, 0.99
+SIDES = ((0.0, 64),)
+"""From which share of the time on faces are how large: small ones teach as well at first, and cost less. Ends at SIDE."""
 GENDER, BANDS, AGE, RACE = 1.5, 1.0, 0.5, 0.7
 """What each part weighs in the loss."""
 CHILD = 0.5
 """What the gender of children under ten weighs: it is often not to be seen."""
 BLUR = 5.0
 """Years, standard deviation: how far an age's neighbouring bands count as nearly right."""
-MIDDLES = (1.0, 6.0, 14.5, 24.5, 34.5, 44.5, 54.5, 64.5, 76.0)
 LIMITS = (0.5, 3.0)
 """What a group's gender may weigh beside the others', at least and at most."""
 
