@@ -101,7 +101,7 @@ class People(Extractor):
     def _findings(self, years: Values, male: float, races: Values) -> list[Finding]:
         age = age_of(years)
         found = [age]
-        score = round(max(male, 1 - male), 4)
+        score = round(float(max(male, 1 - male)), 4)
         if score >= self._options.gender_score and float(age.value) >= self._options.gender_from_age:
             found.append(Finding("gender", GENDERS[int(male > 0.5)], score))
         if self._options.ethnicity:

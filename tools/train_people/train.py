@@ -27,7 +27,7 @@ BATCH, ROUND = 32, 6400
 """Faces per step, and between two checkpoints."""
 RATE, DECAY, WARM_UP, AVERAGE = 1.5e-3, 0.05, 600, 0.99
 SIDES = ((0.0, 64),)
-"""From which share of the time on faces are how large: small ones teach as well at first, and cost less. Ends at SIDE."""
+"""Side of a face from each share of the time on: small ones teach as well at first, at less cost. The last is SIDE."""
 GENDER, BANDS, AGE, RACE = 1.5, 1.0, 0.5, 0.7
 """What each part weighs in the loss."""
 CHILD = 0.5
