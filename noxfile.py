@@ -11,21 +11,36 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "browser", "plugins"]
+nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
 """The extras that need torch, but for vLLM, which is large and wants a GPU."""
+USES = {
+    "bisenet": ["tests/plugins/test_bisenet.py"],
+    "clip": ["tests/plugins/test_clip.py"],
+    "deepface": ["tests/plugins/test_deepface.py"],
+    "farl": ["tests/plugins/farl"],
+    "insightface": ["tests/plugins/test_insightface.py"],
+    "llamacpp": ["tests/plugins/llm/test_llamacpp.py"],
+    "openai": ["tests/plugins/llm/test_openai.py"],
+    "recap": ["tests/plugins/llm/test_recap.py"],
+    "resmasknet": ["tests/plugins/test_resmasknet.py"],
+    "retinaface": ["tests/plugins/test_retinaface.py"],
+    "webdataset": ["tests/core/dataset/test_formats.py", "-k", "webdataset"],
+}
+"""One real use of each extra. `train` has the session `newest`, `vicuna` the session `vllm`; `paper` joins extras."""
 COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULTILINE)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and likely mistakes."""
-    session.install("ruff>=0.9")
+    """Style, likely mistakes, and spelling."""
+    session.install("ruff>=0.9", "codespell>=2.3")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
 
 
 @nox.session
@@ -40,6 +55,35 @@ def tests(session: nox.Session) -> None:
     """Everything but the browser, with the coverage of the core."""
     session.install("-e", ".[test]")
     session.run("pytest", *SIDE_BY_SIDE, "--cov", "-m", "not browser", *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The inner loop: everything that takes less than a second per test, in under a minute on two cores."""
+    session.install("-e", ".[test]")
+    run_quick_tests(session)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site in site/, strictly, after a check that its generated parts are current."""
+    session.install("-e", ".[docs]")
+    session.run("python", "tools/docs/generate.py", "--check")
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=["3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """The quick tests with other versions of Python, wherever an interpreter can be had."""
+    session.install("-e", ".[test]")
+    run_quick_tests(session)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The quick tests with the oldest versions that pyproject.toml allows for what the base install needs directly."""
+    session.install("--resolution", "lowest-direct", "-e", ".[test]")
+    run_quick_tests(session)
 
 
 @nox.session
@@ -58,6 +102,23 @@ def plugins(session: nox.Session) -> None:
     session.install("-e", f".[{NETWORKS},test]")
     places = ["tests/plugins", "tests/core/models/test_inference.py"]
     session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def newest(session: nox.Session) -> None:
+    """The extra `train` as a user installs it today, the newest of everything: it trains and generates."""
+    free = {"PIP_CONSTRAINT": os.devnull, "UV_CONSTRAINT": os.devnull}  # no pins of the machine or its configuration
+    cache = "--no-cache" if session.venv_backend == "uv" else "--no-cache-dir"
+    session.install(cache, "--upgrade", ".[train]", env=free)
+    session.run("python", "tests/install/train_newest.py")
+
+
+@nox.session(reuse_venv=False)
+@nox.parametrize("extra", list(USES), ids=list(USES))
+def extras(session: nox.Session, extra: str) -> None:
+    """Each extra alone in a fresh environment, and one real use of it: `nox -s 'extras(farl)'` for one."""
+    session.install("-e", f".[{extra}]", "pytest>=8.3", "pytest-timeout>=2.3")
+    session.run("pytest", "-m", "not heavy and not reference", *USES[extra])
 
 
 @nox.session
@@ -99,6 +160,12 @@ def bench(session: nox.Session) -> None:
     """Speed, as ratios within one run: `nox -s bench -- FOLDER` for photos of your own."""
     session.install("-e", ".")
     session.run("python", "benchmarks/caption.py", *session.posargs)
+
+
+def run_quick_tests(session: nox.Session) -> None:
+    """Run the tests that take less than a second each."""
+    marks = "not slow and not browser and not install and not heavy and not reference"
+    session.run("pytest", *SIDE_BY_SIDE, "-q", "-m", marks, *session.posargs)
 
 
 def first_commands() -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from text2face_core import Finding, FusionRequest, Plugins, Recipe, Runtime
 from text2face_core.language.bag import BagSettings, draw_bag
 from text2face_core.language.fidelity.check import check_caption
-from text2face_core.language.shape import flaw, tidied
+from text2face_core.language.shape import find_flaw, tidy_text
 from text2face_core.language.tokens import token_counter
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.models.store import ModelStore
@@ -56,7 +56,7 @@ def main() -> None:
         rate(f"{style} captions written", lambda request: fuser.fuse([request]), requests)
     read = [(fuser.fuse([request])[0][0], request.bag) for request in requests]
     rate("captions read", lambda one: check_caption(one[0], one[1], vocabulary), read)
-    rate("shapes read", lambda one: flaw(tidied(one[0])), read)
+    rate("shapes read", lambda one: find_flaw(tidy_text(one[0])), read)
     count = token_counter(ModelStore()).count
     rate("lengths counted", lambda one: count(one[0]), read)
     resolved = Recipe.load("starter").resolve(plugins)

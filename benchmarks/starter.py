@@ -157,7 +157,7 @@ def scores(truth: Sequence[bool], said: Sequence[bool], rate: float | None) -> t
 def _smile_teacher(landmarker: Path | None) -> Any:
     if landmarker is None:
         return None
-    from t2f_starter.training.label import Blendshapes
+    from tools.train_starter.label import Blendshapes
 
     shapes = Blendshapes(landmarker)
 

@@ -101,7 +101,7 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     In bfloat16 it does as they do: frozen weights narrow, LoRA weights float32, the forward pass under autocast.
     """
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from peft import LoraConfig
+    from peft import LoraConfig, inject_adapter_in_model
     from torch.nn import functional
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -116,7 +116,8 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
         (text_encoder, ["q_proj", "k_proj", "v_proj", "out_proj"]),
     ):
         model.requires_grad_(False)
-        model.add_adapter(LoraConfig(r=8, lora_alpha=8, init_lora_weights="gaussian", target_modules=targets))
+        config = LoraConfig(r=8, lora_alpha=8, init_lora_weights="gaussian", target_modules=targets)
+        inject_adapter_in_model(config, model)
     vae.requires_grad_(False)
     trained = [one for model in (unet, text_encoder) for one in model.parameters() if one.requires_grad]
     for one in trained:
@@ -161,7 +162,6 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
 def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     """A step of the trainer itself: its feed and its loop, with these measures on or off."""
     from t2f_sd_lora import SdLoraOptions, _base, _feed, _material
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora._loop import Loop
     from t2f_sd_lora._lora import add_text_lora, add_unet_lora
     from t2f_sd_lora._loss import Diffusion
@@ -172,6 +172,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
 
     from text2face_core import Runtime
+    from text2face_core.dataset import open_dataset
     from text2face_core.models.store import ModelStore
 
     options = SdLoraOptions(

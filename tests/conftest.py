@@ -18,7 +18,8 @@ from text2face_core.models.store import Artifact, ModelStore
 
 
 @pytest.fixture(autouse=True)
-def _as_from_the_start(monkeypatch):
+def _as_from_the_start(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("T2F_CONFIG", str(tmp_path_factory.mktemp("config")))  # nothing was allowed before
     for name in ("T2F_LOAD_PLUGINS", "T2F_TRACE", "T2F_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     for whisperer in ("", "httpx2", "httpcore2"):  # an earlier test, or what it loaded, may have turned them up

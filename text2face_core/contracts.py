@@ -1,32 +1,53 @@
 """The roles that plugins play, and how a plugin declares what it offers.
 
-Every role works on batches: one result per input, in order. A component that cannot handle one input of a batch raises;
-the pipeline then asks again one by one and records the reason for the input that fails.
+Every role works on batches: one result per input, in order. A component that cannot handle one input of a batch raises
+an exception; the pipeline then asks again one by one and records the reason for the input that fails.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from .errors import PluginError, UsageError
+from .records import CaptionedPhoto
+from .utils import new_name, warn_renamed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .dataset import ImageRef
     from .language import Vocabulary
     from .models import Artifact, ModelStore
-    from .records import Bag, Face, Finding, Pixels, Portrait
+    from .records import Bag, Captions, Face, Finding, Pixels, Portrait
 
-Kind = Literal["detector", "filter", "extractor", "fuser", "trainer"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
+
+    OptionsT = TypeVarWithDefault("OptionsT", bound=BaseModel, default=Any)
+    RoleT_co = TypeVarWithDefault("RoleT_co", covariant=True, default=Any)
+else:
+    OptionsT = TypeVar("OptionsT", bound=BaseModel)
+    RoleT_co = TypeVar("RoleT_co", covariant=True)
+
+Role = Literal["detector", "filter", "extractor", "fuser", "trainer"]
+"""What a component does in a run; each role has its hook in `hookspecs` and its base class here."""
 
 
 class Options(BaseModel):
-    """Base of a component's options: unknown names are refused, so that a typing error is not silently ignored."""
+    """Base class of a component's options: unknown names are refused, so that a typing error is not silently ignored.
+
+    Example:
+        >>> from pydantic import Field
+        >>> class BlurOptions(Options):
+        ...     threshold: float = Field(60.0, ge=0, description="photos with less variance are blurred")
+        >>> BlurOptions(threshold=80).threshold
+        80.0
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,9 +56,13 @@ class Options(BaseModel):
 class Runtime:
     """Where and how a component computes.
 
-    device: "cpu", "cuda", "cuda:1", "mps". dtype: "float32", "bfloat16" or "float16".
-    threads: how many threads one component may use. seed: the run's seed. models: where model files come from.
-    vocabulary: the words for findings, plugins' included; None means our own alone.
+    Attributes:
+        models: Where model files come from.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: "float32", "bfloat16" or "float16".
+        threads: How many threads one component may use.
+        seed: The run's seed.
+        vocabulary: The words for findings, including those of plugins; None for the built-in ones alone.
     """
 
     models: ModelStore
@@ -50,18 +75,28 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a filter turns a portrait away; `reason` is recorded, in plain words."""
+    """Why a portrait, or an image that was generated, cannot be used.
+
+    Attributes:
+        reason: Is recorded and shown, in plain words: "the head is tilted".
+    """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class FusionRequest:
-    """Asks for `count` captions that say what the bag holds.
+    """Asks a fuser for captions that say what the bag holds.
 
-    number: which of the photo's captions this is (from 0). style: a name such as "short" or "long".
-    seed: 64 bits from (run seed, photo id, number, try); all of a fuser's random choices come from it.
-    missed: names that an earlier try left out.
+    Attributes:
+        photo_id: The photo's id, 16 hexadecimal digits.
+        uri: Where the photo is, for fusers that look at it (see `text2face_core.sources`).
+        number: Which of the photo's captions this is, from 0.
+        bag: What the caption should mention.
+        style: A name such as "short" or "long".
+        seed: 64 bits from (run seed, photo id, number, try); all of a fuser's random choices come from it.
+        count: How many texts are wanted.
+        missed: Names of findings that an earlier try left out.
     """
 
     photo_id: str
@@ -79,23 +114,44 @@ class Detector(ABC):
 
     @abstractmethod
     def detect(self, images: Sequence[Pixels]) -> list[list[Face]]:
-        """The faces on each image, (H, W, 3) uint8 RGB of any size; boxes and landmarks in that image's pixels."""
+        """Find the faces in each image.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, of any size.
+
+        Returns:
+            For each image its faces, in any order; boxes and landmarks in that image's pixels.
+        """
 
 
 class Filter(ABC):
-    """Turns portraits away."""
+    """Rejects portraits that should not be captioned."""
 
     @abstractmethod
     def judge(self, portraits: Sequence[Portrait]) -> list[Rejection | None]:
-        """A rejection for each portrait that should not be used, None for each that should."""
+        """Decide which portraits are used.
+
+        Args:
+            portraits: Photos with their one face.
+
+        Returns:
+            For each portrait a rejection, or None if it is used.
+        """
 
 
 class Extractor(ABC):
-    """Reads characteristics off portraits."""
+    """Observes characteristics of portraits."""
 
     @abstractmethod
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """What is seen on each portrait; nothing is said where the model is unsure."""
+        """Observe what each portrait shows.
+
+        Args:
+            portraits: Photos with their one face; `Portrait.crop` cuts aligned squares out of them.
+
+        Returns:
+            For each portrait its findings. A finding that the model is unsure of is left out.
+        """
 
 
 class Fuser(ABC):
@@ -103,20 +159,73 @@ class Fuser(ABC):
 
     @abstractmethod
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts for each request; equal requests give equal texts, whatever else is in the batch."""
+        """Write captions.
+
+        Args:
+            requests: What each caption should say, and how.
+
+        Returns:
+            `count` texts for each request. Equal requests give equal texts, whatever else is in the batch.
+        """
 
 
-@dataclass(frozen=True, slots=True)
-class CaptionedDataset:
-    """Photos with captions, as the user named them: a run directory, an imagefolder or web-dataset shards."""
+class CaptionedDataset(ABC):
+    """Photos with captions, by number; what trainers read. `text2face_core.dataset.open_dataset` opens every format.
+
+    An implementation keeps some hundred bytes per photo, reads captions and images when asked, and can be pickled.
+
+    Attributes:
+        path: What the user named: a run directory, a folder or a file.
+        fingerprint: 32 hexadecimal digits that change with the names and captions.
+        without_captions: How many images were left out because they have no caption.
+    """
 
     path: Path
+    fingerprint: str
+    without_captions: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def key(self, index: int) -> str:
+        """The photo's name in messages, unique within the data set."""
+
+    @abstractmethod
+    def captions(self, index: int) -> Captions:
+        """The photo's captions, at least one, each with its style."""
+
+    @abstractmethod
+    def image(self, index: int) -> ImageRef:
+        """Where the photo's image is stored."""
+
+    def __getitem__(self, index: int) -> CaptionedPhoto:
+        """One photo; negative numbers count from the end. Raises IndexError beyond it."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"photo {index} of {len(self)}")
+        index %= len(self)
+        return CaptionedPhoto(self.key(index), self.captions(index), self.image(index))
+
+    def __iter__(self) -> Iterator[CaptionedPhoto]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def fusers(self) -> tuple[str, ...]:
+        """The fusers that wrote the captions, if known."""
+        return ()
+
+    def remedy(self) -> str:
+        """What to do when the data set holds no captioned image."""
+        return 'Each image needs a caption: "text": "…" or ["…", "…"]'
 
     @property
     def imagefolder(self) -> Path:
         """The folder with metadata.jsonl, which has a `file_name` and a `text` (a list of captions) for each image.
 
-        Raises UsageError where there is none.
+        For trainers that read files themselves.
+
+        Raises:
+            UsageError: There is no such folder.
         """
         for folder in (self.path / "dataset", self.path):
             if (folder / "metadata.jsonl").is_file():
@@ -128,17 +237,22 @@ class CaptionedDataset:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """What a trainer leaves behind: a folder, and the figures it ended with."""
+    """The result of a training.
+
+    Attributes:
+        path: The folder that holds the model.
+        metrics: The last figures, such as {"loss": 0.12}.
+    """
 
     path: Path
     metrics: dict[str, float]
 
 
 class Progress(Protocol):
-    """Is told how far long work has come."""
+    """Receives how far long work has come."""
 
     def start(self, what: str, total: int, done: int = 0) -> None:
-        """Work of `total` units begins, `done` of which were done before."""
+        """Work of `total` units begins, of which `done` were done before."""
         ...
 
     def advance(self, count: int, **counts: int) -> None:
@@ -146,21 +260,27 @@ class Progress(Protocol):
         ...
 
     def say(self, message: str) -> None:
-        """One line for the user."""
+        """Show one line to the user."""
         ...
 
     def finish(self) -> None:
-        """The work begun last has ended."""
+        """The work that began last has ended."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class DrawRequest:
-    """Asks for one picture.
+class GenerationRequest:
+    """Asks for one image.
 
-    prompt, negative: what it shall show and what not. seed: of all its noise. width, height: in pixels.
-    steps: of denoising. guidance: how much words count, from 1. scale: strength of what was trained, 0 for the base
-    model alone.
+    Attributes:
+        prompt: What the image should show.
+        seed: Determines all of the image's noise.
+        width: In pixels.
+        height: In pixels.
+        negative: Negative prompt: what the image should not show.
+        steps: Denoising steps.
+        guidance: Classifier-free guidance scale, at least 1: how strongly the prompt steers the image.
+        scale: Strength of the trained model (LoRA); 0 for the base model alone.
     """
 
     prompt: str
@@ -173,75 +293,164 @@ class DrawRequest:
     scale: float = 1.0
 
 
-class Drawer(ABC):
-    """Draws what prompts say, with a base model and what was trained on it.
+class ImageGenerator(ABC):
+    """Generates images from prompts, with a base model and what was trained on it.
 
-    size: width and height, in pixels, where nobody asks for others. notes: what the user should know before drawing.
+    Attributes:
+        size: Default (width, height) of an image, in pixels.
+        notes: What the user should know before images are generated.
     """
 
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
 
     @abstractmethod
-    def draw(
-        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None = None
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
-        """A picture (height, width, 3) for each request, or why there is none.
+        """Generate an image for each request.
 
-        Equal requests give equal pictures, but for rounding, whatever else is in the batch. on_step: called after each
-        step of denoising, as on a CPU one takes long.
+        Args:
+            requests: One for each image. Equal requests give equal images, except for rounding, whatever else is in
+                the batch.
+            on_step: Called after each denoising step, since a step is slow on a CPU.
+
+        Returns:
+            For each request (height, width, 3) uint8 RGB, or why there is no image.
         """
 
     @abstractmethod
-    def identity(self, request: DrawRequest) -> dict[str, str]:
-        """All that the picture depends on besides the request: "base", "revision", "lora", "lora_sha256", "sampler", ….
+    def identity(self, request: GenerationRequest) -> dict[str, str]:
+        """Everything else that the image depends on: "base", "revision", "lora", "lora_sha256", "sampler", ….
 
-        Kept in the picture; where it is the same, the picture is not drawn again.
+        Is kept in the image's file; an image whose request and identity are the same is not generated again.
         """
 
     def unread(self, prompts: Sequence[str]) -> list[str]:
-        """The end of each prompt that is beyond what the model reads; empty where it reads the whole."""
+        """The end of each prompt that is beyond what the model reads; empty if it reads the whole prompt."""
         return [""] * len(prompts)
+
+    def draw(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
+    ) -> list[Pixels | Rejection]:
+        """Deprecated name of `generate`."""
+        warn_renamed("Drawer.draw", "ImageGenerator.generate")
+        return self.generate(requests, on_step)
 
 
 class Trainer(ABC):
-    """Teaches a model what captions say."""
+    """Trains a text-to-image model on captioned photos."""
 
     @abstractmethod
     def train(self, dataset: CaptionedDataset, out: Path, progress: Progress) -> TrainedModel:
-        """Train on the data set, leaving the model in `out`."""
+        """Train on the data set and leave the model in `out`.
 
-    def drawer(self, model: str | None) -> Drawer:
-        """What draws with a model that was trained: its folder or file, or a hub's id; None for the base model alone.
+        Args:
+            dataset: The captioned photos.
+            out: The folder for the model; it may hold an earlier, unfinished training to resume.
+            progress: Receives how far the training has come.
 
-        Raises ArtifactError where the model cannot be had or does not fit the base.
+        Returns:
+            Where the model is, and its last figures.
         """
-        raise PluginError(f"{type(self).__name__} trains, but cannot draw (model: {model})")
+
+    def generator(self, model: str | None) -> ImageGenerator:
+        """Open a trained model to generate images with.
+
+        Args:
+            model: The model's folder or file, or an id on the Hugging Face hub; None for the base model alone.
+
+        Returns:
+            The generator, ready to use.
+
+        Raises:
+            ArtifactError: The model is not available or does not fit the base model.
+            PluginError: This trainer has no image generator.
+        """
+        if type(self).drawer is Trainer.drawer:
+            raise self._no_generator(model)
+        warn_renamed(f"{type(self).__name__}.drawer", "generator")  # a plugin written for 0.1
+        return self.drawer(model)
+
+    def drawer(self, model: str | None) -> ImageGenerator:
+        """Deprecated name of `generator`."""
+        warn_renamed("Trainer.drawer", "Trainer.generator")
+        if type(self).generator is Trainer.generator:
+            raise self._no_generator(model)
+        return self.generator(model)
+
+    def _no_generator(self, model: str | None) -> PluginError:
+        return PluginError(f"{type(self).__name__} trains, but cannot generate images (model: {model})")
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+@dataclass(frozen=True)
+class Component(Generic[OptionsT, RoleT_co]):
     """One thing that a plugin offers: how to build it, its options, what it needs and what it provides.
 
-    name: the plugin's name, or "plugin.part" where a plugin offers several.
-    build: called with (options, runtime); the only place for heavy imports.
-    artifacts: model files it may need. needs: which of them it needs with some options; unless given, all.
-    extra: the extra of text2face (or of `distribution`) that installs its packages.
-    provides: names of the findings that it can yield.
-    prompt: of a fuser that asks a language model, called with (options, request): exactly what its model would be told,
-    with the chat format where the fuser itself applies one. Loads nothing heavy; None for a fuser that asks no model.
+    Generic over the options and the role, so that a type checker compares `build`, `options`, `needs` and `prompt` with
+    each other, and what `build` returns with the hook: `Iterable[Component[BlurOptions, Extractor]]`. A plain
+    `Component` is `Component[Any, Any]`.
+
+    Attributes:
+        name: The plugin's name, or "plugin.part" if the plugin offers several components.
+        build: Called with (options, runtime); the only place for heavy imports.
+        options: The model of its options.
+        artifacts: Model files that it may need.
+        extra: The extra of text2face (or of the plugin's distribution) that installs its packages.
+        provides: Names of the findings that it can yield.
+        summary: One line for listings.
+        needs: Called with its options; returns which of the artifacts it then needs. None for all of them.
+        prompt: For a fuser that asks a language model: called with (options, request), returns exactly the prompt that
+            the model gets, with the chat format if the fuser itself applies one. Must load nothing heavy. None for a
+            fuser that does not ask a model.
+
+    Example:
+        >>> class Nothing(Extractor):
+        ...     def extract(self, portraits):
+        ...         return [[] for _ in portraits]
+        >>> Component("nothing", lambda options, runtime: Nothing(), summary="observes nothing").files(Options())
+        ()
     """
 
     name: str
-    build: Callable[[Any, Runtime], Any]
-    options: type[BaseModel] = Options
+    build: Callable[[OptionsT, Runtime], RoleT_co]
+    options: type[OptionsT] = Options  # type: ignore[assignment]  # fits every build that takes plain Options
     artifacts: tuple[Artifact, ...] = ()
     extra: str | None = None
     provides: tuple[str, ...] = ()
     summary: str = ""
-    needs: Callable[[Any], Collection[Artifact]] | None = None
-    prompt: Callable[[Any, FusionRequest], str] | None = None
+    needs: Callable[[OptionsT], Collection[Artifact]] | None = None
+    prompt: Callable[[OptionsT, FusionRequest], str] | None = None
 
-    def files(self, options: Any) -> tuple[Artifact, ...]:
-        """The model files that it needs with these options."""
+    def files(self, options: OptionsT) -> tuple[Artifact, ...]:
+        """The model files that the component needs with these options."""
         return self.artifacts if self.needs is None else tuple(self.needs(options))
+
+
+class _Drawer(ImageGenerator):
+    """The image generator of 0.1, whose method is called `draw`; here so that plugins written for it work until 0.3."""
+
+    @abstractmethod
+    def draw(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
+    ) -> list[Pixels | Rejection]:
+        """As `ImageGenerator.generate`."""
+
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
+    ) -> list[Pixels | Rejection]:
+        """What `draw` returns."""
+        return self.draw(requests, on_step)
+
+
+_OF_0_1 = {"Drawer": _Drawer, "DrawRequest": GenerationRequest, "Kind": Role}
+
+
+def of_0_1(name: str) -> Any:
+    """What a name of text2face 0.1 stands for now."""
+    return _OF_0_1[name]
+
+
+def __getattr__(name: str) -> Any:
+    new_name(__name__, name, {"Drawer": "ImageGenerator", "DrawRequest": "GenerationRequest", "Kind": "Role"})
+    return of_0_1(name)

@@ -1,35 +1,36 @@
-"""Everything text2face raises on purpose.
+"""Errors that text2face raises on purpose.
 
 Text2FaceError
-├── UsageError               what was asked for cannot be done: exit code 2
+├── UsageError               the request cannot be fulfilled: exit code 2
 │   ├── RecipeError          a recipe or an override is wrong
 │   ├── SourceError          the photos cannot be listed
 │   ├── PluginError          a plugin is unknown, broken or in conflict
 │   │   └── MissingExtra     a plugin's packages are not installed
-│   ├── ArtifactError        a model file cannot be had or cannot be trusted
+│   ├── ArtifactError        a model file is not available or cannot be trusted
 │   │   └── LicenceRefused   its licence has not been accepted
-│   ├── FuserError           a fuser can answer nobody: its server is down, its key is refused
+│   ├── UntrustedError       a run or recipe file reaches out and was not allowed to
+│   ├── FuserError           a fuser cannot answer any request: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
 ├── NothingToDo              no photo to work on: exit code 3
 ├── BadPhoto                 one photo cannot be used; becomes the reason in its row, never stops a run
-└── DegenerateFace           landmarks that no transform can be fitted to; likewise
+└── DegenerateFace           landmarks to which no transform can be fitted; likewise
 """
 
 
 class Text2FaceError(Exception):
-    """Base of all errors that text2face raises on purpose; its text is meant for the user."""
+    """Base class of all errors that text2face raises on purpose; the text is for the user."""
 
 
 class UsageError(Text2FaceError):
-    """What was asked for cannot be done."""
+    """The request cannot be fulfilled as written."""
 
 
 class RecipeError(UsageError):
-    """A recipe file or an override does not say something that can be run."""
+    """A recipe file or an override is not valid."""
 
 
 class SourceError(UsageError):
-    """The photos that were asked for cannot be listed."""
+    """The photos cannot be listed."""
 
 
 class PluginError(UsageError):
@@ -37,19 +38,23 @@ class PluginError(UsageError):
 
 
 class MissingExtra(PluginError):
-    """A plugin needs packages that are not installed."""
+    """A plugin needs packages that are not installed, or in other versions."""
 
 
 class ArtifactError(UsageError):
-    """A model file cannot be had, or is not the file that was declared."""
+    """A model file is not available, or is not the file that was declared."""
 
 
 class LicenceRefused(ArtifactError):
-    """A model file's licence has to be accepted by name before it is fetched."""
+    """A model file's licence must be accepted by name before the file is fetched."""
+
+
+class UntrustedError(UsageError):
+    """A run or recipe file wants to reach something outside, and the user has not allowed that."""
 
 
 class FuserError(UsageError):
-    """A fuser can answer no request at all; the run stops, and goes on where it stopped once that is mended."""
+    """A fuser cannot answer any request; the run stops, and resumes with the same command once that is fixed."""
 
 
 class RunError(UsageError):
@@ -57,7 +62,7 @@ class RunError(UsageError):
 
 
 class NothingToDo(Text2FaceError):
-    """There is no photo to work on."""
+    """No photo is left to work on."""
 
 
 class BadPhoto(Text2FaceError):
@@ -65,4 +70,4 @@ class BadPhoto(Text2FaceError):
 
 
 class DegenerateFace(Text2FaceError):
-    """Landmarks from which no transform can be computed."""
+    """Landmarks to which no transform can be fitted."""

@@ -13,34 +13,34 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from .contracts import Component
+    from .contracts import Component, Detector, Extractor, Filter, Fuser, Trainer
 
 hookspec = pluggy.HookspecMarker("text2face")
 hookimpl = pluggy.HookimplMarker("text2face")
 
 
 @hookspec
-def t2f_detectors() -> Iterable[Component]:  # type: ignore[empty-body]
+def t2f_detectors() -> Iterable[Component[Any, Detector]]:  # type: ignore[empty-body]
     """Components that find faces: `build` returns a Detector."""
 
 
 @hookspec
-def t2f_filters() -> Iterable[Component]:  # type: ignore[empty-body]
+def t2f_filters() -> Iterable[Component[Any, Filter]]:  # type: ignore[empty-body]
     """Components that turn portraits away: `build` returns a Filter."""
 
 
 @hookspec
-def t2f_extractors() -> Iterable[Component]:  # type: ignore[empty-body]
+def t2f_extractors() -> Iterable[Component[Any, Extractor]]:  # type: ignore[empty-body]
     """Components that read characteristics off portraits: `build` returns an Extractor."""
 
 
 @hookspec
-def t2f_fusers() -> Iterable[Component]:  # type: ignore[empty-body]
+def t2f_fusers() -> Iterable[Component[Any, Fuser]]:  # type: ignore[empty-body]
     """Components that write captions from bags of words: `build` returns a Fuser."""
 
 
 @hookspec
-def t2f_trainers() -> Iterable[Component]:  # type: ignore[empty-body]
+def t2f_trainers() -> Iterable[Component[Any, Trainer]]:  # type: ignore[empty-body]
     """Components that train a model on a captioned data set: `build` returns a Trainer."""
 
 

@@ -30,6 +30,7 @@ from .recipe import Recipe, Resolved
 from .records import AnalysisRow, Caption
 from .run import RunDirectory
 from .sources import list_photos
+from .trust import record_own, require_trust
 
 Source = str | Path | Sequence[str | Path]
 
@@ -105,6 +106,7 @@ class Session:
             listed = []
         added = self.run.add_photos(listed, self.chunk_size)
         self.run.write_settings(now)
+        record_own(recipe, self.plugins, self.run.path)
         if added and goes_on:
             self.progress.say(f"{added} new photo(s)")
         tasks = local.analysis_tasks(self.run, key, retry_failed=retry_failed)
@@ -153,6 +155,7 @@ class Session:
         @cache
         def begun() -> None:
             self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
+            record_own(resolved.recipe, self.plugins, self.run.path)
 
         key = resolved.captions_key()
         local.caption(self.run, key, captioning, begun, self.clock, self.progress, retry_failed=retry_failed)
@@ -173,20 +176,25 @@ def caption_photos(
     progress: Progress | None = None,
     available: Plugins | None = None,
     models: ModelStore | None = None,
+    trust: bool = False,
 ) -> Result:
     """Caption photos: what `t2f run SOURCE` does, in memory or, with `out`, in a run directory that can go on.
 
     source: a folder, glob, text list or files. plugins: as for --plugins. settings: as for --set.
-    Raises UsageError where the request is wrong, NothingToDo where there are no photos; a bad photo is a row.
+    trust: allow what a recipe file reaches, as --trust does.
+    Raises UntrustedError if a recipe file reaches what was not allowed, UsageError where the request is wrong,
+    NothingToDo where there are no photos; a bad photo is a row.
     The yunet detector sets OpenCV to one thread for the whole process and looks at photos side by side instead.
     """
     from .dataset import write_metadata
 
     start = time.perf_counter()
     found = available or Plugins.load()
-    chosen = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    chosen = chosen.with_plugins(found, split_names(plugins) if isinstance(plugins, str) else plugins)
+    written = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    chosen = written.with_plugins(found, split_names(plugins) if isinstance(plugins, str) else plugins)
     chosen = chosen.with_settings(settings)
+    if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
+        require_trust(written, chosen, found, where, trust=trust)
     with tempfile.TemporaryDirectory(prefix="text2face-") as scratch:
         if out is None:
             chosen = chosen.with_settings(["dataset.enabled=false"])

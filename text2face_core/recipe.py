@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
-from .contracts import Kind, Options
+from .contracts import Options, Role
 from .dataset import DatasetSettings
 from .errors import RecipeError
 from .language import BagSettings, check_names
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
+WORDING = ("prefix", "suffix", "template", "replace", "forbid")
+"""Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
 
 
@@ -69,6 +72,24 @@ class CaptionSettings(Options):
         "that sees the photo may say more than was found; both are recorded in any case",
     )
 
+    allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
+        (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
+    )
+    prefix: str = Field("", description="trigger word or other text before each caption of a data set, verbatim")
+    suffix: str = Field("", description="text after each caption of a data set, verbatim")
+    template: str = Field(
+        "{caption}", description='form of each caption of a data set, such as "ohwx person, {caption}"'
+    )
+    replace: dict[str, str] = Field({}, description='words to replace in a data set, such as woman = "lady"')
+    forbid: tuple[str, ...] = Field((), description="words that no caption of a data set may have; others are kept")
+
+    @field_validator("template")
+    @classmethod
+    def _one_slot(cls, template: str) -> str:
+        if template.count("{caption}") != 1:
+            raise ValueError('must have {caption} once, as in "ohwx person, {caption}"')
+        return template
+
     @field_validator("styles")
     @classmethod
     def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
@@ -113,9 +134,7 @@ class Recipe(Options):
 
         Raises RecipeError that says which key is wrong, or which recipes there are.
         """
-        path = Path(name)
-        if not path.is_file():
-            path = templates() / "recipes" / f"{name}.toml"
+        path = cls.file_of(name) or templates() / "recipes" / f"{name}.toml"
         if not path.is_file():
             known = ", ".join(sorted(file.stem for file in (templates() / "recipes").glob("*.toml")))
             raise RecipeError(f'there is no recipe "{name}": give the path of a TOML file, or one of: {known}')
@@ -125,6 +144,16 @@ class Recipe(Options):
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
         return cls.parse({"name": path.stem, **data}, str(path))
+
+    @staticmethod
+    def file_of(name: str | Path) -> Path | None:
+        """The file that a recipe's name means; None for one that ships with text2face, which comes first.
+
+        So a file called "starter" in the working folder does not take the place of the starter recipe.
+        """
+        if re.fullmatch(r"[\w-]+", str(name)) and (templates() / "recipes" / f"{name}.toml").is_file():
+            return None
+        return Path(name) if Path(name).is_file() else None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], where: str) -> Recipe:
@@ -167,9 +196,9 @@ class Recipe(Options):
             place[option] = _value(text.strip())
         return self.parse(data, "settings")
 
-    def components(self) -> list[tuple[Kind, str]]:
-        """Kind and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
-        named: list[tuple[Kind, str]] = [("detector", self.detector)]
+    def components(self) -> list[tuple[Role, str]]:
+        """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
+        named: list[tuple[Role, str]] = [("detector", self.detector)]
         named += [("filter", name) for name in self.filters]
         named += [("extractor", name) for name in self.extractors]
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
@@ -210,7 +239,7 @@ class Part:
     options: BaseModel
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Role:
         """The component's kind."""
         return self.registered.kind
 
@@ -233,7 +262,7 @@ class Resolved:
     parts: tuple[Part, ...]
     vocabulary: Vocabulary
 
-    def of(self, kind: Kind) -> tuple[Part, ...]:
+    def of(self, kind: Role) -> tuple[Part, ...]:
         """The parts of one kind, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 
@@ -255,7 +284,7 @@ class Resolved:
     def captions_key(self) -> str:
         """Changes when captions would come out otherwise from the same analysis."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.captions, recipe.bag)]
+        rules = [recipe.captions.model_dump(mode="json", exclude=set(WORDING)), recipe.bag.model_dump(mode="json")]
         words = self.vocabulary.fingerprint
         return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
 

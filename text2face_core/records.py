@@ -1,4 +1,4 @@
-"""The things that travel through a run: photo, face, portrait, finding, bag, caption, and the rows that keep them."""
+"""Records that travel through a run: photo, face, portrait, finding, bag, caption, and the rows that store them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from typing import Any
 
+    from .dataset import ImageRef
+
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB, EXIF-upright."""
 
 Status = Literal["ok", "rejected", "failed"]
 Level = Literal["F1", "F2", "photo"]
 Value = str | float | bool
+Captions = tuple[tuple[str, str], ...]
+"""Texts, each with its style ("short", "long"; empty if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoRef:
-    """One photo that was asked for.
+    """Reference to a photo of a run.
 
-    photo_id: 16 hexadecimal digits, the same wherever and in whatever order the photo is listed.
-    uri: where to read it, see `text2face_core.sources`.
+    Attributes:
+        photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
+        uri: Where to read it, see `text2face_core.sources`.
+        chunk: Number of the chunk that it belongs to.
     """
 
     photo_id: str
@@ -35,7 +41,13 @@ class PhotoRef:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A decoded image with its id and where it came from; pixels (H, W, 3) uint8 RGB, EXIF-upright."""
+    """A decoded photo.
+
+    Attributes:
+        photo_id: 16 hexadecimal digits.
+        uri: Where it was read from.
+        pixels: (H, W, 3) uint8 RGB, EXIF-upright.
+    """
 
     photo_id: str
     uri: str
@@ -56,9 +68,11 @@ class Photo:
 class Face:
     """One detected face, in photo pixels.
 
-    box: (4,) float32, x0 y0 x1 y1; may reach past the photo's edge.
-    landmarks: (5, 2) float32: image-left eye, image-right eye, nose tip, image-left and image-right mouth corner.
-    score: 0 to 1.
+    Attributes:
+        box: (4,) float32, x0 y0 x1 y1; may reach past the photo's edge.
+        landmarks: (5, 2) float32, (x, y) of the image-left eye, image-right eye, nose tip, image-left mouth corner and
+            image-right mouth corner.
+        score: 0 to 1.
     """
 
     box: npt.NDArray[np.float32]
@@ -81,7 +95,7 @@ class Face:
 
 
 class Crop(Protocol):
-    """How to cut an aligned square out of a portrait; equal crops are cut once (see `Portrait.crop`)."""
+    """A way to cut an aligned square out of a portrait; equal crops are cut only once (see `Portrait.crop`)."""
 
     @property
     def size(self) -> int:
@@ -89,21 +103,26 @@ class Crop(Protocol):
         ...
 
     def matrix(self, face: Face) -> npt.NDArray[np.float32]:
-        """(2, 3) float32, takes photo pixels (x, y, 1) to pixels of the square."""
+        """Matrix (2, 3) float32 that maps photo pixels (x, y, 1) to pixels of the square."""
         ...
 
     def cut(self, pixels: Pixels, matrix: npt.NDArray[np.float32]) -> Pixels:
-        """The square, (size, size, 3) uint8 RGB."""
+        """Cut the square, (size, size, 3) uint8 RGB."""
         ...
 
     def __hash__(self) -> int: ...
 
 
 class Portrait:
-    """A photo with its one accepted face; hands out aligned crops and keeps each, so that no two extractors warp twice.
+    """A photo with its one accepted face; caches aligned crops so that two extractors never warp the same one.
 
-    >>> portrait.crop(FFHQ_256).shape  # doctest: +SKIP
-    (256, 256, 3)
+    Attributes:
+        photo: The photo; `portrait.photo.pixels` is (H, W, 3) uint8 RGB.
+        face: The face, in photo pixels.
+
+    Example:
+        >>> portrait.crop(LandmarkCrop("mine", POINTS, size=256)).shape  # doctest: +SKIP
+        (256, 256, 3)
     """
 
     def __init__(self, photo: Photo, face: Face) -> None:
@@ -112,9 +131,16 @@ class Portrait:
         self._kept: dict[Hashable, Pixels] = {}
 
     def crop(self, how: Crop) -> Pixels:
-        """The face cut out as `how` says: (size, size, 3) uint8 RGB, read-only because it is shared.
+        """Cut an aligned square, or return it from the cache.
 
-        Raises DegenerateFace where no transform fits the landmarks.
+        Args:
+            how: The crop, usually a LandmarkCrop or a BoxCrop.
+
+        Returns:
+            (size, size, 3) uint8 RGB, read-only because it is shared.
+
+        Raises:
+            DegenerateFace: No transform fits the landmarks.
         """
         kept = self._kept.get(how)
         if kept is None:
@@ -128,11 +154,17 @@ class Portrait:
 class Finding:
     """One observed characteristic.
 
-    name: canonical, lower snake case; the contract between extractors, vocabulary and evaluation.
-    value: True or False for what is present or absent, a number (age in years), or one of the finding's named values.
-    score: 0 to 1, how sure the model is of this value.
-    source: the component that saw it; filled in by the pipeline.
-    detail: further figures of the model, such as the probabilities of all values or a spread.
+    Attributes:
+        name: Canonical, lower snake case; the contract between extractors, vocabulary and evaluation.
+        value: True or False for what is present or absent, a number (age in years), or one of the finding's named
+            values. NumPy scalars are converted by the pipeline.
+        score: 0 to 1, how sure the model is of this value.
+        source: The component that saw it; filled in by the pipeline.
+        detail: Further figures of the model, such as the probabilities of all values or a standard deviation.
+
+    Example:
+        >>> Finding("hair_length", "short", 0.93)
+        Finding(name='hair_length', value='short', score=0.93, source='', detail=None)
     """
 
     name: str
@@ -144,7 +176,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class BagItem:
-    """One finding in words: `phrase` is what a caption is asked to say."""
+    """One finding in words; `phrase` is what a caption should say."""
 
     name: str
     value: Value
@@ -154,17 +186,17 @@ class BagItem:
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """The findings in words, in the order drawn for one caption.
+    """Bag of words: the findings in words, in random order for one caption.
 
     Items of level F1 (age, gender, ethnicity) come first, then F2 (everything else about the person), then "photo"
-    (what is said of the image itself).
+    (properties of the image itself).
     """
 
     items: tuple[BagItem, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names in order; a finding with two values (two emotions) stands twice."""
+        """Names in order; a finding with two values (two emotions) appears twice."""
         return tuple(item.name for item in self.items)
 
     def at(self, level: Level) -> tuple[BagItem, ...]:
@@ -176,9 +208,17 @@ class Bag:
 class Caption:
     """A text with what it mentions, misses and invents against its bag.
 
-    fuser: who wrote it. style: in which style it is written. tries: how many times a fuser was asked.
-    mentioned and missed together are the bag's names. tokens: for CLIP's text encoder, with start and end; 0 where they
-    were not counted. refusals: why each earlier try was refused, such as "missed age" or "over 77 tokens (83)".
+    Attributes:
+        text: The caption.
+        fuser: Name of the component that wrote it.
+        style: Style in which it is written, such as "short".
+        tries: How many times a fuser was asked.
+        bag: What the caption should say.
+        mentioned: Names of the bag's findings that the text mentions.
+        missed: Names of the bag's findings that it does not mention.
+        invented: Names of findings that it mentions although the bag does not hold them.
+        tokens: Number of tokens for CLIP's text encoder, with start and end; 0 if they were not counted.
+        refusals: Why each earlier try was refused, such as "missed age" or "over 77 tokens (83)".
     """
 
     text: str
@@ -195,9 +235,18 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """What is known of one photo after analysis; a row of analysis/NNNNN.parquet.
+    """Result of analysing one photo; a row of analysis/NNNNN.parquet.
 
-    reason is empty where status is "ok". width and height are 0 where the photo could not be decoded.
+    Attributes:
+        photo_id: 16 hexadecimal digits.
+        uri: Where the photo was read from.
+        chunk: Number of its chunk.
+        status: "ok", "rejected" or "failed".
+        reason: Why it was rejected or failed; empty if status is "ok".
+        width: In pixels; 0 if the photo could not be decoded.
+        height: In pixels; likewise.
+        face: The one face, if there is one.
+        findings: In the order of the extractors.
     """
 
     photo_id: str
@@ -217,6 +266,22 @@ class CaptionRow:
 
     photo_id: str
     captions: tuple[Caption, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedPhoto:
+    """One photo of a data set with its captions.
+
+    key: its name in messages, unique within the data set. image: where its pixels are stored.
+    """
+
+    key: str
+    captions: Captions
+    image: ImageRef
+
+    def read(self) -> Pixels:
+        """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the image is missing or cannot be decoded."""
+        return self.image.pixels(self.image.content())
 
 
 if TYPE_CHECKING:

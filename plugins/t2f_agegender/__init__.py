@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, Options, Runtime, WheelMember, hookimpl
+from text2face_core import Artifact, Component, Extractor, Options, Runtime, WheelMember, hookimpl
 
 if TYPE_CHECKING:
     from ._networks import AgeGender
@@ -49,7 +49,7 @@ def build(options: AgeGenderOptions, runtime: Runtime) -> "AgeGender":
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[AgeGenderOptions, Extractor]]:
     """One extractor for both."""
     yield Component(
         "agegender",

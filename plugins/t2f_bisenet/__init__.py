@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, hookimpl
+from text2face_core import Artifact, Component, Extractor, HubFile, Options, Runtime, Url, hookimpl
 
 if TYPE_CHECKING:
     from ._extractor import Regions
@@ -57,7 +57,7 @@ def build(options: BiSeNetOptions, runtime: Runtime) -> "Regions":
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[BiSeNetOptions, Extractor]]:
     """One extractor for everything that the regions show."""
     yield Component(
         "bisenet",

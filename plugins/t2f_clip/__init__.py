@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, hookimpl
+from text2face_core import Artifact, Component, Extractor, Filter, HubFile, Options, Runtime, hookimpl
 
 if TYPE_CHECKING:
     from ._components import Mouth, Real
@@ -101,7 +101,7 @@ def build_mouth(options: MouthOptions, runtime: Runtime) -> "Mouth":
 
 
 @hookimpl
-def t2f_filters() -> Iterable[Component]:
+def t2f_filters() -> Iterable[Component[RealOptions, Filter]]:
     """One filter for both reasons to turn a photo away."""
     yield Component(
         "clip.real",
@@ -115,7 +115,7 @@ def t2f_filters() -> Iterable[Component]:
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[MouthOptions, Extractor]]:
     """One extractor for teeth and tongue."""
     yield Component(
         "clip.mouth",

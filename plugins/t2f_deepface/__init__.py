@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, hookimpl
+from text2face_core import Artifact, Component, Extractor, HubFile, Options, Runtime, Url, hookimpl
 
 if TYPE_CHECKING:
     from ._extractor import Demography
@@ -76,7 +76,7 @@ def needs(options: DeepFaceOptions) -> list[Artifact]:
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[DeepFaceOptions, Extractor]]:
     """One extractor for all three."""
     yield Component(
         "deepface",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, hookimpl
+from text2face_core import Artifact, Component, Extractor, HubFile, Options, Runtime, Url, hookimpl
 
 if TYPE_CHECKING:
     from ._attributes import Attributes
@@ -129,7 +129,7 @@ def needs_parsers(options: ParsingOptions) -> list[Artifact]:
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[AttributeOptions, Extractor] | Component[ParsingOptions, Extractor]]:
     """Attributes and regions."""
     yield Component(
         "farl.attributes",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, hookimpl
+from text2face_core import Artifact, Component, Detector, HubFile, Options, Runtime, hookimpl
 from text2face_core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def build(options: InsightFaceOptions, runtime: Runtime) -> "InsightFace":
 
 
 @hookimpl
-def t2f_detectors() -> Iterable[Component]:
+def t2f_detectors() -> Iterable[Component[InsightFaceOptions, Detector]]:
     """One detector."""
     yield Component(
         "insightface",

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
+from text2face_core import hookimpl
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.language import PromptTemplate
 from text2face_core.models import Artifact, HubFile
 
-from . import LanguageModelOptions, prompts
+from .options import LanguageModelOptions, prompts
 
 if TYPE_CHECKING:
-    from ._llamacpp import LlamaCpp
+    from .backends.llamacpp import LlamaCpp
 
 QWEN = Artifact(
     "qwen2.5-1.5b-instruct-q4_k_m.gguf",
@@ -78,20 +78,20 @@ def artifact(model: str) -> Artifact:
     )
 
 
-def told(options: LlamaCppOptions, request: FusionRequest) -> str:
+def prompt_of(options: LlamaCppOptions, request: FusionRequest) -> str:
     """The user's message, around which llama.cpp puts the chat template that lies in the model's file."""
     return prompts(options.prompt).render(request)
 
 
 def build(options: LlamaCppOptions, runtime: Runtime) -> LlamaCpp:
     """The fuser, with its model in memory."""
-    from ._llamacpp import LlamaCpp
+    from .backends.llamacpp import LlamaCpp
 
     return LlamaCpp(options, runtime)
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[LlamaCppOptions, Fuser]]:
     """The one component."""
     yield Component(
         "llamacpp",
@@ -101,5 +101,5 @@ def t2f_fusers() -> Iterable[Component]:
         needs=needs,
         extra="llamacpp",
         summary="a language model in this process: any GGUF file, through llama.cpp",
-        prompt=told,
+        prompt=prompt_of,
     )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
+from text2face_core import hookimpl
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 
-from . import ServerOptions, prompts
-from ._formats import FORMATS
+from .formats import FORMATS
+from .options import ServerOptions, prompts
 
 if TYPE_CHECKING:
-    from ._openai import OpenAIFuser
+    from .backends.openai import OpenAIFuser
 
 
 class OpenAIOptions(ServerOptions):
@@ -35,7 +35,7 @@ class OpenAIOptions(ServerOptions):
         return self
 
 
-def told(options: OpenAIOptions, request: FusionRequest) -> str:
+def prompt_of(options: OpenAIOptions, request: FusionRequest) -> str:
     """What the model is told: with the chat format where it is ours to apply, else system text and prompt."""
     prompt = prompts(options.prompt).render(request)
     if options.chat_format:
@@ -45,13 +45,13 @@ def told(options: OpenAIOptions, request: FusionRequest) -> str:
 
 def build(options: OpenAIOptions, runtime: Runtime) -> OpenAIFuser:
     """The fuser; it asks the server when it is used."""
-    from ._openai import OpenAIFuser
+    from .backends.openai import OpenAIFuser
 
     return OpenAIFuser(options, runtime.models.folder / "answers")
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[OpenAIOptions, Fuser]]:
     """The one component."""
     yield Component(
         "openai",
@@ -59,5 +59,5 @@ def t2f_fusers() -> Iterable[Component]:
         OpenAIOptions,
         extra="openai",
         summary="any language model behind an OpenAI-compatible server: vLLM, llama.cpp, Ollama, SGLang, hosted",
-        prompt=told,
+        prompt=prompt_of,
     )

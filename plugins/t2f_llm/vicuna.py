@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from text2face_core.contracts import Component, FusionRequest, Runtime
-from text2face_core.hookspecs import hookimpl
+from text2face_core import hookimpl
+from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.models import Artifact, HubFile
 
-from . import LanguageModelOptions, prompts
-from ._formats import FORMATS
+from .formats import FORMATS
+from .options import LanguageModelOptions, prompts
 
 if TYPE_CHECKING:
-    from ._vicuna import Vicuna
+    from .backends.vllm import Vicuna
 
 VICUNA = "lmsys/vicuna-13b-v1.5"
 REVISION = "c8327bf999adbd2efe2e75f6509fa01436100dc2"
@@ -84,7 +84,7 @@ def needs(options: VicunaOptions) -> tuple[Artifact, ...]:
     return ARTIFACTS if options.model == VICUNA and options.revision in {"", REVISION} else ()
 
 
-def told(options: VicunaOptions, request: FusionRequest) -> str:
+def prompt_of(options: VicunaOptions, request: FusionRequest) -> str:
     """What the model is told, in Vicuna's format where that is ours to apply."""
     prompt = prompts(options.prompt).render(request)
     return FORMATS["vicuna"].wrap(prompt) if options.wraps else prompt
@@ -92,13 +92,13 @@ def told(options: VicunaOptions, request: FusionRequest) -> str:
 
 def build(options: VicunaOptions, runtime: Runtime) -> Vicuna:
     """The fuser, with its model loaded."""
-    from ._vicuna import Vicuna
+    from .backends.vllm import Vicuna
 
     return Vicuna(options, runtime)
 
 
 @hookimpl
-def t2f_fusers() -> Iterable[Component]:
+def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
     """The one component."""
     yield Component(
         "vicuna",
@@ -108,5 +108,5 @@ def t2f_fusers() -> Iterable[Component]:
         needs=needs,
         extra="vicuna",
         summary="the paper's Vicuna 1.5 13B (licence: Llama 2 Community), or any other model, by vLLM on GPUs",
-        prompt=told,
+        prompt=prompt_of,
     )

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
+from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, Options, Runtime
-from text2face_core.hookspecs import hookimpl
 
 
 class PhrasebookOptions(Options):
-    """The phrasebook needs none: its plans lie in templates/phrasebook."""
+    """No options: the sentence plans are in templates/phrasebook."""
 
 
-def build(options: PhrasebookOptions, runtime: Runtime) -> Fuser:  # noqa: ARG001  every build takes both
+def build(options: PhrasebookOptions, runtime: Runtime) -> Fuser:  # noqa: ARG001  the signature of every build
     """The fuser, with the words of this run's plugins."""
     from text2face_core.language import Vocabulary
 
@@ -21,10 +21,10 @@ def build(options: PhrasebookOptions, runtime: Runtime) -> Fuser:  # noqa: ARG00
 
 @hookimpl
 def t2f_fusers() -> Iterable[Component]:
-    """The one component."""
+    """The fuser `phrasebook`."""
     yield Component(
         "phrasebook",
         build,
         PhrasebookOptions,
-        summary="every finding said exactly once, by sentence plans; needs no language model",
+        summary="mentions every finding exactly once, from sentence plans; without a language model",
     )

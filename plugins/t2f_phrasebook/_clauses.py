@@ -1,4 +1,4 @@
-"""Rows of findings as clauses: with …, wearing …; has …, wears …. Neighbours of one kind share a verb."""
+"""Clauses from lists of findings: with …, wearing …; has …, wears …. Neighbours with one role share a verb."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"
 
 
 def runs(words: Sequence[Grammar]) -> list[tuple[Grammar, ...]]:
-    """Neighbours of one role."""
+    """Groups of neighbours with the same role."""
     return [tuple(group) for _, group in groupby(words, key=lambda word: word.role)]
 
 
 def modifiers(words: Sequence[Grammar], comma: str = "") -> str:
-    """What follows a noun: " with brown hair, wearing a hat" or ", smiling, with bangs".
+    """Modifiers after a noun: " with brown hair, wearing a hat" or ", smiling, with bangs".
 
-    comma: "," where the noun ends in an aside.
+    comma: "," if an apposition stands between.
     """
     clauses = [f"{_MODIFIERS[run[0].role]} {series([word.text for word in run])}".strip() for run in runs(words)]
     if not clauses:
@@ -30,7 +30,7 @@ def modifiers(words: Sequence[Grammar], comma: str = "") -> str:
 
 
 def predicates(words: Sequence[Grammar], *, plural: bool = False, also: bool = False) -> str:
-    """What follows a subject: "has brown hair and bangs, is smiling, and wears a hat"."""
+    """Predicates after a subject: "has brown hair and bangs, is smiling, and wears a hat"."""
     clauses: list[str] = []
     for run in runs(words):
         verb = _VERBS[run[0].role][plural]
@@ -47,14 +47,14 @@ def stands_alone(words: Sequence[Grammar]) -> bool:
 
 
 def choppy(words: Sequence[Grammar]) -> bool:
-    """Whether `modifiers` of these would not read well: too many clauses, or a lonely adjective."""
+    """Whether `modifiers` of these would read badly: too many clauses, or an adjective by itself."""
     parts = runs(words)
     adjectives = [part for part in parts if part[0].role == "is"]
     return len(parts) > 3 or any(part is not parts[0] or not stands_alone(part) for part in adjectives)
 
 
 def share(words: Sequence[Grammar], count: int) -> list[tuple[Grammar, ...]]:
-    """Words in `count` rows of about equal length, broken between roles where possible and never inside a pair."""
+    """Words in `count` lists of about equal length, split between roles if possible and never inside a pair."""
     breaks = [0]
     for number in range(1, count):
         even = round(number * len(words) / count)

@@ -1,7 +1,7 @@
-"""Who a caption is about: the noun phrase that says the first findings, and what is left to say after it.
+"""Subjects of captions: the noun phrase with the findings of F1, and the findings that remain.
 
-Words keep the order of the bag, so what stands before the noun is an adjective ("a white 34-year-old woman") and what
-stands after it follows ("a woman, 34 years old and white").
+Words keep the order of the bag: those before the noun are adjectives ("a white 34-year-old woman"), those after it are
+appositions ("a woman, 34 years old and white").
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ._clauses import modifiers, predicates, stands_alone
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One way to begin.
+    """A subject.
 
-    text: noun phrase with article. rest: what remains to be said, in order. comma: "," where the phrase ends in an
-    aside, which a verb has to be set off from. bare: `rest` begins with words of F1, which suit no main verb ("a woman
-    is white" is no caption, "a woman who is white" is).
+    text: noun phrase with article. rest: the findings that remain, in order. comma: "," if the phrase ends in an
+    apposition, which needs a comma before a verb. bare: `rest` begins with words of F1, which do not suit a main verb
+    ("a woman is white" is not a caption, "a woman who is white" is).
     """
 
     text: str
@@ -30,14 +30,14 @@ class Subject:
 
 
 def subjects(first: Sequence[Grammar], details: Sequence[Grammar], *, sentences: bool) -> list[Subject]:
-    """All good ways to begin, for the words of F1 and of F2. `sentences`: sentences with a pronoun will follow."""
+    """All good subjects for the words of F1 and of F2. `sentences`: whether sentences with a pronoun will follow."""
     details = _following(details)
     found = []
     for person, about in _noun_phrases(first):
         text = with_article(person)
         if not about:
             found.append(Subject(text, details))
-        elif sentences and any(word.pronoun for word in about):  # "a child. She is female." says it twice
+        elif sentences and any(word.pronoun for word in about):  # "a child. She is female." is redundant
             found.append(Subject(f"{text} who {predicates(about)}", details))
         else:
             found.append(Subject(text, (*about, *details), bare=True))
@@ -49,12 +49,12 @@ def subjects(first: Sequence[Grammar], details: Sequence[Grammar], *, sentences:
 
 
 def _noun_phrases(first: Sequence[Grammar]) -> list[tuple[str, tuple[Grammar, ...]]]:
-    """Noun phrases without article, and the words they leave to follow; those that change the fewest words."""
+    """Noun phrases without article and the words after them; only those that change the fewest words."""
     found: list[tuple[int, str, tuple[Grammar, ...]]] = []
     for at in range(len(first) + 1):
         before = [word.before for word in first[:at] if word.before]
         if len(before) < at:
-            break  # one of the words cannot stand before a noun
+            break  # a word without a form before a noun
         if at < len(first) and first[at].role == "noun":
             after = first[at + 1 :]
             found.append((_changes(first[:at], after), " ".join([*before, first[at].text]), _following(after)))
@@ -66,11 +66,11 @@ def _noun_phrases(first: Sequence[Grammar]) -> list[tuple[str, tuple[Grammar, ..
 
 
 def _changes(before: Sequence[Grammar], after: Sequence[Grammar]) -> int:
-    """How many nouns lose their own word: "woman" for "female", "teenager" for a second noun."""
+    """How many nouns are replaced: "woman" by "female", a second noun by an adjective."""
     lost = sum(word.role == "noun" and word.pronoun is not None for word in before)
     return lost + sum(word.role == "noun" and (1 if word.pronoun else 2) for word in after)
 
 
 def _following(words: Sequence[Grammar]) -> tuple[Grammar, ...]:
-    """Words as they follow the noun: a noun among them becomes what the person is."""
+    """Words in their form after the noun; a noun becomes a predicate."""
     return tuple(replace(word, role="is", text=word.after) if word.role == "noun" else word for word in words)

@@ -1,4 +1,4 @@
-"""The fuser: chooses a beginning and a sentence plan for each caption, all by the request's seed."""
+"""The fuser: draws a subject and a sentence plan for each caption from the request's seed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ._subject import subjects
 
 SENTENCES = ("short", "long")
 STYLES = (*SENTENCES, "tags")
-_TRIES = 6  # for each text that should differ from the others
+_TRIES = 6  # draws for each text that should differ from the others
 
 
 class Phrasebook(Fuser):
-    """Every item of a bag said once, in the bag's order within each level; nothing else is said.
+    """Captions that mention every item of a bag once, in the bag's order within each level, and nothing else.
 
-    A sentence plan is a template in templates/phrasebook/STYLE. It comes out empty where it does not suit a bag, and
-    then another is tried; each folder has one that always does. Tags need no plan: the words with commas between.
+    A sentence plan is a template in templates/phrasebook/STYLE. It renders to nothing if it does not suit a bag, and
+    then another is tried; each folder has a plan that always fits. Tags have no plan: phrases with commas between.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -79,11 +79,11 @@ class Phrasebook(Fuser):
             )
             if text.strip():
                 return as_sentences(text)
-        raise AssertionError(f"no plan of the style {style} suits {bag}")
+        raise AssertionError(f"no plan of the style {style} fits {bag}")
 
 
 def _tags(words: Sequence[Grammar], photo: Sequence[Grammar], rng: random.Random) -> str:
-    """ "woman, 34 years old, big nose, blurry photo": words without their articles."""
+    """A line of tags, without articles: "woman, 34 years old, big nose, blurry photo"."""
     noun = rng.choice(("photo", "image", "picture"))
     tags = [re.sub(r"^an? ", "", word.text) for word in words] or ["person"]
     return ", ".join([*tags, *(f"{word.text} {noun}" for word in photo)])

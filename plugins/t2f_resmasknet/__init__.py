@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, hookimpl
+from text2face_core import Artifact, Component, Extractor, HubFile, Options, Runtime, Url, hookimpl
 
 if TYPE_CHECKING:
     from ._emotions import Emotions
@@ -54,7 +54,7 @@ def build(options: EmotionOptions, runtime: Runtime) -> "Emotions":
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[EmotionOptions, Extractor]]:
     """One extractor."""
     yield Component(
         "resmasknet",

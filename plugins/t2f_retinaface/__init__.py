@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, WheelMember, hookimpl
+from text2face_core import Artifact, Component, Detector, HubFile, Options, Runtime, Url, WheelMember, hookimpl
 from text2face_core.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def build(options: RetinaFaceOptions, runtime: Runtime) -> "RetinaFace":
 
 
 @hookimpl
-def t2f_detectors() -> Iterable[Component]:
+def t2f_detectors() -> Iterable[Component[RetinaFaceOptions, Detector]]:
     """One detector."""
     yield Component(
         "retinaface",

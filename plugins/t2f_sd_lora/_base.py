@@ -15,6 +15,7 @@ import torch
 from text2face_core.errors import ArtifactError, PluginError
 
 from ._tokens import settle_pad
+from ._versions import explained
 from .options import LICENCES
 
 log = logging.getLogger(__name__)
@@ -89,18 +90,18 @@ def load(
     """
     folder, commit = _find(name, revision, offline=offline)
     _check_parts(name, _json(folder / "model_index.json", name))
-    with _quiet():
-        from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-        from transformers import CLIPTextModel, CLIPTokenizer
+    try:
+        with explained("load the base model"), _quiet():
+            from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+            from transformers import CLIPTextModel, CLIPTokenizer
 
-        try:
             tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
             scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
             text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype)
             unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
             vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ArtifactError(f"the base model {name} cannot be loaded from {folder}: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ArtifactError(f"the base model {name} cannot be loaded from {folder}: {error}") from error
     for part in (unet, text_encoder, vae):
         part.requires_grad_(False).eval().to(device)
     base = Base(name, commit, folder, unet, text_encoder, vae, tokenizer, scheduler)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from text2face_core.contracts import Drawer, DrawRequest, Rejection, Runtime
+from text2face_core.contracts import GenerationRequest, ImageGenerator, Rejection, Runtime
 from text2face_core.errors import PluginError
 
 from . import _base, _lora_files
@@ -31,7 +31,7 @@ BLACK = 4
 """No picture of anything is nowhere lighter than this, of 255."""
 
 
-def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdDrawer:
+def open_generator(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdImageGenerator:
     """What draws with that LoRA: a folder or file, or "owner/name" of the hub, with "/path" and "@revision" if need be.
 
     The base model is the one that the options name; else the one that the LoRA was trained on, where its file says so.
@@ -52,10 +52,10 @@ def open_drawer(model: str | None, options: SdLoraOptions, runtime: Runtime) -> 
     trained = {}
     if model and path:
         trained = {"lora": shown(model), "lora_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return SdDrawer(base, lora, identity, trained, runtime.dtype, told)
+    return SdImageGenerator(base, lora, identity, trained, runtime.dtype, told)
 
 
-class SdDrawer(Drawer):
+class SdImageGenerator(ImageGenerator):
     """A base model with a LoRA beside its layers, which can be made stronger, weaker or nothing for each picture."""
 
     def __init__(
@@ -82,7 +82,7 @@ class SdDrawer(Drawer):
             notes += differences(base, told, trained["lora"])
         self.notes = tuple(notes)
 
-    def identity(self, request: DrawRequest) -> dict[str, str]:
+    def identity(self, request: GenerationRequest) -> dict[str, str]:
         """Base, revision, sampler and dtype; the LoRA and its hash, unless its strength is 0."""
         return {**self._identity, **(self._trained if request.scale else {})}
 
@@ -95,8 +95,8 @@ class SdDrawer(Drawer):
         found = tokenizer(list(prompts), padding=False, truncation=False, verbose=False)["input_ids"]
         return [str(tokenizer.decode(ids[kept:-1])).strip() if len(ids) > kept + 1 else "" for ids in found]
 
-    def draw(
-        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None = None
+    def generate(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
         """All at once that are alike in size, steps, guidance and strength."""
         alike: dict[Any, list[int]] = defaultdict(list)
@@ -106,7 +106,7 @@ class SdDrawer(Drawer):
         for places in alike.values():
             try:
                 with torch.inference_mode():
-                    found = self._draw_alike([requests[place] for place in places], on_step)
+                    found = self._generate_alike([requests[place] for place in places], on_step)
             except torch.OutOfMemoryError as error:
                 raise PluginError(
                     f"the memory of {self._base.unet.device} is too small for {len(places)} pictures at once"
@@ -115,8 +115,8 @@ class SdDrawer(Drawer):
             drawn |= zip(places, found, strict=True)
         return [drawn[place] for place in range(len(requests))]
 
-    def _draw_alike(
-        self, requests: Sequence[DrawRequest], on_step: Callable[[], None] | None
+    def _generate_alike(
+        self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None
     ) -> list[Pixels | Rejection]:
         base, scheduler, like = self._base, self._scheduler, requests[0]
         device = base.unet.device

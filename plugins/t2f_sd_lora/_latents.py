@@ -18,20 +18,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.contracts import Progress
+from text2face_core.contracts import CaptionedDataset, Progress
+from text2face_core.dataset import check_some, name_skipped, skipped_path
 from text2face_core.errors import BadPhoto, RunError, UsageError
 from text2face_core.utils import explain, write_text
 
 from ._crops import Size, cut, nearest
 from ._latent_index import DONE, PLANNED, UNREADABLE, Index, Slots
 from ._latent_writer import Read, Writer, reasons
-from ._readable import check_some, name_skipped, skipped_path
 from ._vae import shrinking, vae_hash
 
 if TYPE_CHECKING:
     import torch
 
-    from ._data import Dataset
 
 FORMAT = 1
 """To be raised with any change to how pictures are cut or encoded: it is part of the cache's key."""
@@ -45,7 +44,14 @@ class LatentCache:
     """
 
     def __init__(
-        self, folder: Path, dataset: Dataset, sizes: Sequence[Size], shape: tuple[int, int], dtype: str, *, flip: bool
+        self,
+        folder: Path,
+        dataset: CaptionedDataset,
+        sizes: Sequence[Size],
+        shape: tuple[int, int],
+        dtype: str,
+        *,
+        flip: bool,
     ) -> None:
         self.folder = folder
         self.sizes = tuple(sizes)
@@ -63,7 +69,7 @@ class LatentCache:
         cls,
         folder: Path,
         vae: Any,
-        dataset: Dataset,
+        dataset: CaptionedDataset,
         sizes: int | Sequence[Size],
         *,
         flip: bool = False,
@@ -165,7 +171,7 @@ class LatentCache:
 
     def _plan(self) -> None:
         """Give every picture a slot; afterwards `_slots` is (samples, 1 or 2)."""
-        stamps = np.frombuffer(b"".join(self._dataset.picture(n).stamp() for n in range(len(self._dataset))), "V16")
+        stamps = np.frombuffer(b"".join(self._dataset.image(n).stamp() for n in range(len(self._dataset))), "V16")
         flips = (False, True) if self.flip else (False,)
         for flip in flips:
             missing = np.unique(stamps[self._index.find(stamps, flip) < 0])
@@ -228,7 +234,7 @@ class LatentCache:
         states = self._index.records["state"]
         slots = [(int(slot), bool(flip)) for flip, slot in enumerate(self._slots[number]) if states[slot] == PLANNED]
         read = Read(slots)
-        picture = self._dataset.picture(number)
+        picture = self._dataset.image(number)
         try:
             content = picture.content()
             read.content = picture.digest(content)

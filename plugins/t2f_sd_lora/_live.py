@@ -11,13 +11,13 @@ from ._vae import encode
 if TYPE_CHECKING:
     import torch
 
-    from ._data import Dataset
+    from text2face_core.contracts import CaptionedDataset
 
 
 class LiveMoments:
     """The same numbers as `LatentCache` gives, up to the rounding of what it keeps."""
 
-    def __init__(self, dataset: Dataset, vae: Any, size: Size) -> None:
+    def __init__(self, dataset: CaptionedDataset, vae: Any, size: Size) -> None:
         self._dataset = dataset
         self._vae = vae
         self._size = size

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from text2face_core.utils import stream_seed
+
+from ._versions import explained
 
 if TYPE_CHECKING:
     from .options import SdLoraOptions
@@ -68,9 +70,10 @@ def add_text_lora(text_encoder: Any, options: SdLoraOptions, seed: int) -> Part:
 def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: int, prefix: str = "") -> Part:
     model.requires_grad_(False)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), init_lora_weights="gaussian")
-    with torch.random.fork_rng(devices=[]):
+    with explained("attach the LoRA"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model.add_adapter(config, adapter_name=ADAPTER)
+        # Not model.add_adapter, of diffusers and transformers: theirs can demand a peft that is not yet released
+        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     for layer in model.modules():
         if isinstance(layer, LoraLayer):
             layer.cast_input_dtype_enabled = False

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from text2face_core.dataset import find_readable, skipped_path
 from text2face_core.errors import UsageError
 
 from ._crops import Size, buckets
 from ._draws import Indices, held_out
 from ._latents import LatentCache
 from ._live import LiveMoments
-from ._readable import readable, skipped_path
 from ._tokens import TokenCache
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from text2face_core import Runtime
-    from text2face_core.contracts import Progress
+    from text2face_core.contracts import CaptionedDataset, Progress
 
     from ._base import Base
-    from ._data import Dataset
     from ._feed import Moments
     from .options import SdLoraOptions
 
@@ -52,7 +51,7 @@ class Material:
 
 
 def gather(
-    dataset: Dataset,
+    dataset: CaptionedDataset,
     base: Base,
     resolution: int,
     options: SdLoraOptions,
@@ -89,9 +88,9 @@ def gather(
             bucket = cache.bucket
     else:
         with accelerator.main_process_first():
-            usable = readable(dataset, folder, threads=runtime.threads, progress=progress)
+            usable = find_readable(dataset, folder, threads=runtime.threads, progress=progress)
         moments, fingerprint = LiveMoments(dataset, base.vae, Size(resolution, resolution)), dataset.fingerprint
-        stamps = b"".join(dataset.picture(number).stamp() for number in usable.tolist())
+        stamps = b"".join(dataset.image(number).stamp() for number in usable.tolist())
         contents, named = np.frombuffer(stamps, np.uint64)[::2], skipped_path(folder, dataset)
     if skipped := len(dataset) - len(usable):
         progress.say(f"{skipped} pictures cannot be read and are left out; why, says {named}")

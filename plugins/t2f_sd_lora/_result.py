@@ -16,10 +16,9 @@ from ._settings import recipe_hash
 from ._validate import SHEET
 
 if TYPE_CHECKING:
-    from text2face_core.contracts import Progress
+    from text2face_core.contracts import CaptionedDataset, Progress
 
     from ._base import Base
-    from ._data import Dataset
     from ._lora import Part
     from ._material import Material
     from .options import SdLoraOptions
@@ -38,7 +37,7 @@ class Result:
     text_encoder: Part | None
     options: SdLoraOptions
     settings: dict[str, Any]
-    dataset: Dataset
+    dataset: CaptionedDataset
     material: Material
     resolution: int
     metrics: dict[str, float]

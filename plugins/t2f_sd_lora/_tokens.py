@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.contracts import Progress
+from text2face_core.contracts import CaptionedDataset, Progress
 from text2face_core.errors import RunError
 from text2face_core.utils import explain, sync_folder
 
 if TYPE_CHECKING:
     import torch
 
-    from ._data import Dataset
 
 FORMAT = 1
 AT_ONCE = 1000
@@ -64,7 +63,9 @@ class TokenCache:
         self._starts = np.fromfile(folder / "starts", np.int64)
 
     @classmethod
-    def open(cls, folder: Path, tokenizer: Any, dataset: Dataset, progress: Progress | None = None) -> TokenCache:
+    def open(
+        cls, folder: Path, tokenizer: Any, dataset: CaptionedDataset, progress: Progress | None = None
+    ) -> TokenCache:
         """The cache in `folder` for this tokenizer (with the pad token that it has now) and these captions.
 
         It is made where it is not there; of several processes one makes it and the others wait.
@@ -144,7 +145,7 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _make(target: Path, tokenizer: Any, dataset: Dataset, positions: int, progress: Progress | None) -> None:
+def _make(target: Path, tokenizer: Any, dataset: CaptionedDataset, positions: int, progress: Progress | None) -> None:
     for left in target.parent.glob(f".{target.name}.tmp*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     temporary = target.with_name(f".{target.name}.tmp")

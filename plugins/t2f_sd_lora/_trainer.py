@@ -15,14 +15,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
 
-from text2face_core.contracts import CaptionedDataset, Drawer, Progress, Runtime, TrainedModel, Trainer
+from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
 from text2face_core.run import RunDirectory
 from text2face_core.utils import remove_unfinished
 
 from . import _base, _settings
 from ._checkpoints import Checkpoints
-from ._data import Dataset, open_dataset
 from ._feed import Feed
 from ._loop import Loop
 from ._lora import Student, add_text_lora, add_unet_lora
@@ -32,6 +31,7 @@ from ._optimiser import Average, Optimiser
 from ._result import Result, write_result
 from ._signals import listening
 from ._validate import SHEET, Examination, averaged
+from ._versions import explained
 from ._watch import Log, figure
 
 if TYPE_CHECKING:
@@ -74,21 +74,24 @@ class SdLoraTrainer(Trainer):
 
         Raises KeyboardInterrupt after a checkpoint where SIGTERM or SIGINT came, RunError where the loss is no number.
         """
-        accelerator = self.accelerator()
+        with explained("set up accelerate"):
+            accelerator = self.accelerator()
         progress = progress if accelerator.is_main_process else Silent()
         with self._alone(out, accelerator):
             try:
-                return self._train(open_dataset(dataset.path), out, accelerator, progress)
+                return self._train(dataset, out, accelerator, progress)
             except torch.OutOfMemoryError as error:
                 raise RunError(self._too_large(accelerator.device)) from error
 
-    def drawer(self, model: str | None) -> Drawer:
+    def generator(self, model: str | None) -> ImageGenerator:
         """What draws with a LoRA on its base model, or with the base model alone."""
-        from ._generate import open_drawer
+        from ._generate import open_generator
 
-        return open_drawer(model, self.options, self.runtime)
+        return open_generator(model, self.options, self.runtime)
 
-    def _train(self, dataset: Dataset, out: Path, accelerator: Accelerator, progress: Progress) -> TrainedModel:
+    def _train(
+        self, dataset: CaptionedDataset, out: Path, accelerator: Accelerator, progress: Progress
+    ) -> TrainedModel:
         options, runtime = self.options, self.runtime
         checkpoints = Checkpoints(out / "checkpoints", options.keep_checkpoints)
         settings = self._settings(dataset, accelerator)
@@ -216,11 +219,11 @@ class SdLoraTrainer(Trainer):
             if lock:
                 lock.release()
 
-    def _settings(self, dataset: Dataset, accelerator: Accelerator) -> dict[str, Any]:
+    def _settings(self, dataset: CaptionedDataset, accelerator: Accelerator) -> dict[str, Any]:
         options = self.options
         per_step = options.batch_size * options.accumulation * accelerator.num_processes
         about = {
-            "source": str(dataset.source.absolute()),
+            "source": str(dataset.path.absolute()),
             "fingerprint": dataset.fingerprint,
             "fusers": list(dataset.fusers),
         }

@@ -1,7 +1,8 @@
 """What a face shows at a glance, by one small network of our own: hair, glasses, hat, smile, mouth, eyes, skin tone.
 
-A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms a face on one core. Its model card, with data,
-teachers, licences and figures, is training/README.md. Needs no torch and no download: the file lies beside this one.
+A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms a face on one core. MODEL_CARD.md has its data,
+teachers, licences and figures; tools/train_starter trains it. Needs neither torch nor a download: the file is next to
+this one.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Component, Options, Runtime, hookimpl
+from text2face_core import Component, Extractor, Options, Runtime, hookimpl
 
 if TYPE_CHECKING:
     from ._extractor import Starter
@@ -29,7 +30,7 @@ def build(options: StarterOptions, runtime: Runtime) -> "Starter":
 
 
 @hookimpl
-def t2f_extractors() -> Iterable[Component]:
+def t2f_extractors() -> Iterable[Component[StarterOptions, Extractor]]:
     """One extractor for everything that the network sees."""
     yield Component(
         "starter",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, HubFile, Options, Runtime, Url, WheelMember, hookimpl
+from text2face_core import Artifact, Component, Detector, HubFile, Options, Runtime, Url, WheelMember, hookimpl
 
 if TYPE_CHECKING:
     from ._detector import YuNet
@@ -61,7 +61,7 @@ def build(options: YuNetOptions, runtime: Runtime) -> "YuNet":
 
 
 @hookimpl
-def t2f_detectors() -> Iterable[Component]:
+def t2f_detectors() -> Iterable[Component[YuNetOptions, Detector]]:
     """One detector."""
     yield Component(
         "yunet", build, YuNetOptions, artifacts=(WEIGHTS,), summary="small, fast face detector; the default"

@@ -67,7 +67,7 @@ def test_recipes_and_words_are_found_and_resolve(python):
 
 
 def test_every_folder_of_templates_is_found(python):
-    code = "from text2face_core.resources import templates; print(*(path.name for path in templates().iterdir()))"
+    code = "from text2face_core.utils import templates; print(*(path.name for path in templates().iterdir()))"
     assert set(python("-c", code).split()) == {path.name for path in (ROOT / "templates").iterdir()}
 
 

@@ -81,7 +81,7 @@ def test_without_torch_the_extra_is_named(monkeypatch, runtime):
         monkeypatch.delitem(sys.modules, f"t2f_resmasknet.{name}", raising=False)
     plugins = Plugins.load(builtin_only=True)
     plugins.register("resmasknet", t2f_resmasknet, "text2face")
-    with pytest.raises(MissingExtra, match=r"needs torch.*pip install 'text2face\[resmasknet\]'"):
+    with pytest.raises(MissingExtra, match=r"needs torch.*pip install .*\[resmasknet\]'"):
         plugins.build(plugins.component("resmasknet", "extractor"), EmotionOptions(weights="x"), runtime)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from t2f_recap import RecapOptions, build
+from t2f_llm.recap import RecapOptions, build
 
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import FuserError

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from t2f_llm.vicuna import VicunaOptions, told
+from t2f_llm.vicuna import VicunaOptions, prompt_of
 
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import FuserError
@@ -70,7 +70,7 @@ def write_llama(folder: Path, chat_template: str | None) -> Path:
 def make(tmp_path_factory):
     pytest.importorskip("vllm")
     os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-    from t2f_llm._vicuna import Vicuna
+    from t2f_llm.backends.vllm import Vicuna
 
     room = tmp_path_factory.mktemp("llamas")
 
@@ -109,10 +109,10 @@ def test_another_seed_says_something_else(vicuna, texts):
 
 
 def test_the_engine_reads_the_format_behind_a_beginning_of_sequence(vicuna):
-    from t2f_llm._vicuna import sampling
+    from t2f_llm.backends.vllm import sampling
 
     options = vicuna._options
-    wanted = told(options, REQUESTS[0])
+    wanted = prompt_of(options, REQUESTS[0])
     (answered,) = vicuna._ask([wanted], [sampling(options, REQUESTS[0])])
     assert answered.prompt == wanted
     tokens = answered.prompt_token_ids
@@ -129,7 +129,7 @@ def test_a_prompt_that_does_not_fit_gets_no_text_and_the_others_do(vicuna):
 
 
 def test_all_that_decides_over_a_text_is_said(vicuna):
-    from t2f_llm._vicuna import sampling
+    from t2f_llm.backends.vllm import sampling
 
     asked = sampling(VicunaOptions(stop=("\n\n",)), request(3, count=4))
     assert (asked.n, asked.max_tokens, asked.temperature, asked.top_p) == (4, 160, 0.7, 0.95)
@@ -145,11 +145,11 @@ def test_without_chance_one_text_is_asked_for_and_always_the_same(make):
     assert len(texts[0]) == 1
 
 
-def test_any_other_model_is_told_in_its_own_chat_template(make):
+def test_any_other_model_gets_its_own_chat_template(make):
     fuser = make("other-tiny", CHAT)
-    from t2f_llm._vicuna import sampling
+    from t2f_llm.backends.vllm import sampling
 
-    prompt = told(fuser._options, request(1))
+    prompt = prompt_of(fuser._options, request(1))
     (answered,) = fuser._ask([prompt], [sampling(fuser._options, request(1))])
     assert fuser._llm.get_tokenizer().decode(answered.prompt_token_ids).endswith(f"[user] {prompt}[assistant]")
     assert [len(one) for one in fuser.fuse(REQUESTS)] == [one.count for one in REQUESTS]
@@ -157,7 +157,7 @@ def test_any_other_model_is_told_in_its_own_chat_template(make):
 
 def test_a_model_that_cannot_be_run_is_named_with_the_reason(make, tmp_path):
     (tmp_path / "empty").mkdir()
-    from t2f_llm._vicuna import Vicuna
+    from t2f_llm.backends.vllm import Vicuna
 
     with pytest.raises(FuserError, match=r"vLLM cannot run .*empty"):
         Vicuna(VicunaOptions(model=str(tmp_path / "empty")), Runtime(ModelStore(tmp_path)))

@@ -24,7 +24,7 @@ from text2face_core.models.store import ModelStore
 from text2face_core.records import BagItem
 
 if TYPE_CHECKING:
-    from t2f_llm._openai import OpenAIFuser
+    from t2f_llm.backends.openai import OpenAIFuser
 
 Plan = Callable[[str, int], str]
 OPENINGS = ("This is a photo of someone:", "The person is", "We see", "A portrait:", "Shown here:", "The photo shows")

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from text2face_core.contracts import DrawRequest, Runtime
+from text2face_core.contracts import GenerationRequest, Runtime
 from text2face_core.models.store import ModelStore
 
 PROMPTS = ("a photo of a man with black hair", "the woman with long hair", "a smile", "", "a woman is wearing glasses")
-REQUESTS = [DrawRequest(text, 10 + number, 64, 64, steps=4) for number, text in enumerate(PROMPTS)]
+REQUESTS = [GenerationRequest(text, 10 + number, 64, 64, steps=4) for number, text in enumerate(PROMPTS)]
 
 
 def open_one(base: Path | None, model: Any = None, dtype: str = "float32", **options: Any) -> Any:
     """What draws on that base model, or on the one that the LoRA names; with a LoRA or none."""
-    from t2f_sd_lora._generate import open_drawer
+    from t2f_sd_lora._generate import open_generator
     from t2f_sd_lora.options import SdLoraOptions
 
     given = {"base": str(base), **options} if base else options
     store = ModelStore(Path(tempfile.gettempdir()) / "no store", offline=True)
-    return open_drawer(model and str(model), SdLoraOptions(**given), Runtime(store, dtype=dtype))
+    return open_generator(model and str(model), SdLoraOptions(**given), Runtime(store, dtype=dtype))
 
 
 def make_lora(

@@ -60,12 +60,12 @@ def train(
     from t2f_sd_lora import SdLoraOptions, build
 
     from text2face_core import Runtime
-    from text2face_core.contracts import CaptionedDataset
+    from text2face_core.dataset import open_dataset
     from text2face_core.models.store import ModelStore
 
     given = SdLoraOptions(**{**SHORT, "base": str(base), **options})
     runtime = Runtime(ModelStore(out / "store", offline=True), dtype=dtype, seed=seed)
-    return build(given, runtime).train(CaptionedDataset(photos), out, progress or Told())
+    return build(given, runtime).train(open_dataset(photos), out, progress or Told())
 
 
 def steps_of(out: Path, figure: str = "loss") -> dict[int, float]:

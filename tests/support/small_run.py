@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from text2face_core.dataset.crops import DatasetSettings, save_crop, write_metadata
+from text2face_core.dataset import DatasetSettings, save_crop, write_metadata
 from text2face_core.records import (
     AnalysisRow,
     Bag,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -16,9 +17,8 @@ from . import DONE, SOME_FAILED
 from .common import plugins_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..language.fidelity import Verdict
+    from ..language import Vocabulary
+    from ..language.fidelity import Fidelity
     from ..plugins import Plugins
     from ..records import Bag, BagItem
 
@@ -26,98 +26,173 @@ LEVELS = ("F1", "F2", "photo")
 
 
 class _BadLine(ValueError):
-    """A line that is no caption with its bag; the text says what is wrong with it."""
+    """A line that is not a caption with its bag; the text says why."""
 
 
 @dataclass
-class _Count:
-    """What was read so far."""
+class _Totals:
+    """Totals over all lines so far."""
 
     captions: int = 0
     findings: int = 0
     mentioned: int = 0
     inventing: int = 0
     clean: int = 0
+    with_bag: int = 0
+    malformed: int = 0
     unreadable: int = 0
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, fidelity: Fidelity | None, flaw: str, contradicts: tuple[str, ...]) -> None:
+        """Count a caption; one without a bag has no fidelity."""
         self.captions += 1
-        self.findings += len(verdict.mentioned) + len(verdict.missed)
-        self.mentioned += len(verdict.mentioned)
-        self.inventing += bool(verdict.invented)
-        self.clean += verdict.clean
+        self.malformed += bool(flaw)
+        self.clean += not (flaw or contradicts) and (fidelity is None or fidelity.clean)
+        if fidelity and (fidelity.mentioned or fidelity.missed):
+            self.with_bag += 1
+            self.findings += len(fidelity.mentioned) + len(fidelity.missed)
+            self.mentioned += len(fidelity.mentioned)
+            self.inventing += bool(fidelity.invented)
 
     def __str__(self) -> str:
         parts = [f"{self.captions:,} caption{'s' * (self.captions != 1)} read"]
+        if self.with_bag:
+            parts.append(f"{self.mentioned / self.findings:.1%} of {self.findings:,} findings mentioned")
+            parts.append(f"{self.inventing / self.with_bag:.1%} of captions invent something")
+        if self.malformed:
+            parts.append(f"{self.malformed / self.captions:.1%} are malformed")
         if self.captions:
-            recall = self.mentioned / self.findings if self.findings else 1
-            parts.append(f"{recall:.1%} of {self.findings:,} findings mentioned")
-            parts.append(f"{self.inventing / self.captions:.1%} of captions invent something")
             parts.append(f"{self.clean / self.captions:.1%} are clean")
         if self.unreadable:
-            parts.append(f"{self.unreadable:,} line{'s' * (self.unreadable != 1)} could not be read")
+            parts.append(f"{self.unreadable:,} line{'s' * (self.unreadable != 1)} not readable")
         return "; ".join(parts)
 
 
-@click.command(short_help="Say what captions mention, miss and invent.")
-@click.argument("file", type=click.File("rb"), metavar="FILE.jsonl")
-@click.option("--plugins", default="", metavar="A,B", help="Plugins whose words for findings are read too.")
+@click.command(short_help="Check what captions mention, miss and invent.")
+@click.argument("source", metavar="FILE.jsonl|RUN")
+@click.option("--allow", "allowed", multiple=True, metavar="WORD", help="Word that is never an invention. Repeatable.")
+@click.option("--lines", is_flag=True, help="Print the lines of RUN to check elsewhere, without checking them.")
+@click.option("--plugins", default="", metavar="A,B", help="Plugins whose vocabularies are used as well.")
 @click.pass_context
-def check(ctx: click.Context, /, file: IO[bytes], plugins: str) -> int:
-    """Say which findings of their bags captions mention and miss, and what they invent. FILE may be - for stdin.
+def check(ctx: click.Context, /, source: str, plugins: str, allowed: tuple[str, ...], *, lines: bool) -> int:
+    """Check which findings of their bags captions mention and miss, and what they invent.
+
+    The captions are lines of a file (- for stdin), or those of a run directory.
 
     \b
     Each line in:  {"id": …, "bag": [{"name", "value", "phrase", "level"}, …], "caption": "…"}
     Each line out: {"id": …, "mentioned": […], "missed": […], "invented": […]}
+    Without a bag: {"caption": "…"}  →  {"id": line number, "contradicts": […]}
 
-    Anybody's captions can be checked. "mentioned" and "missed" are together the names of the bag; "invented" holds
-    names of findings, and "other" for whatever else is said of the person or the scene. A line that cannot be read is
-    named on stderr and the others go on; the exit code is then 1.
+    \b
+    t2f check captions.jsonl
+    t2f check runs/photos
+    t2f check runs/photos --lines > captions.jsonl
+
+    Captions from any program can be checked. "mentioned" and "missed" together are the names of the bag; "invented"
+    lists names of findings, and "other" for anything else about the person or the scene. A malformed
+    caption (a refusal, a list, another language, a sentence without an end) has the key "flaw" as well. For a plain
+    caption, "contradicts" lists the findings about which it contradicts itself. An invalid line is reported on stderr
+    and skipped; the exit code is then 1.
     """
     from ..errors import NothingToDo
     from ..language import Vocabulary
-    from ..language.fidelity import check_caption as read
+    from ..language.fidelity import check_caption, find_contradictions
     from ..plugins import split_names
 
     names = split_names(plugins)
     vocabulary = Vocabulary.load(_words_of(plugins_of(ctx), names) if names else ())
-    count = _Count()
-    for number, line in _lines(file):
+    count = _Totals()
+    for number, line in _read_source(source):
+        if lines:
+            sys.stdout.write(line.decode("utf-8", "replace").strip() + "\n")
+            continue
         try:
             name, bag, caption = _parse(line)
         except _BadLine as problem:
             count.unreadable += 1
             click.echo(f"t2f: line {number}: {problem}", err=True)
             continue
-        verdict = read(caption, bag, vocabulary)
-        count.add(verdict)
-        said = {"mentioned": verdict.mentioned, "missed": verdict.missed, "invented": verdict.invented}
-        sys.stdout.write(json.dumps({"id": name, **said}) + "\n")
+        flaw = _flaw(caption, vocabulary)
+        contradicts: tuple[str, ...] = ()
+        result: dict[str, Any] = {}
+        fidelity = None if bag is None else check_caption(caption, bag, vocabulary, allowed)
+        if fidelity is None:
+            contradicts = find_contradictions(caption, vocabulary)
+            result["contradicts"] = contradicts
+        else:
+            result |= {"mentioned": fidelity.mentioned, "missed": fidelity.missed, "invented": fidelity.invented}
+        count.add(fidelity, flaw, contradicts)
+        shown = {"id": number if name is None else name, **result, **({"flaw": flaw} if flaw else {})}
+        sys.stdout.write(json.dumps(shown) + "\n")
     sys.stdout.flush()
+    if lines:
+        return DONE
     if not count.captions and not count.unreadable:
-        raise NothingToDo("there is no line to check")
+        raise NothingToDo("the file has no line to check")
     if not (ctx.find_root().obj or {}).get("quiet"):
         click.echo(f"t2f: {count}", err=True)
     return SOME_FAILED if count.unreadable else DONE
 
 
 def _words_of(plugins: Plugins, names: list[str]) -> list[Mapping[str, Any] | Path]:
-    """The words that these plugins bring. Raises PluginError, with the choices, where one is unknown."""
+    """The vocabularies of these plugins. Raises PluginError with the choices if a name is unknown."""
     for name in names:
         plugins.chosen([name])
     return plugins.vocabularies(names)
 
 
+def _flaw(caption: str, vocabulary: Vocabulary) -> str:
+    """Why a caption is malformed; sentences and tags are both well-formed."""
+    from ..language import find_flaw, tidy_text
+    from ..language.fidelity import find_language_flaw
+
+    text = tidy_text(caption)
+    if not text:
+        return ""  # it misses every finding, which is said already
+    flaw = find_flaw(text)
+    if flaw == "a list":
+        flaw = find_flaw(text, style="tags")
+    return flaw or find_language_flaw(text, vocabulary)
+
+
+def _read_source(source: str) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a file, of stdin, or of the captions of a run."""
+    if source == "-":
+        yield from _lines(sys.stdin.buffer)
+    elif Path(source).is_dir():
+        yield from enumerate(_lines_of_run(Path(source)), 1)
+    else:
+        try:
+            with Path(source).open("rb") as file:
+                yield from _lines(file)
+        except OSError as error:
+            raise click.BadParameter(f"cannot read {source}: {error.strerror}", param_hint="FILE.jsonl") from None
+
+
+def _lines_of_run(path: Path) -> Iterator[bytes]:
+    """A line for each caption of a run; the id is the photo's, with the index of the caption."""
+    from ..run import RunDirectory
+
+    for _, captions in RunDirectory.open(path).rows():
+        for number, caption in enumerate(captions.captions):
+            bag = [
+                {"name": item.name, "value": item.value, "phrase": item.phrase, "level": item.level}
+                for item in caption.bag.items
+            ]
+            line = {"id": f"{captions.photo_id}-{number}", "bag": bag, "caption": caption.text}
+            yield json.dumps(line, ensure_ascii=False).encode()
+
+
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, with their numbers from 1."""
+    """Lines that are not blank, numbered from 1."""
     for number, line in enumerate(file, 1):
         text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if text.strip():
             yield number, text
 
 
-def _parse(line: bytes) -> tuple[Any, Bag, str]:
-    """(id, bag, caption) of a line. Raises _BadLine."""
+def _parse(line: bytes) -> tuple[Any, Bag | None, str]:
+    """(id, bag, caption) of a line; id and bag may be None. Raises _BadLine."""
     from ..records import Bag
 
     try:
@@ -125,17 +200,19 @@ def _parse(line: bytes) -> tuple[Any, Bag, str]:
     except RecursionError:
         raise _BadLine("it is nested too deeply") from None
     except ValueError as error:  # JSON and UTF-8 errors both are
-        raise _BadLine(f"it is no JSON in UTF-8: {error}") from None
+        raise _BadLine(f"it is not valid JSON in UTF-8: {error}") from None
     if not isinstance(given, dict):
         raise _BadLine('it should be an object {"id", "bag", "caption"}')
-    missing = [key for key in ("id", "bag", "caption") if key not in given]
-    if missing:
-        raise _BadLine(f"it has no {' and no '.join(map(json.dumps, missing))}")
+    if "caption" not in given:
+        raise _BadLine('it has no "caption"')
     if not isinstance(given["caption"], str):
         raise _BadLine(f'"caption" should be a text, not {_shown(given["caption"])}')
+    if "bag" not in given:
+        return given.get("id"), None, given["caption"]
     if not isinstance(given["bag"], list):
         raise _BadLine(f'"bag" should be a list of findings, not {_shown(given["bag"])}')
-    return given["id"], Bag(tuple(_item(number, item) for number, item in enumerate(given["bag"]))), given["caption"]
+    bag = Bag(tuple(_item(number, item) for number, item in enumerate(given["bag"])))
+    return given.get("id"), bag, given["caption"]
 
 
 def _item(number: int, given: object) -> BagItem:
@@ -156,7 +233,7 @@ def _item(number: int, given: object) -> BagItem:
         with suppress(OverflowError):
             value = float(value)
         if not isinstance(value, float) or not math.isfinite(value):
-            raise _BadLine(f'{where}: "value" is no number that can be counted with')
+            raise _BadLine(f'{where}: "value" is not a finite number')
     elif not isinstance(value, str | bool):
         raise _BadLine(f'{where}: "value" should be true, false, a number or a text, not {_shown(value)}')
     return BagItem(name, value, phrase, level)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..models import Artifact, ModelStore
     from ..plugins import Plugins
+    from ..recipe import Recipe
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 accept_option: Callable[[Any], Any] = click.option(
@@ -20,6 +23,11 @@ accept_option: Callable[[Any], Any] = click.option(
     multiple=True,
     metavar="NAME",
     help="Accept the licence of this model file, once; needed for those that exclude commercial use.",
+)
+trust_option: Callable[[Any], Any] = click.option(
+    "--trust",
+    is_flag=True,
+    help="Allow the servers, files, key variables and outside plugins that the recipe file or run names; remembered.",
 )
 
 
@@ -68,6 +76,22 @@ def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool 
 
     quiet = bool((ctx.find_root().obj or {}).get("quiet"))
     return ModelStore(accept=accept, offline=offline, say=None if quiet else lambda text: click.echo(text, err=True))
+
+
+def settle_trust(
+    written: Recipe, used: Recipe, plugins: Plugins, where: Path | None, *, trust: bool, ctx: click.Context
+) -> Recipe:
+    """`used`, if the user has allowed what the file at `where` makes it reach; None is a recipe of text2face's own.
+
+    Raises UntrustedError if not.
+    """
+    from ..trust import require_trust
+
+    if where is not None:
+        quiet = bool((ctx.find_root().obj or {}).get("quiet"))
+        say = None if quiet else lambda text: click.echo(f"t2f: {text}", err=True)
+        require_trust(written, used, plugins, where, trust=trust, say=say)
+    return used
 
 
 def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:

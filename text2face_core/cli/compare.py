@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .generation import NONE, code_of, default_folder, drawing_options, set_up
+from .generation import NONE, code_of, default_folder, generation_options, open_session
 
 
 @click.command(short_help="Draw prompts with the base model and with the LoRA, side by side.")
@@ -21,7 +21,7 @@ from .generation import NONE, code_of, default_folder, drawing_options, set_up
 @click.option("--pairs", type=click.IntRange(1), default=2, show_default=True, help="Pairs beside each other.")
 @click.option("--cell", type=click.IntRange(16), help="Width of the pictures on the sheet.  [default: as drawn]")
 @click.option("--font", type=click.Path(path_type=Path), help="A font file for the words.")
-@drawing_options
+@generation_options
 @click.pass_context
 def compare(
     ctx: click.Context,
@@ -45,7 +45,7 @@ def compare(
 
     OUT/compare.png is the sheet; the pictures themselves are in OUT/pictures, as t2f generate draws them.
     """
-    from ..generation import open_font, pairs as sheet_of_pairs, pictures_of, read_prompts, save
+    from ..generation import open_font, pairs as sheet_of_pairs, plan_images, read_prompts, save
 
     if model == NONE:
         raise click.UsageError("a comparison needs a LoRA; the base model alone draws with: t2f generate none …")
@@ -58,15 +58,15 @@ def compare(
     asked = read_prompts(prompts, file, captions, limit)
     if font:
         open_font(font)
-    desk = set_up(ctx, model, given)
+    session = open_session(ctx, model, given)
     folder = out or default_folder(model) / "compare"
-    trained = pictures_of(asked, desk.like)
+    trained = plan_images(asked, session.like)
     plain = [replace(one, request=replace(one.request, scale=0.0), mark="base") for one in trained]
-    drawn = desk.draw([*plain, *(replace(one, mark="lora") for one in trained)], folder / "pictures")
+    drawn = session.generate([*plain, *(replace(one, mark="lora") for one in trained)], folder / "pictures")
     cells = list(zip(drawn.paths[: len(asked)], drawn.paths[len(asked) :], strict=True))
-    identity = desk.drawer.identity(desk.like)
+    identity = session.generator.identity(session.like)
     names = (identity.get("base", "base"), identity.get("lora", model))
-    sheet = sheet_of_pairs([one.text for one in asked], cells, names, size=desk.cell(cell), beside=pairs, font=font)
+    sheet = sheet_of_pairs([one.text for one in asked], cells, names, size=session.cell(cell), beside=pairs, font=font)
     path = folder / "compare.png"
     save(sheet, path, cells, {"prompt": [one.text for one in asked], "columns": names})
     click.echo(str(path))

@@ -8,16 +8,16 @@ import platform
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..utils import install_command
 from .common import json_option, store_of
+from .requirements import OURS, Installed, declared
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..models import ModelStore
     from ..plugins import Plugins
 
-OURS = "text2face"
 FOR_DEVELOPERS = {"test", "dev"}
 RECIPE = "starter"
 
@@ -66,11 +65,13 @@ def doctor(ctx: click.Context, *, as_json: bool) -> int:
 
 def examine(store: ModelStore, *, builtin_only: bool = False) -> Findings:
     """Look at everything; nothing is fetched, and nothing is imported that could fail."""
-    found = Findings()
+    found, installed = Findings(), Installed()
     found.facts["system"] = _system()
-    found.facts["packages"] = packages = _packages(found)
-    found.facts["extras"] = _extras()
-    found.facts["devices"] = {name: _probe(name, found) for name in PROBES if packages.get(name) or _version(name)}
+    found.facts["packages"] = packages = _packages(installed, found)
+    found.facts["extras"] = _extras(installed)
+    found.facts["devices"] = {
+        name: _probe(name, found) for name in PROBES if packages.get(name) or installed.version(name)
+    }
     found.facts["templates"] = _templates(found)
     plugins = _plugins(found, builtin_only=builtin_only)
     found.facts["models"] = _models(plugins, store, found)
@@ -103,72 +104,44 @@ def _memory() -> int | None:
 # --- packages ---
 
 
-def _requirements() -> Iterator[tuple[str, Requirement]]:
-    """Every declared requirement with the extra it belongs to, "" for those that everybody needs."""
-    from packaging.requirements import Requirement
-
-    checkout = Path(__file__).resolve().parent.parent.parent / "pyproject.toml"
-    project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"] if checkout.is_file() else {}
-    if project.get("name") == OURS:
-        yield from (("", Requirement(text)) for text in project["dependencies"])
-        for extra, texts in project.get("optional-dependencies", {}).items():
-            yield from ((extra, Requirement(text)) for text in texts)
-        return
-    extras = metadata.metadata(OURS).get_all("Provides-Extra") or []
-    for text in metadata.requires(OURS) or []:
-        requirement = Requirement(text)
-        marker, requirement.marker = requirement.marker, None
-        if marker is None or marker.evaluate({"extra": ""}):
-            yield "", requirement
-        else:
-            yield from ((extra, requirement) for extra in extras if marker.evaluate({"extra": extra}))
+def _packages(installed: Installed, found: Findings) -> dict[str, str | None]:
+    base = [requirement for extra, requirement in declared(Path(__file__)) if not extra]
+    found.problems += installed.compare(base, install_command()).problems
+    return {requirement.name: installed.version(requirement.name) for requirement in base}
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def _extras(installed: Installed) -> list[dict[str, Any]]:
+    """The extras for users, each with its packages; an extra that names others of ours takes theirs.
 
-
-def _fits(requirement: Requirement) -> bool:
-    version = _version(requirement.name)
-    return version is not None and requirement.specifier.contains(version, prereleases=True)
-
-
-def _packages(found: Findings) -> dict[str, str | None]:
-    base = [requirement for extra, requirement in _requirements() if not extra]
-    for requirement in base:
-        if not _fits(requirement):
-            has = f"{version} is installed" if (version := _version(requirement.name)) else "it is not installed"
-            found.problems.append(f"text2face needs {requirement}, but {has}: pip install '{requirement}'")
-    return {requirement.name: _version(requirement.name) for requirement in base}
-
-
-def _extras() -> list[dict[str, Any]]:
-    """The extras for users, each with its packages; an extra that names others of ours takes theirs."""
-    declared: dict[str, list[Requirement]] = {}
-    for extra, requirement in _requirements():
-        declared.setdefault(extra, []).append(requirement)
+    problems: versions that do not fit each other, with the command that fixes them. notes: those that do no harm.
+    """
+    known: dict[str, list[Requirement]] = {}
+    for extra, requirement in declared(Path(__file__)):
+        known.setdefault(extra, []).append(requirement)
 
     def packages(extra: str) -> Iterator[Requirement]:
-        for requirement in declared.get(extra, ()):
+        for requirement in known.get(extra, ()):
             if requirement.name == OURS:
                 for other in sorted(requirement.extras):
                     yield from packages(other)
             else:
                 yield requirement
 
-    return [
-        {
-            "name": extra,
-            "installed": all(map(_fits, packages(extra))),
-            "packages": {requirement.name: _version(requirement.name) for requirement in packages(extra)},
-            "install": f"pip install '{OURS}[{extra}]'",
-        }
-        for extra in declared
-        if extra and extra not in FOR_DEVELOPERS
-    ]
+    return [_extra(installed, extra, list(packages(extra))) for extra in known if extra and extra not in FOR_DEVELOPERS]
+
+
+def _extra(installed: Installed, name: str, requirements: list[Requirement]) -> dict[str, Any]:
+    install = install_command(name)
+    report = installed.compare(requirements, install, optional=True)
+    versions = {requirement.name: installed.version(requirement.name) for requirement in requirements}
+    return {
+        "name": name,
+        "installed": all(map(installed.meets, requirements)) and not report.problems,
+        "packages": versions,
+        "install": install,
+        "problems": report.problems,
+        "notes": report.notes,
+    }
 
 
 def _probe(package: str, found: Findings) -> list[str] | str:
@@ -269,8 +242,7 @@ def _print(found: Findings) -> None:
     _line("machine", f"{system['cores']} core(s), {memory} of memory")
     for name, devices in facts["devices"].items():
         _line(name, devices if isinstance(devices, str) else ", ".join(devices) or "cpu only")
-    for extra in facts["extras"]:
-        _line(f"extra {extra['name']}", "installed" if extra["installed"] else f"not installed: {extra['install']}")
+    _print_extras(facts["extras"])
     _line("templates", facts["templates"] or "missing")
     usable = [name for name, status in facts["plugins"].items() if status == "available"]
     _line("plugins", ", ".join(usable))
@@ -285,6 +257,25 @@ def _print(found: Findings) -> None:
         click.echo(f"{click.style('to do', fg='red')}: {problem}")
     if not found.problems:
         click.echo(f"The recipe {models['recipe']} can run: t2f run PHOTOS")
+
+
+def _print_extras(extras: list[dict[str, Any]]) -> None:
+    """A line for each extra, and below it what does not fit, unless an extra above it says so."""
+    said: set[str] = set()
+    for extra in extras:
+        missing = [name for name, version in extra["packages"].items() if version is None]
+        if missing:
+            state = f"not installed: {extra['install']}"
+            state += f" (missing: {', '.join(missing)})" if len(missing) < len(extra["packages"]) else ""
+        else:
+            state = "installed" if extra["installed"] else "installed, but versions do not fit"
+        _line(f"extra {extra['name']}", state)
+        for kind in ("problems", "notes"):
+            for text in extra[kind]:
+                fact = text.partition(": pip install")[0]
+                if fact not in said:
+                    _line("", text)
+                said.add(fact)
 
 
 def _line(what: str, value: str) -> None:

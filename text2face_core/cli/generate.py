@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .generation import code_of, default_folder, drawing_options, set_up
+from .generation import code_of, default_folder, generation_options, open_session
 
 
 @click.command(short_help="Draw pictures of prompts.")
@@ -28,7 +28,7 @@ from .generation import code_of, default_folder, drawing_options, set_up
 )
 @click.option("--limit", type=click.IntRange(1), help="So many prompts at most.")
 @click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
-@drawing_options
+@generation_options
 @click.pass_context
 def generate(
     ctx: click.Context,
@@ -58,15 +58,15 @@ def generate(
     not on --batch-size: with the seed that a picture tells, it can be drawn again alone. What is in OUT with the same
     settings is not drawn again, so that a command that was stopped goes on. generated.jsonl lists all pictures.
     """
-    from ..generation import pictures_of, read_prompts
+    from ..generation import plan_images, read_prompts
 
     if not (prompts or file or captions):
         raise click.UsageError(
             'what shall be drawn? Give prompts, as in t2f generate LORA "A smiling woman.", or --prompts'
         )
     asked = read_prompts(prompts, file, captions, limit)
-    desk = set_up(ctx, model, given)
+    session = open_session(ctx, model, given)
     folder = out or default_folder(model)
-    drawn = desk.draw(pictures_of(asked, desk.like, per_prompt), folder)
+    drawn = session.generate(plan_images(asked, session.like, per_prompt), folder)
     click.echo(str(folder))
     return code_of(drawn)

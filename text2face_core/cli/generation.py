@@ -1,4 +1,4 @@
-"""What `t2f generate`, `sweep` and `compare` share: their options, the drawer, how it ends."""
+"""What `t2f generate`, `sweep` and `compare` share: their options, the generator, how it ends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .common import plugins_of, store_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..contracts import Drawer, DrawRequest, Progress
-    from ..generation import Drawn, Picture
+    from ..contracts import GenerationRequest, ImageGenerator, Progress
+    from ..generation import GenerationResult, ImageSpec
 
 NONE = "none"
 """In the place of a LoRA: the base model alone."""
@@ -40,7 +40,7 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
         return size
 
 
-def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def generation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that all three take."""
     for option in reversed(
         (
@@ -85,11 +85,11 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class GenerationSession:
     """Everything to draw with. like: a request with all but prompt and seed settled."""
 
-    drawer: Drawer
-    like: DrawRequest
+    generator: ImageGenerator
+    like: GenerationRequest
     progress: Progress
     batch_size: int
 
@@ -98,14 +98,14 @@ class Desk:
         drawn = (self.like.width, self.like.height)
         return (width, max(1, round(width * drawn[1] / drawn[0]))) if width else drawn
 
-    def draw(self, pictures: Sequence[Picture], folder: Path) -> Drawn:
+    def generate(self, pictures: Sequence[ImageSpec], folder: Path) -> GenerationResult:
         """Draw what is not there yet, and say what could not be drawn and which prompts are too long."""
-        from ..generation import draw_pictures, warn_of_unread
+        from ..generation import generate_images, warn_of_unread
 
         prompts = [text for picture in pictures for text in (picture.request.prompt, picture.request.negative)]
-        warn_of_unread(self.drawer, prompts, self.progress)
+        warn_of_unread(self.generator, prompts, self.progress)
         try:
-            drawn = draw_pictures(self.drawer, pictures, folder, self.batch_size, self.progress)
+            drawn = generate_images(self.generator, pictures, folder, self.batch_size, self.progress)
         except KeyboardInterrupt:
             click.echo("t2f: stopped; the same command goes on from here", err=True)
             raise
@@ -114,9 +114,9 @@ class Desk:
         return drawn
 
 
-def set_up(ctx: click.Context, model: str, given: dict[str, Any]) -> Desk:
+def open_session(ctx: click.Context, model: str, given: dict[str, Any]) -> GenerationSession:
     """Load the base model and the LoRA, and say what there is to know of them."""
-    from ..contracts import DrawRequest, Runtime
+    from ..contracts import GenerationRequest, Runtime
     from ..recipe import Recipe
     from .progress import make_progress
     from .train import hardware, trainer_of
@@ -128,12 +128,12 @@ def set_up(ctx: click.Context, model: str, given: dict[str, Any]) -> Desk:
     registered, options = trainer_of(recipe, plugins, said)
     device, dtype, threads = hardware(given)
     runtime = Runtime(store_of(ctx, offline=given["offline"]), device, dtype, threads, given["seed"])
-    progress = make_progress(quiet=bool((ctx.find_root().obj or {}).get("quiet")), unit="picture")
-    drawer = plugins.build(registered, options, runtime).drawer(None if model == NONE else model)
-    for note in drawer.notes:
+    progress = make_progress(quiet=bool((ctx.find_root().obj or {}).get("quiet")), unit="image")
+    generator = plugins.build(registered, options, runtime).generator(None if model == NONE else model)
+    for note in generator.notes:
         progress.say(note)
-    width, height = given["resolution"] or drawer.size
-    like = DrawRequest(
+    width, height = given["resolution"] or generator.size
+    like = GenerationRequest(
         "",
         given["seed"],
         width,
@@ -143,7 +143,7 @@ def set_up(ctx: click.Context, model: str, given: dict[str, Any]) -> Desk:
         given["guidance"],
         0.0 if model == NONE else given["scale"],
     )
-    return Desk(drawer, like, progress, given["batch_size"])
+    return GenerationSession(generator, like, progress, given["batch_size"])
 
 
 def with_overrides(recipe: Any, plugins: Any, given: dict[str, Any]) -> Any:
@@ -162,6 +162,6 @@ def default_folder(model: str) -> Path:
     return Path("drawings") / (name or NONE)
 
 
-def code_of(drawn: Drawn) -> int:
+def code_of(drawn: GenerationResult) -> int:
     """The exit code."""
     return SOME_FAILED if drawn.failed else DONE

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import accept_option, describe_artifact, json_option, plugins_of, store_of
+from .common import (
+    accept_option,
+    describe_artifact,
+    json_option,
+    plugins_of,
+    settle_trust,
+    store_of,
+    trust_option,
+)
 
 if TYPE_CHECKING:
     from ..models import Artifact, ModelStore
@@ -47,9 +55,16 @@ def list_models(ctx: click.Context, as_json: bool) -> None:
 @click.option("--recipe", metavar="NAME|FILE", help="Fetch what this recipe needs.")
 @click.option("--all", "everything", is_flag=True, help="Fetch what any installed plugin may need.")
 @accept_option
+@trust_option
 @click.pass_context
 def pull(
-    ctx: click.Context, names: tuple[str, ...], recipe: str | None, everything: bool, accept: tuple[str, ...]
+    ctx: click.Context,
+    /,
+    names: tuple[str, ...],
+    recipe: str | None,
+    everything: bool,
+    accept: tuple[str, ...],
+    trust: bool,
 ) -> None:
     """Fetch model files now, so that later runs need no network.
 
@@ -67,7 +82,7 @@ def pull(
     plugins = plugins_of(ctx)
     wanted = _select(plugins, names)
     if recipe:
-        wanted |= _of_recipe(plugins, recipe)
+        wanted |= _of_recipe(ctx, plugins, recipe, trust=trust)
     if everything:
         wanted |= _artifacts(artifacts_of(plugins))
     store = store_of(ctx, accept)
@@ -166,10 +181,12 @@ def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
     return selected
 
 
-def _of_recipe(plugins: Plugins, recipe: str) -> dict[str, Artifact]:
+def _of_recipe(ctx: click.Context, plugins: Plugins, recipe: str, *, trust: bool) -> dict[str, Artifact]:
     from ..recipe import Recipe
 
-    return Recipe.load(recipe).resolve(plugins).artifacts()
+    written = Recipe.load(recipe)
+    settle_trust(written, written, plugins, Recipe.file_of(recipe), trust=trust, ctx=ctx)
+    return written.resolve(plugins).artifacts()
 
 
 def _artifacts(declared: Declared) -> dict[str, Artifact]:

@@ -11,11 +11,11 @@ import click
 from .common import describe_artifact, json_option, plugins_of, store_of
 
 if TYPE_CHECKING:
-    from ..contracts import Component, Kind
+    from ..contracts import Component, Role
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
-KINDS = ("detector", "filter", "extractor", "fuser", "trainer")
+ROLES = ("detector", "filter", "extractor", "fuser", "trainer")
 SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer")
 SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
 LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
@@ -32,10 +32,10 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(KINDS), help="Only plugins that offer this.")
+@click.option("--kind", type=click.Choice(ROLES), help="Only plugins that offer this.")
 @json_option
 @click.pass_context
-def list_(ctx: click.Context, kind: Kind | None, *, as_json: bool) -> None:
+def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
     """List every plugin: where it comes from, whether it can be used, what it offers."""
     rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
     # What a broken plugin would offer is not known, so it is never left out.
@@ -78,7 +78,7 @@ def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--kind", type=click.Choice(SCAFFOLDS), default="extractor", show_default=True, help="What it offers.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to make.  [default: t2f-NAME]")
-def new(name: str, kind: Kind, out: Path | None) -> None:
+def new(name: str, kind: Role, out: Path | None) -> None:
     """Write a new plugin: a package of your own that installs, with a test that passes."""
     from ..plugins import discover, write_plugin
 
@@ -112,7 +112,7 @@ def _named(plugins: Plugins, name: str) -> Plugin:
     return row
 
 
-def _row(plugin: Plugin, kind: Kind | None) -> dict[str, Any]:
+def _row(plugin: Plugin, kind: Role | None) -> dict[str, Any]:
     found = plugin.found
     return {
         "name": found.name,
@@ -145,6 +145,8 @@ def _status(row: dict[str, Any]) -> str:
 
 
 def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
+    from ..utils import install_command
+
     component = one.component
     return {
         "name": one.name,
@@ -152,7 +154,7 @@ def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
         "summary": component.summary,
         "provides": list(component.provides),
         "extra": component.extra,
-        "install": f"pip install '{one.plugin.distribution}[{component.extra}]'" if component.extra else None,
+        "install": install_command(component.extra, distribution=one.plugin.distribution) if component.extra else None,
         "select": _selection(one.kind, one.name),
         "options": describe_options(component),
         "artifacts": [describe_artifact(artifact, store) for artifact in component.artifacts],

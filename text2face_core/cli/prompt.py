@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import DONE
-from .common import plugins_of
+from .common import plugins_of, settle_trust, trust_option
 
 if TYPE_CHECKING:
     from ..contracts import FusionRequest
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from ..run import RunDirectory
 
 
-@click.command(short_help="Show what a fuser is told for a photo of a run.")
+@click.command(short_help="Show the prompt of a fuser for a photo of a run.")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--photo", required=True, metavar="ID", help="The photo: its id, or the name of its file.")
-@click.option("--number", type=click.IntRange(0), help="Which of its captions, from 0.  [default: all of them]")
-@click.option("--recipe", help="Another recipe than the run's: a name, or a TOML file.")
-@click.option("--plugins", default="", metavar="A,B", help="Plugins to use; each replaces the recipe's of its kind.")
+@click.option("--photo", required=True, metavar="ID", help="Photo id, or the name of its file.")
+@click.option("--number", type=click.IntRange(0), help="Index of the caption, from 0.  [default: all]")
+@click.option("--recipe", help="Recipe to use instead of the run's: a name or a TOML file.")
+@click.option(
+    "--plugins", default="", metavar="A,B", help="Plugins to use; each replaces the recipe's plugins of its role."
+)
 @click.option("--set", "settings", multiple=True, metavar="PLUGIN.OPTION=VALUE", help="Set one option.")
+@trust_option
 @click.pass_context
 def prompt(
     ctx: click.Context,
@@ -35,14 +38,15 @@ def prompt(
     recipe: str | None,
     plugins: str,
     settings: tuple[str, ...],
+    trust: bool,
 ) -> int:
-    """Show the bag of words of each caption of a photo in the run OUT, and exactly what the fuser's model is told.
+    """Show the bag of words and the exact prompt for each caption of a photo in the run OUT.
 
     \b
     t2f prompt runs/photos --photo ann.jpg
     t2f prompt runs/photos --photo ann.jpg --number 0 --plugins llamacpp --set llamacpp.prompt=mine.j2
 
-    Nothing is asked and nothing is written: this is how to try a template.
+    No model runs and nothing is written. Use this to try a template.
     """
     from ..pipeline import first_request
     from ..plugins import split_names
@@ -51,8 +55,10 @@ def prompt(
 
     run = RunDirectory.open(out)
     known = plugins_of(ctx)
-    chosen = Recipe.load(recipe) if recipe else Recipe.parse(run.settings["recipe"], str(run.settings_path))
-    resolved = chosen.with_plugins(known, split_names(plugins)).with_settings(settings).resolve(known)
+    written = Recipe.load(recipe) if recipe else Recipe.parse(run.settings["recipe"], str(run.settings_path))
+    chosen = written.with_plugins(known, split_names(plugins)).with_settings(settings)
+    where = Recipe.file_of(recipe) if recipe else run.settings_path
+    resolved = settle_trust(written, chosen, known, where, trust=trust, ctx=ctx).resolve(known)
     row = _row(run, _find(run.photos(), photo, out))
     captions = resolved.recipe.captions.per_photo
     if number is not None and number >= captions:
@@ -65,7 +71,7 @@ def prompt(
 
 
 def _find(photos: list[PhotoRef], wanted: str, out: Path) -> PhotoRef:
-    """The photo by id, else by the name of its file. Raises RunError with the nearest ones where there is none."""
+    """The photo by its id or the name of its file. Raises RunError with similar names if there is none."""
     from ..errors import RunError
     from ..sources import path_of
 
@@ -83,7 +89,7 @@ def _find(photos: list[PhotoRef], wanted: str, out: Path) -> PhotoRef:
 
 
 def _row(run: RunDirectory, photo: PhotoRef) -> AnalysisRow:
-    """What was found on the photo. Raises RunError where it gets no captions."""
+    """The analysis of the photo. Raises RunError if it has no captions."""
     from ..errors import RunError
     from ..run import read_analysis
 
@@ -91,10 +97,10 @@ def _row(run: RunDirectory, photo: PhotoRef) -> AnalysisRow:
     rows = read_analysis(path) if path.is_file() else []
     row = next((row for row in rows if row.photo_id == photo.photo_id), None)
     if row is None:
-        raise RunError(f"{photo.uri} has not been analysed yet; let the run go on: t2f run …")
+        raise RunError(f"{photo.uri} has not been analysed yet; resume the run: t2f run …")
     if row.status != "ok":
-        what = "was turned away" if row.status == "rejected" else "could not be used"
-        raise RunError(f"{photo.uri} has no captions, as it {what}: {row.reason}")
+        what = "was rejected" if row.status == "rejected" else "failed"
+        raise RunError(f"{photo.uri} has no captions because it {what}: {row.reason}")
     return row
 
 
@@ -103,6 +109,6 @@ def _shown(request: FusionRequest, fuser: Part) -> str:
     bag = [f"  {item.level:5}  {item.name} = {item.value}: {item.phrase}" for item in request.bag.items]
     lines = [f"=== caption {request.number} of {request.photo_id}, {request.style} ===", *(bag or ["  (an empty bag)"])]
     if component.prompt is None:
-        return "\n".join([*lines, f"{component.name} asks no language model: it writes from this bag.", ""])
-    told = component.prompt(fuser.options, request)
-    return "\n".join([*lines, f"--- what {component.name} is told ---", told, ""])
+        return "\n".join([*lines, f"{component.name} has no language model: it writes from this bag.", ""])
+    text = component.prompt(fuser.options, request)
+    return "\n".join([*lines, f"--- prompt of {component.name} ---", text, ""])

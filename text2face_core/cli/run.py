@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import DONE, SOME_FAILED
-from .common import accept_option, plugins_of, store_of
+from .common import accept_option, plugins_of, settle_trust, store_of, trust_option
 
 if TYPE_CHECKING:
     from ..library import Session
@@ -38,6 +38,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--offline", is_flag=True, default=None, help="Fetch no model files."),
         click.option("--no-report", is_flag=True, help="Do not write report.html."),
         accept_option,
+        trust_option,
     ):
         command = option(command)
     return command
@@ -73,7 +74,8 @@ def run(ctx: click.Context, /, source: tuple[str, ...], out: Path | None, recipe
 
     where = out or Path("runs") / _name_of(source[0])
     with _session(ctx, where, given) as session:
-        chosen = _overridden(Recipe.load(recipe), session, given)
+        written = Recipe.load(recipe)
+        chosen = _overridden(ctx, written, Recipe.file_of(recipe), session, given)
         resolved = session.analyse(source, chosen, redo=given["redo"], retry_failed=given["retry_failed"])
         session.caption(resolved, retry_failed=given["retry_failed"])
         return _finish(ctx, session, report=not given["no_report"])
@@ -96,7 +98,8 @@ def fuse(ctx: click.Context, /, out: Path, **given: Any) -> int:
 
     before = RunDirectory.open(out).settings
     with _session(ctx, out, given) as session:
-        chosen = _overridden(Recipe.parse(before["recipe"], str(out / "run.toml")), session, given)
+        written = Recipe.parse(before["recipe"], str(out / "run.toml"))
+        chosen = _overridden(ctx, written, out / "run.toml", session, given)
         resolved = chosen.resolve(session.plugins)
         if resolved.analysis_key() != before["keys"]["analysis"]:
             raise RunError("t2f fuse changes captions only; to change the analysis: t2f run SOURCE --redo")
@@ -135,16 +138,18 @@ def _session(ctx: click.Context, out: Path, given: dict[str, Any]) -> Iterator[S
         lock.release()
 
 
-def _overridden(recipe: Recipe, session: Session, given: dict[str, Any]) -> Recipe:
+def _overridden(
+    ctx: click.Context, written: Recipe, where: Path | None, session: Session, given: dict[str, Any]
+) -> Recipe:
     from ..plugins import split_names
 
-    recipe = recipe.with_plugins(session.plugins, split_names(given["plugins"])).with_settings(given["settings"])
+    recipe = written.with_plugins(session.plugins, split_names(given["plugins"])).with_settings(given["settings"])
     if given["seed"] is not None:
         recipe = recipe.with_settings([f"seed={given['seed']}"])
     if given["leave_out"]:
         names = (*recipe.bag.leave_out, *split_names(given["leave_out"]))
         recipe = recipe.with_settings([f"bag.leave_out={list(dict.fromkeys(names))}"])
-    return recipe
+    return settle_trust(written, recipe, session.plugins, where, trust=given["trust"], ctx=ctx)
 
 
 def _finish(ctx: click.Context, session: Session, *, report: bool) -> int:

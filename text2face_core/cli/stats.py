@@ -55,6 +55,8 @@ def stats(out: Path, *, as_json: bool) -> int:
         click.echo(f"the run in {out} has no captions yet")
     else:
         _print(captions, speeds, asked)
+        if people := captions["by_fuser"].get("person"):
+            click.echo(f"{people['number']} captions by people")
         if without := accepted - captions["photos"]:
             click.echo(f"{without} of the photos that were accepted have no caption")
     return DONE
@@ -72,7 +74,9 @@ def _fallback(captions: Figures, asked: str) -> float | None:
     """The share of captions that another fuser than the recipe's wrote."""
     if not captions["number"]:
         return None
-    own: int = captions["by_fuser"].get(asked, {"number": 0})["number"]
+    from ..run import PERSON
+
+    own: int = sum(captions["by_fuser"].get(fuser, {"number": 0})["number"] for fuser in (asked, PERSON))
     return 1 - own / int(captions["number"])
 
 

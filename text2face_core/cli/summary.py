@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..run import RunDirectory
+from ..run import PERSON, RunDirectory
 from ..stats import Stats
 
 SAMPLES = 3
@@ -23,6 +23,8 @@ def show_summary(run: RunDirectory, stats: Stats, *, report: bool) -> None:
     table.add_column("number", justify="right")
     table.add_row("captioned", str(stats["captions"]["photos"]))
     table.add_row("captions", str(stats["captions"]["number"]))
+    if people := stats["captions"]["by_fuser"].get(PERSON):
+        table.add_row("of these by people", str(people["number"]))
     for status, reasons in stats["reasons"].items():
         for reason, number in reasons.items():
             table.add_row(Text(f"{status}: {reason}"), str(number))

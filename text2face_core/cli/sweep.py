@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .generation import code_of, default_folder, drawing_options, set_up
+from .generation import code_of, default_folder, generation_options, open_session
 
 
 @click.command(short_help="Draw one prompt with changing words as a grid.")
@@ -19,7 +19,7 @@ from .generation import code_of, default_folder, drawing_options, set_up
 @click.option("--wrap", type=click.IntRange(0), default=0, help="So many columns beside each other at most.")
 @click.option("--cell", type=click.IntRange(16), help="Width of the pictures on the grid.  [default: as drawn]")
 @click.option("--font", type=click.Path(path_type=Path), help="A font file for the labels.")
-@drawing_options
+@generation_options
 @click.pass_context
 def sweep(
     ctx: click.Context,
@@ -58,20 +58,22 @@ def sweep(
         )
     if font:
         open_font(font)
-    desk = set_up(ctx, model, given)
+    session = open_session(ctx, model, given)
     target = out or default_folder(model) / "sweep.png"
     target = target if target.suffix.lower() == ".png" else target / "sweep.png"
     sheets, first = [], 0
     for page in found:
-        rows, cells = cells_of(page, desk.like, numbers, first)
+        rows, cells = cells_of(page, session.like, numbers, first)
         sheets.append((page, rows, cells))
         first += sum(map(len, page.prompts))
-    drawn = desk.draw([picture for _, _, cells in sheets for row in cells for picture in row], target.with_suffix(""))
+    drawn = session.generate(
+        [picture for _, _, cells in sheets for row in cells for picture in row], target.with_suffix("")
+    )
     paths = iter(drawn.paths)
     for number, (page, rows, cells) in enumerate(sheets, 1):
         files = [[next(paths) for _ in row] for row in cells]
         title = "\n".join([prompt, page.title]) if page.title else prompt
-        sheet = grid(files, page.columns, rows, title, size=desk.cell(cell), wrap=wrap, font=font)
+        sheet = grid(files, page.columns, rows, title, size=session.cell(cell), wrap=wrap, font=font)
         path = target if len(sheets) == 1 else target.with_stem(f"{target.stem}-{number}")
         save(sheet, path, files, {"prompt": prompt, "title": page.title, "rows": rows, "columns": page.columns})
         click.echo(str(path))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import DONE
-from .common import plugins_of, store_of
+from .common import plugins_of, settle_trust, store_of, trust_option
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -44,6 +44,7 @@ SHORTCUTS = ("base", "resolution", "steps", "batch_size", "push_to_hub")
 @click.option("--offline", is_flag=True, default=None, help="Fetch no model files.")
 @click.option("--resume", is_flag=True, help="Go on with what OUT holds even though settings have changed.")
 @click.option("--fresh", is_flag=True, help="Begin anew, and remove the checkpoints that OUT holds.")
+@trust_option
 @click.pass_context
 def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **given: Any) -> int:
     """Teach a text-to-image model what captions say. SOURCE is a run directory, an imagefolder or web-dataset shards.
@@ -57,7 +58,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     Training can be stopped at any time: the same command goes on where it stopped, and ends as if it had not been.
     What can be set: t2f plugins show sd_lora.
     """
-    from ..contracts import CaptionedDataset, Runtime
+    from ..contracts import Runtime
+    from ..dataset import open_dataset
     from ..recipe import Recipe
     from .progress import make_progress
 
@@ -65,7 +67,9 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
         raise click.UsageError("--resume goes on and --fresh begins anew: give one of them")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plugins = plugins_of(ctx)
-    chosen = _overridden(Recipe.load(recipe), plugins, given)
+    written = Recipe.load(recipe)
+    chosen = _overridden(written, plugins, given)
+    chosen = settle_trust(written, chosen, plugins, Recipe.file_of(recipe), trust=given["trust"], ctx=ctx)
     said = {name: given[name] for name in SHORTCUTS if given[name] is not None}
     if given["resume"] or given["fresh"]:
         said["resume"] = "always" if given["resume"] else "never"
@@ -76,7 +80,8 @@ def train(ctx: click.Context, /, source: Path, out: Path | None, recipe: str, **
     progress = make_progress(quiet=ctx.find_root().obj["quiet"] or not main)
     where = out or Path("loras") / (source.absolute().name or "photos")
     try:
-        trained = plugins.build(trainer, options, runtime).train(CaptionedDataset(source), where, progress)
+        built = plugins.build(trainer, options, runtime)  # first, as it says which packages are missing
+        trained = built.train(open_dataset(source), where, progress)
     except KeyboardInterrupt:
         if main:
             click.echo("t2f: stopped; the same command goes on from here", err=True)

@@ -1,9 +1,11 @@
-from .crops import (
-    USAGE as USAGE,
-    DatasetSettings as DatasetSettings,
-    has_content as has_content,
-    metadata_line as metadata_line,
-    save_crop as save_crop,
-    write_metadata as write_metadata,
+from .crops import DatasetSettings as DatasetSettings, save_crop as save_crop
+from .export import FORMATS as FORMATS, ExportSettings as ExportSettings, export_dataset as export_dataset
+from .formats.imagefolder import write_metadata as write_metadata
+from .images import ImageRef as ImageRef
+from .open import open_dataset as open_dataset
+from .readable import (
+    check_some as check_some,
+    find_readable as find_readable,
+    name_skipped as name_skipped,
+    skipped_path as skipped_path,
 )
-from .export import ExportSettings as ExportSettings, export_dataset as export_dataset

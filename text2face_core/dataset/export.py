@@ -1,4 +1,4 @@
-"""A run as a data set that others can open: imagefolder, kohya, webdataset, parquet or jsonl."""
+"""Export a run in a format that other tools open: imagefolder, kohya, webdataset, parquet or jsonl."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Literal, get_args
 from ..contracts import Progress
 from ..errors import NothingToDo
 from ..run import RunDirectory
-from .crops import card
+from .card import render_card
 from .folder import building
 from .formats import imagefolder, jsonl, kohya, parquet, webdataset
-from .samples import ExportSettings, Job, Sample, Writer, samples
+from .selection import ExportedPhoto, ExportJob, ExportSettings, FormatWriter, select_photos
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ __all__ = ["FORMATS", "ExportSettings", "Format", "export_dataset"]
 Format = Literal["imagefolder", "kohya", "webdataset", "parquet", "jsonl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-_WRITERS: dict[Format, Writer] = {
+_WRITERS: dict[Format, FormatWriter] = {
     "imagefolder": imagefolder.WRITER,
     "kohya": kohya.WRITER,
     "webdataset": webdataset.WRITER,
@@ -40,30 +40,33 @@ def export_dataset(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Write the run's captioned photos to the folder `out` (without one: export-FORMAT in the run) and return it.
+    """Write the run's captioned photos to the folder `out` (by default export-FORMAT in the run) and return it.
 
-    The folder comes to be whole or not at all. Equal runs and settings give equal bytes. Photos that wait for captions
-    are left out with a warning.
-    Raises RunError where `out` holds files already (with `overwrite`: files that no export wrote), NothingToDo where no
-    photo has what the format needs, MissingExtra where the format's package is not installed.
+    The folder is complete or absent. Equal runs and settings give equal bytes. Photos that wait for captions are left
+    out with a warning.
 
-    >>> export(RunDirectory.open(Path("out")), "kohya")  # doctest: +SKIP
+    Raises:
+        RunError: `out` already holds files (with `overwrite`: files that were not written by an export).
+        NothingToDo: No photo has what the format needs.
+        MissingExtra: The format's package is not installed.
+
+    >>> export_dataset(RunDirectory.open(Path("out")), "kohya")  # doctest: +SKIP
     PosixPath('out/export-kohya')
     """
     writer = _WRITERS[format]
-    job = Job(run, out or run.path / f"export-{format}", settings or ExportSettings())
+    job = ExportJob(run, out or run.path / f"export-{format}", settings or ExportSettings())
     pictures = writer.pictures(job.settings)
     everything = writer.whole_run and job.settings.everything
     count = 0
 
-    def counted() -> Iterator[Sample]:
+    def counted() -> Iterator[ExportedPhoto]:
         nonlocal count
-        for sample in samples(job, pictures=pictures, everything=everything):
-            count += sample is not None
+        for photo in select_photos(job, pictures=pictures, everything=everything):
+            count += photo is not None
             if progress:
                 progress.advance(1)
-            if sample:
-                yield sample
+            if photo:
+                yield photo
 
     with building(job.out, run, overwrite=overwrite) as folder:
         if progress:
@@ -75,7 +78,7 @@ def export_dataset(
                 progress.finish()
         if not count:
             raise NothingToDo(_why_nothing(run, format))
-        about = card(
+        about = render_card(
             run,
             count,
             usage=writer.usage,
@@ -87,8 +90,8 @@ def export_dataset(
         (folder / "README.md").write_bytes(about.encode())
     if waiting := run.waiting():
         log.warning(
-            "%d of %d photos of %s still wait for captions and are not in this export. The t2f run or t2f fuse that "
-            "was stopped goes on when it is called again; then export with --overwrite",
+            "%d of %d photos of %s still wait for captions and are not in this export. Repeat the t2f run or t2f fuse "
+            "that was stopped, which resumes it; then export with --overwrite",
             waiting,
             len(run.photos()),
             run.path,

@@ -1,8 +1,8 @@
 from .generate import (
-    Drawn as Drawn,
-    Picture as Picture,
-    draw_pictures as draw_pictures,
-    pictures_of as pictures_of,
+    GenerationResult as GenerationResult,
+    ImageSpec as ImageSpec,
+    generate_images as generate_images,
+    plan_images as plan_images,
     warn_of_unread as warn_of_unread,
 )
 from .grids import grid as grid, open_font as open_font, pairs as pairs, save as save

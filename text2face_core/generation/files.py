@@ -1,4 +1,4 @@
-"""PNG files of drawn pictures: names that every system takes, and all that made the picture in the file itself."""
+"""PNG files of generated images: portable names, and everything that made the image in the file itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..utils import fingerprint, replacing
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
-    from ..contracts import DrawRequest
+    from ..contracts import GenerationRequest
     from ..records import Pixels
-    from .generate import Picture
+    from .generate import ImageSpec
 
 LONGEST_SLUG = 48
 END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -27,10 +27,10 @@ OWN = "text2face"
 """The text chunk that holds everything, as JSON."""
 
 
-def facts(request: DrawRequest, identity: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that a picture was made from, and its "key", which changes with any of it."""
-    told = {**identity, **asdict(request)}
-    return {**told, "key": fingerprint(told)}
+def image_record(request: GenerationRequest, identity: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that an image was made from, and its "key", which changes with any of it."""
+    record = {**identity, **asdict(request)}
+    return {**record, "key": fingerprint(record)}
 
 
 def slug(text: str) -> str:
@@ -46,26 +46,26 @@ def slug(text: str) -> str:
     return words[:LONGEST_SLUG] or "picture"
 
 
-def name_of(picture: Picture, key: str) -> str:
-    """The file's name: in the order of prompts, of at most 90 characters, another one for any other picture.
+def name_of(spec: ImageSpec, key: str) -> str:
+    """The file's name: sorted by prompt, at most 90 characters long, different for each image.
 
-    The number in front keeps it off the names that Windows reserves, lower case off clashes where case does not count.
+    The leading number avoids names that Windows reserves; lower case avoids clashes where file systems ignore case.
     """
-    mark = f"{slug(picture.mark)[:12]}-" if picture.mark else ""
-    return f"{picture.prompt:05d}-{picture.number:02d}-{mark}{slug(picture.request.prompt)}-{key[:8]}.png"
+    mark = f"{slug(spec.mark)[:12]}-" if spec.mark else ""
+    return f"{spec.prompt:05d}-{spec.number:02d}-{mark}{slug(spec.request.prompt)}-{key[:8]}.png"
 
 
-def write(path: Path, pixels: Pixels, told: Mapping[str, Any]) -> None:
-    """Write (H, W, 3) uint8 RGB with the facts, atomically."""
+def write_image(path: Path, pixels: Pixels, record: Mapping[str, Any]) -> None:
+    """Write (H, W, 3) uint8 RGB with the facts about it, atomically."""
     from PIL import Image
 
     with replacing(path) as temporary:
         # at 768 px a third of the time of level 6, for 2 % more bytes
-        Image.fromarray(pixels).save(temporary, "PNG", pnginfo=_texts(told), compress_level=4)
+        Image.fromarray(pixels).save(temporary, "PNG", pnginfo=_texts(record), compress_level=4)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """What a picture says of how it was made; nothing where it is none of ours, or not whole."""
+def read_record(path: Path) -> dict[str, Any]:
+    """How an image was made, from its file; empty if it is not one of ours, or incomplete."""
     from PIL import Image
 
     try:
@@ -77,49 +77,49 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def is_there(path: Path, key: str) -> bool:
-    """Whether the picture was drawn before, and is whole."""
-    if not path.is_file() or read_facts(path).get("key") != key:
+    """Whether the image was generated before and its file is complete."""
+    if not path.is_file() or read_record(path).get("key") != key:
         return False
     with path.open("rb") as file:
         file.seek(-len(END), 2)
         return file.read() == END
 
 
-def _texts(told: Mapping[str, Any]) -> PngInfo:
-    """Each fact as a text of its own, all of them as JSON, and the `parameters` that web user interfaces read."""
+def _texts(record: Mapping[str, Any]) -> PngInfo:
+    """Each fact as a PNG text, all of them as JSON, and the `parameters` that web user interfaces read."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_text("parameters", _clean(parameters(told)))
-    for name, fact in told.items():
+    info.add_text("parameters", _clean(parameters(record)))
+    for name, fact in record.items():
         if fact != "":
             info.add_text(name, _clean(str(fact)))
-    info.add_text(OWN, json.dumps(told))
+    info.add_text(OWN, json.dumps(record))
     info.add_text("Software", f"text2face {__version__}")
     return info
 
 
-def parameters(told: Mapping[str, Any]) -> str:
+def parameters(record: Mapping[str, Any]) -> str:
     """The facts in the form that AUTOMATIC1111's web user interface began, and many tools show and read.
 
     https://github.com/AUTOMATIC1111/stable-diffusion-webui, modules/infotext_utils.py.
     """
     fields = {
-        "Steps": told["steps"],
-        "Sampler": told.get("sampler"),
-        "CFG scale": told["guidance"],
-        "Seed": told["seed"],
-        "Size": f"{told['width']}x{told['height']}",
-        "Model": told.get("base"),
-        "Model revision": told.get("revision"),
-        "Lora": told.get("lora"),
-        "Lora scale": told["scale"] if told.get("lora") else None,
-        "Lora hashes": f"{told['lora']}: {told.get('lora_sha256', '')[:12]}" if told.get("lora") else None,
+        "Steps": record["steps"],
+        "Sampler": record.get("sampler"),
+        "CFG scale": record["guidance"],
+        "Seed": record["seed"],
+        "Size": f"{record['width']}x{record['height']}",
+        "Model": record.get("base"),
+        "Model revision": record.get("revision"),
+        "Lora": record.get("lora"),
+        "Lora scale": record["scale"] if record.get("lora") else None,
+        "Lora hashes": f"{record['lora']}: {record.get('lora_sha256', '')[:12]}" if record.get("lora") else None,
         "Version": f"text2face {__version__}",
     }
-    said = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items() if value not in {None, ""})
-    negative = [f"Negative prompt: {told['negative']}"] if told["negative"] else []
-    return "\n".join([told["prompt"], *negative, said])
+    listed = ", ".join(f"{name}: {_quoted(str(value))}" for name, value in fields.items() if value not in {None, ""})
+    negative = [f"Negative prompt: {record['negative']}"] if record["negative"] else []
+    return "\n".join([record["prompt"], *negative, listed])
 
 
 def _quoted(value: str) -> str:
@@ -127,5 +127,5 @@ def _quoted(value: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Texts of a PNG end at the first NUL; names of folders may hold what is no Unicode."""
+    """Texts of a PNG end at the first NUL; names of folders may hold invalid Unicode."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()

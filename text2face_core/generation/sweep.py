@@ -11,10 +11,10 @@ from string import Formatter
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .generate import Picture
+from .generate import ImageSpec
 
 if TYPE_CHECKING:
-    from ..contracts import DrawRequest
+    from ..contracts import GenerationRequest
 
 EXAMPLE = '"A {age} year old man with {hair} hair." --values age=10,20,30 --values hair=black,blond'
 
@@ -107,8 +107,8 @@ def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
 
 
 def cells_of(
-    page: Page, like: DrawRequest, seeds: Sequence[int], first: int = 0
-) -> tuple[tuple[str, ...], list[list[Picture]]]:
+    page: Page, like: GenerationRequest, seeds: Sequence[int], first: int = 0
+) -> tuple[tuple[str, ...], list[list[ImageSpec]]]:
     """The page's row labels and its pictures, row by row; of a page without rows one for each seed.
 
     first: the number of its first prompt, for the names of files.
@@ -117,7 +117,7 @@ def cells_of(
     rows = tuple(f"seed {seed}" for seed in seeds) if len(seeds) > 1 else page.rows
     cells = [
         [
-            Picture(replace(like, prompt=text, seed=seed), first + row * columns + column, number)
+            ImageSpec(replace(like, prompt=text, seed=seed), first + row * columns + column, number)
             for column, text in enumerate(texts)
         ]
         for row, texts in enumerate(page.prompts)

@@ -1,8 +1,8 @@
-"""From landmarks to matrices to warped crops.
+"""Alignment: from landmarks to matrices to warped crops.
 
 Points are (x, y) with (0, 0) at the centre of the top-left pixel, as in OpenCV, so that published landmark templates
-can be used as they stand. Boxes are x0 y0 x1 y1 as in a slice, `pixels[y0:y1, x0:x1]`: they run along the outer edges
-of their pixels, half a pixel outside the pixels' centres.
+can be used unchanged. Boxes are x0 y0 x1 y1 as in a slice, `pixels[y0:y1, x0:x1]`: they run along the outer edges of
+their pixels, half a pixel outside the pixels' centres.
 """
 
 from __future__ import annotations
@@ -27,22 +27,31 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 SMALLEST_SPREAD = 1e-3
-"""Pixels, root mean square from the mean: landmarks closer together than this count as one point."""
+"""Root mean square distance from the mean, in pixels, below which landmarks count as one point."""
 
 
 def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Least-squares similarity (rotation, one scale, shift; no reflection) that takes source points to target points.
+    """Least-squares similarity (rotation, one scale, shift; no reflection) that maps source points to target points.
 
-    source, target: (N, P, 2) float, pixels, P >= 2. Returns (N, 2, 3) float32, to be applied to columns (x, y, 1).
-    Raises DegenerateFace where the source points of a face coincide or are not finite.
+    Args:
+        source: (N, P, 2) float, pixels, P >= 2; the points of N faces.
+        target: (N, P, 2) float, pixels; where they should come to lie.
 
-    >>> similarity(np.array([[[0., 0.], [2., 0.]]]), np.array([[[0., 0.], [4., 0.]]]))[0].tolist()
-    [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    Returns:
+        (N, 2, 3) float32 matrices, to be applied to column vectors (x, y, 1).
+
+    Raises:
+        DegenerateFace: The source points of a face coincide or are not finite.
+        ValueError: The arrays do not have these shapes.
+
+    Example:
+        >>> similarity(np.array([[[0., 0.], [2., 0.]]]), np.array([[[0., 0.], [4., 0.]]]))[0].tolist()
+        [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
     """
     source = np.asarray(source, np.float64)
     target = np.asarray(target, np.float64)
     if source.ndim != 3 or source.shape != target.shape or source.shape[1] < 2 or source.shape[2] != 2:
-        raise ValueError(f"two arrays (N, P, 2) with P >= 2 were wanted, found {source.shape} and {target.shape}")
+        raise ValueError(f"expected two arrays (N, P, 2) with P >= 2, found {source.shape} and {target.shape}")
     finite = np.isfinite(source).all(axis=(1, 2))
     source_mean = np.where(finite[:, None, None], source, 0).mean(axis=1, keepdims=True)
     target_mean = target.mean(axis=1, keepdims=True)
@@ -68,14 +77,27 @@ def warp(
     antialias: bool = True,
     border: Colour | None = (0, 0, 0),
 ) -> Pixels:
-    """A square cut out of a photo, bilinear; only the part of the photo that the square shows is touched.
+    """Warp a photo into a square, bilinearly; only the part of the photo that the square shows is read.
 
-    pixels: (H, W, 3) uint8. matrix: (2, 3), takes photo points to points of the square. Returns (size, size, 3) uint8.
-    antialias: where the square shows the photo at less than half its size, the photo is first averaged over k x k
-    pixels, k the largest integer that leaves it no smaller than the square; without, each pixel of the square
-    sees four photo pixels only, which is what models trained on plain `cv2.warpAffine` crops expect.
-    border: the colour of what lies outside the photo; None repeats the photo's edge.
-    Raises DegenerateFace where the matrix cannot be inverted.
+    Args:
+        pixels: (H, W, 3) uint8 RGB, the photo.
+        matrix: (2, 3) float, maps photo points to points of the square.
+        size: Side of the square, in pixels.
+        antialias: When the square shows the photo at less than half its size, first average the photo over k x k
+            pixels, k being the largest integer that leaves it at least as large as the square. Without it, each pixel
+            of the square reads only four photo pixels, which models trained on plain `cv2.warpAffine` crops expect.
+        border: RGB colour of what lies outside the photo; None repeats the photo's edge.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+
+    Raises:
+        DegenerateFace: The matrix cannot be inverted.
+
+    Example:
+        >>> photo = np.zeros((40, 60, 3), np.uint8)
+        >>> warp(photo, np.array([[0.5, 0, 0], [0, 0.5, 0]]), 16).shape
+        (16, 16, 3)
     """
     import cv2
 
@@ -104,7 +126,7 @@ def warp(
 
 
 def _region(pixels: Pixels, forward: npt.NDArray[np.float64], size: int, margin: int) -> tuple[int, int, int, int]:
-    """Slice box, inside the photo and not empty, of what the square shows and `margin` pixels more on each side."""
+    """Slice box of what the square shows plus `margin` pixels on each side; inside the photo and never empty."""
     ends = (-0.5, size - 0.5)
     corners = np.array([[x, y, 1.0] for y in ends for x in ends]).T
     seen = (np.linalg.inv(forward) @ corners)[:2]
@@ -115,7 +137,7 @@ def _region(pixels: Pixels, forward: npt.NDArray[np.float64], size: int, margin:
 
 
 def _shrink(region: Pixels, k: int, border: Colour | None) -> Pixels:
-    """Means over k x k pixels; what is missing to a multiple of k on the right and below is filled like the border."""
+    """Average over k x k pixels; the right and bottom are padded to a multiple of k like the border."""
     import cv2
 
     height, width = region.shape[:2]
@@ -131,10 +153,21 @@ def _shrink(region: Pixels, k: int, border: Colour | None) -> Pixels:
 
 @dataclass(frozen=True)
 class LandmarkCrop:
-    """A square in which the five landmarks come to lie as near to `points` as a similarity can bring them.
+    """An aligned square: a similarity maps the five landmarks as near to `points` as it can.
 
-    points: (x, y) of each landmark in pixels of the square, in the order of `Face.landmarks`.
-    antialias, border: see `warp`. Equal points, sizes and ways are the same crop, whatever the name.
+    Crops with equal points, sizes and settings are equal, whatever their names, so a portrait warps each only once.
+
+    Attributes:
+        name: For messages; not compared.
+        points: (x, y) of each landmark in pixels of the square, in the order of `Face.landmarks`.
+        size: Side of the square, in pixels.
+        antialias: See `warp`.
+        border: See `warp`.
+
+    Example:
+        >>> EYES_AND_MOUTH = LandmarkCrop("mine", ((30, 40), (66, 40), (48, 58), (34, 76), (62, 76)), size=96)
+        >>> EYES_AND_MOUTH == LandmarkCrop("other name", EYES_AND_MOUTH.points, size=96)
+        True
     """
 
     name: str = field(compare=False)
@@ -144,20 +177,48 @@ class LandmarkCrop:
     border: Colour | None = (0, 0, 0)
 
     def matrix(self, face: Face) -> Matrix:
-        """(2, 3) float32, photo points to points of the square. Raises DegenerateFace where the landmarks coincide."""
+        """Matrix from photo points to points of the square.
+
+        Args:
+            face: The face; its landmarks are (5, 2) float32 in photo pixels.
+
+        Returns:
+            (2, 3) float32.
+
+        Raises:
+            DegenerateFace: The landmarks coincide or are not finite.
+        """
         fitted: Matrix = similarity(face.landmarks[None], np.array([self.points]))[0]
         return fitted
 
     def cut(self, pixels: Pixels, matrix: Matrix) -> Pixels:
-        """The square, (size, size, 3) uint8 RGB."""
+        """Cut the square.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB, the photo.
+            matrix: (2, 3) float, from photo points to points of the square.
+
+        Returns:
+            (size, size, 3) uint8 RGB.
+        """
         return warp(pixels, matrix, self.size, antialias=self.antialias, border=self.border)
 
 
 @dataclass(frozen=True)
 class BoxCrop:
-    """An upright square around the middle of the face's box, `scale` times as wide as the box's longer side.
+    """An upright square around the middle of the face's box.
 
-    antialias, border: see `warp`.
+    Attributes:
+        scale: Side of the square in units of the box's longer side.
+        size: Side of the square, in pixels.
+        antialias: See `warp`.
+        border: See `warp`.
+
+    Example:
+        >>> from text2face_core.records import Face
+        >>> face = Face(np.array([10, 20, 18, 28], np.float32), np.zeros((5, 2), np.float32), 1.0)
+        >>> BoxCrop(scale=1.0, size=8).matrix(face).tolist()  # a slice: pixels[20:28, 10:18]
+        [[1.0, 0.0, -10.0], [0.0, 1.0, -20.0]]
     """
 
     scale: float
@@ -166,12 +227,16 @@ class BoxCrop:
     border: Colour | None = (0, 0, 0)
 
     def matrix(self, face: Face) -> Matrix:
-        """(2, 3) float32, photo points to points of the square. Raises DegenerateFace where the box has no extent.
+        """Matrix from photo points to points of the square.
 
-        >>> from text2face_core.records import Face
-        >>> face = Face(np.array([10, 20, 18, 28], np.float32), np.zeros((5, 2), np.float32), 1.0)
-        >>> BoxCrop(scale=1.0, size=8).matrix(face).tolist()  # a slice: pixels[20:28, 10:18]
-        [[1.0, 0.0, -10.0], [0.0, 1.0, -20.0]]
+        Args:
+            face: The face; its box is (4,) float32 x0 y0 x1 y1 in photo pixels.
+
+        Returns:
+            (2, 3) float32.
+
+        Raises:
+            DegenerateFace: The box has no extent.
         """
         if not (face.size * self.scale > SMALLEST_SPREAD and np.isfinite(face.box).all()):
             raise DegenerateFace(f"the face's box has no extent: {face.box.tolist()}")
@@ -182,12 +247,31 @@ class BoxCrop:
         return np.array([[zoom, 0, middle - zoom * x], [0, zoom, middle - zoom * y]], np.float32)
 
     def cut(self, pixels: Pixels, matrix: Matrix) -> Pixels:
-        """The square, (size, size, 3) uint8 RGB."""
+        """Cut the square.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB, the photo.
+            matrix: (2, 3) float, from photo points to points of the square.
+
+        Returns:
+            (size, size, 3) uint8 RGB.
+        """
         return warp(pixels, matrix, self.size, antialias=self.antialias, border=self.border)
 
 
 def crops(portraits: Sequence[Portrait], how: Crop) -> Pixels:
-    """One crop of each portrait: (N, size, size, 3) uint8 RGB. Raises DegenerateFace where one cannot be aligned."""
+    """Cut the same crop out of each portrait.
+
+    Args:
+        portraits: N portraits.
+        how: The crop, such as a LandmarkCrop.
+
+    Returns:
+        (N, size, size, 3) uint8 RGB.
+
+    Raises:
+        DegenerateFace: One of the portraits cannot be aligned.
+    """
     stack = np.empty((len(portraits), how.size, how.size, 3), np.uint8)
     for place, portrait in zip(stack, portraits, strict=True):
         place[:] = portrait.crop(how)

@@ -1,12 +1,12 @@
-"""What region masks say of a face: hair, baldness, bangs, mouth, teeth, eyes, skin tone. Shared by all who have masks.
+"""Findings from region masks of a face: hair, baldness, bangs, mouth, teeth, eyes, skin tone. For any face parser.
 
-Lengths are in units of the inter-ocular distance (of faces seen from the side: what it would be from the front), areas
-in its square, so that neither crop nor resolution matter. A place on the face is (across, down): 0, 0 between the eyes,
-`down` towards the mouth. Of an average face seen from the front, the mouth lies at 1.07 down, the chin at 1.75, the
-hairline at -0.95 and the top of the head at -1.7.
+Lengths are in units of the inter-ocular distance (for faces in profile: an estimate of what it would be from the
+front), areas in its square, so that neither crop nor resolution matters. A position on the face is (across, down): 0, 0
+is between the eyes, `down` points to the mouth. On an average frontal face, the mouth lies at 1.07 down, the chin at
+1.75, the hairline at -0.95 and the top of the head at -1.7.
 
-Each threshold has a softness: the score of what is said is a logistic function of the distance from the threshold in
-units of it. Colours are CIELAB (D65), lightness 0 to 100.
+Each threshold has a softness: the score of a finding is a logistic function of the distance from the threshold in units
+of it. Colours are CIELAB (D65), lightness 0 to 100.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]
 
 MOUTH_BELOW_EYES = 1.065
-"""Of an average face seen from the front, in inter-ocular distances."""
+"""On an average frontal face, in inter-ocular distances."""
 
 
 class Region(IntEnum):
-    """What a pixel of a face's crop shows. Ears, neck and brows count as skin; clothes as background."""
+    """Region of the face that a pixel shows. Ears, neck and eyebrows count as skin; clothes as background."""
 
     BACKGROUND = 0
     SKIN = 1
@@ -45,28 +45,33 @@ class Region(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold and how soft it is.
+    """A soft threshold.
 
-    >>> limit = Threshold(1.0, 0.1)
-    >>> limit.above(1.0), round(limit.above(1.2), 2)
-    (0.5, 0.88)
+    Attributes:
+        at: Where the probability is 0.5.
+        soft: Scale of the logistic function, in the measure's own units.
+
+    Example:
+        >>> limit = Threshold(1.0, 0.1)
+        >>> limit.above(1.0), round(limit.above(1.2), 2)
+        (0.5, 0.88)
     """
 
     at: float
     soft: float
 
     def above(self, measure: float) -> float:
-        """0 to 1: how sure it is that the measure lies above."""
+        """Probability, 0 to 1, that the measure lies above the threshold."""
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, (measure - self.at) / self.soft))))
 
     def below(self, measure: float) -> float:
-        """0 to 1: how sure it is that the measure lies below."""
+        """Probability, 0 to 1, that the measure lies below the threshold."""
         return 1 - self.above(measure)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """All thresholds in one place. Lengths in inter-ocular distances, areas in their squares."""
+    """Thresholds of all findings. Lengths in inter-ocular distances, areas in their squares."""
 
     medium_hair: Threshold = Threshold(1.25, 0.12)  # how far down hair reaches
     long_hair: Threshold = Threshold(1.9, 0.1)
@@ -82,18 +87,22 @@ class Thresholds:
     narrow_eyes: Threshold = Threshold(0.1, 0.01)
     glasses: Threshold = Threshold(0.06, 0.015)  # area
     some_hat: Threshold = Threshold(0.2, 0.05)  # area of the hat
-    said_from: float = 0.7  # scores below are not said
+    said_from: float = 0.7  # findings with a lower score are left out
 
 
 @dataclass(frozen=True, eq=False)
 class ParsedFace:
-    """A crop whose pixels are parted into regions.
+    """A crop segmented into regions.
 
-    pixels: (H, W, 3) uint8 RGB. regions: (H, W) of `Region`. landmarks: (5, 2) in pixels of the crop, in the order of
-    `Face.landmarks`. inside: (H, W) bool, which pixels of the crop lie inside the photo.
-    columns, rows: (W,) and (H,), of a crop that is bent along its axes (a tanh warp): where the middles of its columns
-    and rows would lie if it were not, in which case `landmarks` are those of the crop that is not bent, too. Every
-    length and area is then measured as if the crop were not bent.
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB.
+        regions: (H, W) integer, values of `Region`.
+        landmarks: (5, 2) float in pixels of the crop, in the order of `Face.landmarks`.
+        inside: (H, W) bool, which pixels of the crop lie inside the photo.
+        columns: (W,) float, only for a crop that is warped along its axes (a tanh warp): where the centres of its
+            columns would lie without the warp. `landmarks` are then in the crop without the warp, and every length and
+            area is measured as if there were none.
+        rows: (H,) float, likewise.
     """
 
     pixels: Pixels
@@ -105,7 +114,19 @@ class ParsedFace:
 
     @classmethod
     def of(cls, portrait: Portrait, crop: Crop, regions: npt.NDArray[np.integer]) -> ParsedFace:
-        """A portrait's square, cut as `crop` says, whose pixels are these regions. Raises DegenerateFace."""
+        """A parsed face from a portrait's crop and the regions that a network found on it.
+
+        Args:
+            portrait: The portrait.
+            crop: The crop that the network saw; S is its size.
+            regions: (S, S) integer, values of `Region`.
+
+        Returns:
+            The parsed face; its landmarks are in pixels of the crop.
+
+        Raises:
+            DegenerateFace: No transform fits the landmarks.
+        """
         matrix = crop.matrix(portrait.face).astype(np.float64)
         inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
         across, down = np.arange(crop.size)[None], np.arange(crop.size)[:, None]
@@ -117,7 +138,7 @@ class ParsedFace:
 
     @cached_property
     def unit(self) -> float:
-        """Inter-ocular distance in pixels; of a face turned aside, what its height says it would be."""
+        """Inter-ocular distance in pixels; for a face in profile, estimated from its height."""
         left, right, _, *mouth = self.landmarks.astype(float)
         height = np.linalg.norm((mouth[0] + mouth[1]) / 2 - (left + right) / 2)
         return max(float(np.linalg.norm(right - left)), float(height) / MOUTH_BELOW_EYES, 1.0)
@@ -145,54 +166,54 @@ class ParsedFace:
 
     @property
     def across(self) -> Plane:
-        """(H, W): how far each pixel lies to the image-right of the middle between the eyes."""
+        """(H, W) float32: how far each pixel lies to the image-right of the middle between the eyes."""
         return self._places[0]
 
     @property
     def down(self) -> Plane:
-        """(H, W): how far each pixel lies below the eyes."""
+        """(H, W) float32: how far each pixel lies below the eyes."""
         return self._places[1]
 
     @cached_property
     def lab(self) -> Plane:
-        """(H, W, 3) float32 CIELAB."""
+        """(H, W, 3) float32 CIELAB of the pixels."""
         import cv2
 
         return np.asarray(cv2.cvtColor(self.pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
     def mask(self, *regions: Region) -> Mask:
-        """(H, W) bool: the pixels of these regions inside the photo."""
+        """(H, W) bool: pixels of these regions that lie inside the photo."""
         found = self.regions == regions[0]
         for region in regions[1:]:
             found |= self.regions == region
         return np.asarray(found & self.inside)
 
     def colours(self, mask: Mask) -> Plane:
-        """(N, 3) CIELAB colours of a mask's pixels; about a thousand of them where there are more."""
+        """(N, 3) float32 CIELAB of a mask's pixels; a sample of about a thousand if there are more."""
         found = np.flatnonzero(mask)
         return np.asarray(self.lab.reshape(-1, 3)[found[:: max(1, len(found) // 1000)]])
 
     def area(self, mask: Mask) -> float:
-        """Of a mask, in squared units."""
+        """Area of a mask, in squared units."""
         high, wide = self._extents
         return float(high @ (mask.astype(np.float32) @ wide)) / self.unit**2
 
     def areas(self, mask: Mask) -> Plane:
-        """(N,): of each of a mask's pixels, in squared units."""
+        """(N,) float32: area of each of a mask's pixels, in squared units."""
         high, wide = self._extents
         rows, columns = np.nonzero(mask)
         return high[rows] * wide[columns] / np.float32(self.unit**2)
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Mask:
-        """(H, W) bool: what lies between these places."""
+        """(H, W) bool: pixels between these positions on the face."""
         return np.asarray((self.across >= left) & (self.across <= right) & (self.down >= top) & (self.down <= bottom))
 
     def height(self, mask: Mask) -> float:
-        """Of the highest column of a mask, in units."""
+        """Height of the tallest column of a mask, in units."""
         return float((self._extents[0] @ mask.astype(np.float32)).max(initial=0)) / self.unit
 
-    def heart(self, mask: Mask) -> Mask:
-        """The mask without its edge, where colours mix; the mask itself where nothing else is left."""
+    def erode(self, mask: Mask) -> Mask:
+        """The mask without its edge, where colours mix; the mask itself if fewer than 20 pixels would be left."""
         import cv2
 
         kept = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
@@ -200,17 +221,30 @@ class ParsedFace:
 
 
 def derive(face: ParsedFace, limits: Thresholds = Thresholds()) -> list[Finding]:
-    """All that the masks say, nothing where it is unsure, hidden or cut off.
+    """Derive findings from the masks; what is unsure, hidden or cut off is left out.
 
-    Names: hair_length, bald, bangs, black_hair, blond_hair, brown_hair, gray_hair, red_hair, mouth_openness,
-    mouth_slightly_open, teeth_visible, eye_openness, skin_tone.
+    Args:
+        face: The parsed face.
+        limits: Thresholds.
+
+    Returns:
+        Findings among hair_length, bald, bangs, black_hair, blond_hair, brown_hair, gray_hair, red_hair,
+        mouth_openness, mouth_slightly_open, teeth_visible, eye_openness and skin_tone.
     """
     found = [*_hair(face, limits), *_mouth(face, limits), *_eyes(face, limits), *_colours(face, limits)]
     return [finding for finding in found if finding.score >= limits.said_from]
 
 
 def worn(face: ParsedFace, limits: Thresholds = Thresholds()) -> list[Finding]:
-    """Whether the masks show eyeglasses and a hat, for those whose masks know them: eyeglasses, wearing_hat."""
+    """Derive eyeglasses and wearing_hat, for parsers that have classes for them.
+
+    Args:
+        face: The parsed face.
+        limits: Thresholds.
+
+    Returns:
+        Findings among eyeglasses and wearing_hat.
+    """
     glasses = limits.glasses.above(face.area(face.mask(Region.GLASSES)))
     hat = limits.some_hat.above(face.area(face.mask(Region.HAT)))
     found = [_present("eyeglasses", glasses), _present("wearing_hat", hat)]
@@ -245,25 +279,25 @@ def _hair(face: ParsedFace, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _baldness(face: ParsedFace, hair: Mask, area: float, limits: Thresholds) -> float:
-    """0 to 1: a strip up from the forehead meets hardly any hair, and hair is scarce elsewhere."""
+    """Probability, 0 to 1: a strip above the forehead shows barely any hair, and there is little elsewhere."""
     crown = hair & face.box(-0.4, -2.2, 0.4, -0.3)
     return limits.bald_crown.below(face.area(crown) / 0.8) * limits.bald_area.below(area)
 
 
 def _length(face: ParsedFace, hair: Mask, limits: Thresholds, *, covered: bool) -> Iterator[Finding]:
-    """By how far down hair reaches in rows that hold more than a few loose strands of it."""
+    """Hair length, by how far down hair reaches in rows that hold more than a few loose strands of it."""
     reach = _reach(face, hair)
     long, medium = limits.long_hair.above(reach), limits.medium_hair.above(reach)
     scores = {"long": long, "medium": medium * (1 - long), "short": 1 - medium}
     value = max(scores, key=scores.__getitem__)
-    # A photo that ends above, or a hat, hides how long hair is; only what is seen can be said.
+    # A photo that ends above, or a hat, hides how long hair is.
     ends = float(face.down[face.inside].max(initial=0.0))
     if value == "long" or (not covered and ends > reach + 0.15):
         yield _finding("hair_length", value, scores[value])
 
 
 def _reach(face: ParsedFace, hair: Mask) -> float:
-    """How far down hair reaches: where an eighth of a unit of it is seen in one row."""
+    """How far down hair reaches: the lowest row that shows an eighth of a unit of it."""
     bins = np.floor(face.down[hair] * 20).astype(int) + 100
     areas = np.bincount(np.clip(bins, 0, 299), face.areas(hair), minlength=300)
     rows = np.flatnonzero(areas > 0.125 / 20)
@@ -271,7 +305,7 @@ def _reach(face: ParsedFace, hair: Mask) -> float:
 
 
 def _sees(face: ParsedFace, place: Mask) -> bool:
-    """Whether the photo shows nearly all of a place."""
+    """Whether the photo shows at least nine tenths of a place."""
     return bool(place.any() and face.area(place & face.inside) > 0.9 * face.area(place))
 
 
@@ -293,7 +327,7 @@ def _mouth(face: ParsedFace, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _teeth(face: ParsedFace, inner: Mask) -> float:
-    """Area of what is bright and hardly coloured inside the mouth, beside this face's skin."""
+    """Area of the mouth's interior that is bright and barely coloured compared with this face's skin."""
     skin, inside = face.colours(face.mask(Region.SKIN, Region.NOSE)), face.lab[inner]
     if not len(skin) or not len(inside):
         return 0.0
@@ -321,9 +355,9 @@ def _eyes(face: ParsedFace, limits: Thresholds) -> Iterator[Finding]:
 def _colours(face: ParsedFace, limits: Thresholds) -> Iterable[Finding]:
     from .colours import hair_colour, skin_tone
 
-    skin = face.colours(face.heart(face.mask(Region.SKIN, Region.NOSE)))
+    skin = face.colours(face.erode(face.mask(Region.SKIN, Region.NOSE)))
     mask = face.mask(Region.HAIR)
-    hair = face.colours(face.heart(mask)) if face.area(mask) > 0.3 else np.zeros((0, 3), np.float32)
+    hair = face.colours(face.erode(mask)) if face.area(mask) > 0.3 else np.zeros((0, 3), np.float32)
     light = face.colours(face.inside)[:, 0]
     brightest = float(np.percentile(light, 98)) if light.size else 0.0
     shaded = face.area(face.mask(Region.HAT)) > limits.hat

@@ -6,6 +6,6 @@ from .bag import (
 )
 from .english import FILTERS as FILTERS, as_sentences as as_sentences, series as series, with_article as with_article
 from .prompts import Prompts as Prompts, PromptTemplate as PromptTemplate
-from .shape import flaw as flaw, tidied as tidied
+from .shape import find_flaw as find_flaw, tidy_text as tidy_text
 from .tokens import MERGES as MERGES, token_counter as token_counter
 from .vocabulary import Grammar as Grammar, Vocabulary as Vocabulary

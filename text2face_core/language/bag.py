@@ -1,7 +1,7 @@
-"""From findings to the words of one caption: what is said, by which phrase, in which order.
+"""Draw the bag of words of a caption from findings: which findings, in which phrase and order.
 
-Follows section 2.2 of arXiv 2405.10864: F1 (age, gender, ethnicity) and F2 (all else) each in
-random order, age in one of three forms, and attributes that models see together too often left out at random.
+Follows section 2.2 of arXiv 2405.10864: F1 (age, gender, ethnicity) and F2 (everything else) each in random order,
+age in one of three forms, and attributes that models predict together too often are dropped at random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Known = Mapping[str, tuple[Finding, ...]]
 
 
 class DropRule(Options):
-    """Leave `drop` out with `probability` where any finding of `when` is present too."""
+    """Drop the finding `drop` with `probability` if any finding of `when` is present too."""
 
     drop: str
     when: tuple[str, ...]
@@ -36,21 +36,23 @@ class DropRule(Options):
 class BagSettings(Options):
     """How findings become words."""
 
-    leave_out: tuple[str, ...] = Field((), description="findings that are never said")
-    min_scores: dict[str, Probability] = Field({}, description="smallest score by finding, over the vocabulary's own")
+    leave_out: tuple[str, ...] = Field((), description="findings that never enter a bag")
+    min_scores: dict[str, Probability] = Field({}, description="minimum score by finding; overrides the vocabulary's")
     age_forms: tuple[AgeForm, ...] = Field(
-        ("number", "bracket", "word"), min_length=1, description="forms of age, equally likely"
+        ("number", "bracket", "word"), min_length=1, description="forms of age, each equally likely"
     )
-    age_noise: float = Field(1 / 15, ge=0, lt=1, description="largest error put on a number of years, as a share of it")
-    age_bracket: int = Field(5, ge=1, description="years on either side in a bracket")
+    age_noise: float = Field(
+        1 / 15, ge=0, lt=1, description="largest random change of an age in years, as a share of it"
+    )
+    age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket")
     drops: tuple[DropRule, ...] = Field(
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
-        description="findings left out at random, because models see them together too often",
+        description="findings dropped at random, because models predict them together too often",
     )
 
 
 def check_names(settings: BagSettings, vocabulary: Vocabulary) -> None:
-    """Raise RecipeError where the settings name a finding that has no words: misspelt, it would be said after all."""
+    """Raise RecipeError if the settings name a finding that has no words; a misspelt name would have no effect."""
     named = {"leave_out": settings.leave_out, "min_scores": tuple(settings.min_scores)}
     named["drops"] = tuple(name for rule in settings.drops for name in (rule.drop, *rule.when))
     for setting, names in named.items():
@@ -62,56 +64,56 @@ def check_names(settings: BagSettings, vocabulary: Vocabulary) -> None:
 
 
 def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[str, ...]:
-    """Names for which the vocabulary has no entry, sorted; `draw_bag` leaves them out."""
+    """Names of findings without words in the vocabulary, sorted; `draw_bag` ignores these findings."""
     return tuple(sorted({finding.name for finding in findings} - vocabulary.findings.keys()))
 
 
 def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings, rng: random.Random) -> Bag:
-    """The words for one caption.
+    """The bag of words for one caption.
 
-    Where several extractors saw a finding, the one with the highest score is believed. What is absent, unsure, excluded
-    by something surer, or not in the vocabulary is left out; a bag may be empty. Equal findings, in whatever order, and
-    an equally seeded `rng` give equal bags.
+    If several extractors report a finding, the one with the highest score counts. Findings that are absent, below
+    their minimum score, excluded by a finding with a higher score, or not in the vocabulary are ignored; a bag may be
+    empty. Equal findings, in any order, and an equally seeded `rng` give equal bags.
     """
-    known = _believed(findings, vocabulary, settings)
+    known = _select(findings, vocabulary, settings)
     dropped = {
         rule.drop
         for rule in settings.drops
         if rule.drop in known and any(name in known for name in rule.when) and rng.random() < rule.probability
     }
-    said = {
+    kept = {
         name: values
         for name, values in _without_contradictions(known, vocabulary).items()
         if name not in dropped and name not in settings.leave_out and _applies(vocabulary.findings[name], known)
     }
-    order = _draw_order(said, vocabulary, rng)
+    order = _draw_order(kept, vocabulary, rng)
     phrases = _Phrases(vocabulary, settings, rng, known, order)
-    for name in sorted(said):  # age comes before gender, whose word depends on it
-        phrases.draw(said[name])
+    for name in sorted(kept):  # age comes before gender, whose word depends on it
+        phrases.draw(kept[name])
     return Bag(tuple(item for name in order for item in phrases.drawn[name]))
 
 
-def _believed(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
-    """By name, in alphabetical order: the surest finding, or the `at_most` surest of the surest source."""
+def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
+    """By name, in alphabetical order: the finding with the highest score, or the `at_most` highest of its source."""
     by_name: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda f: (f.name, -f.score, f.source, str(f.value))):
         by_name.setdefault(finding.name, []).append(finding)
-    believed = {}
-    for name, seen in by_name.items():
+    selected = {}
+    for name, reported in by_name.items():
         entry = vocabulary.findings.get(name)
         if entry is None:
             continue
         floor = settings.min_scores.get(name, entry.floor)
-        surest = {f.value: f for f in reversed(seen) if f.source == seen[0].source}  # one of each value
-        best = [f for f in seen if surest.get(f.value) is f][: entry.at_most]
-        sayable = tuple(f for f in best if f.score >= floor and vocabulary.words(name, f.value))
-        if sayable:
-            believed[name] = sayable
-    return believed
+        of_source = {f.value: f for f in reversed(reported) if f.source == reported[0].source}  # one of each value
+        best = [f for f in reported if of_source.get(f.value) is f][: entry.at_most]
+        usable = tuple(f for f in best if f.score >= floor and vocabulary.words(name, f.value))
+        if usable:
+            selected[name] = usable
+    return selected
 
 
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
-    """Of findings that exclude each other the surer one; of equally sure ones the first by name."""
+    """Of findings that exclude each other, the one with the higher score; of equal scores, the first by name."""
     kept: list[Finding] = []
     for finding in sorted(
         (f for values in known.values() for f in values), key=lambda f: (-f.score, f.name, str(f.value))
@@ -127,7 +129,7 @@ def _excludes(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
 
 
 def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Random) -> list[str]:
-    """F1 and F2 each shuffled; what is said of the photo comes last, in the vocabulary's order."""
+    """F1 and F2, each shuffled; findings about the photo come last, in the vocabulary's order."""
     order = []
     for level in LEVELS:
         here = [name for name in vocabulary.findings if name in names and vocabulary.findings[name].level == level]
@@ -140,7 +142,7 @@ def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Rand
 
 @dataclass
 class _Phrases:
-    """Draws a phrase for one finding after the other, minding those drawn before."""
+    """Draw a phrase for one finding after the other, depending on those drawn before."""
 
     vocabulary: Vocabulary
     settings: BagSettings
@@ -159,7 +161,7 @@ class _Phrases:
     def _phrase(self, finding: Finding, entry: FindingWords, count: int) -> str:
         words = self.vocabulary.words(finding.name, finding.value)
         if words is None:
-            raise AssertionError(finding)  # _believed lets none of these through
+            raise AssertionError(finding)  # _select lets none of these through
         if entry.number and isinstance(finding.value, int | float):
             return self._age(float(finding.value), words, entry.number)
         if words.pair and count > 1:
@@ -177,12 +179,12 @@ class _Phrases:
         number, middle, reach = round(years * (1 + noise)), round(years), self.settings.age_bracket
         if form == "bracket":
             return templates.bracket.text.format(low=max(0, middle - reach), high=middle + reach)
-        if form == "number" and number > 0:  # nobody is called 0 years old
+        if form == "number" and number > 0:  # "0 years old" is not English
             return templates.one.text if number == 1 else templates.many.text.format(years=number)
         return self.rng.choice(words.phrases).text
 
     def _noun_is_taken(self, name: str) -> bool:
-        """Whether another noun stands that this one cannot join: "teenage girl" can be said, "girl teenager" cannot."""
+        """Whether the bag has a noun that this one cannot join: "teenage girl" works, "girl teenager" does not."""
         for item in (item for items in self.drawn.values() for item in items if item.level == "F1"):
             grammar = self.vocabulary.grammar(item.name, item.value, item.phrase)
             joins = grammar.before is not None and self.order.index(item.name) < self.order.index(name)

@@ -1,4 +1,4 @@
-"""The few rules of English that captions need: articles, rows with "and", sentences."""
+"""English grammar for captions: articles, lists with "and", sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SOUNDS_LIKE_AN = re.compile(r"(?:[aeiou]|hour|honest|honou?r|heir|(?:8\d?|11|18
 
 
 def with_article(noun_phrase: str) -> str:
-    """The phrase with "a" or "an", by its first sound.
+    """The phrase with "a" or "an", depending on its first sound.
 
     >>> [with_article(p) for p in ("8-year-old girl", "elderly man", "European", "unusual hat", "hour", "18 to 28")]
     ['an 8-year-old girl', 'an elderly man', 'a European', 'an unusual hat', 'an hour', 'an 18 to 28']
@@ -20,7 +20,7 @@ def with_article(noun_phrase: str) -> str:
 
 
 def series(parts: Sequence[str]) -> str:
-    """Parts in one row: "a", "a and b", "a, b and c"; a comma before the last "and" where a part has an "and" itself.
+    """Parts as a list: "a", "a and b", "a, b and c"; with a comma before the last "and" if a part contains "and".
 
     >>> series(["has big lips and bangs", "is bald", "wears a hat"])
     'has big lips and bangs, is bald, and wears a hat'
@@ -32,10 +32,10 @@ def series(parts: Sequence[str]) -> str:
 
 
 FILTERS = {"a": with_article, "series": series}
-"""The filters of templates that write English."""
+"""Jinja filters for templates that write English."""
 
 
 def as_sentences(text: str) -> str:
-    """Template output as prose: single spaces, none before a comma or stop, and a capital after each stop."""
+    """Template output as prose: single spaces, none before a comma or full stop, and a capital after each full stop."""
     text = re.sub(r"\s+([.,])", r"\1", " ".join(text.split()))
     return re.sub(r"(^|\. )(\w)", lambda match: match[1] + match[2].upper(), text)

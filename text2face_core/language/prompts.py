@@ -1,14 +1,14 @@
-"""What a language model is told for one caption: a template over the words of its bag.
+"""Prompts for language models: Jinja templates over the words of a bag.
 
-Templates are Jinja in a sandbox: ours by name (templates/prompts), a user's own by path. A template is given
+Templates run in a sandbox: ours by name (templates/prompts), a user's own by path. A template has the variables
     f1, f2, photo      the bag's phrases by level, in the order drawn: ["34 years old", "woman"], ["bangs"], ["blurry"]
-    items              the same with all that is known of each: item.name, item.value, item.phrase, item.level
+    items              the same findings in full: item.name, item.value, item.phrase, item.level
     style              "short", "long", "tags"
-    missed             phrases that an earlier try left out; empty on the first
-    photo_id, number   which photo, and which of its captions (from 0)
-and may `{{ fail("…") }}` where it cannot serve, or build on ours with `{% extends "paper.j2" %}`.
+    missed             phrases that an earlier attempt missed; empty at first
+    photo_id, number   the photo, and the index of its caption (from 0)
+and may call `{{ fail("…") }}` if it does not support a request, or extend ours with `{% extends "paper.j2" %}`.
 
-A fuser takes one as its option `prompt: PromptTemplate = "paper"`.
+A fuser takes a template as its option `prompt: PromptTemplate = "paper"`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from jinja2 import FunctionLoader, TemplateError, TemplateSyntaxError, meta, nodes
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from ..errors import RecipeError
 from ..utils import environment, templates
@@ -33,11 +33,11 @@ VARIABLES = frozenset({"f1", "f2", "photo", "items", "style", "missed", "photo_i
 
 
 class Prompts:
-    """One template, compiled and checked.
+    """A template, compiled and checked.
 
-    template: the name of one of ours, such as "paper", or the path of a file.
-    Raises RecipeError, which names the file and the line, where it is not there, is no Jinja, or uses a name that is
-    not among VARIABLES.
+    template: the name of one of our templates, such as "paper", or the path of a file.
+    Raises RecipeError with the file and line if the template does not exist, is not valid Jinja, or uses a variable
+    that is not in VARIABLES.
 
     >>> Prompts("paper").name
     'paper.j2'
@@ -68,11 +68,11 @@ class Prompts:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with the text of the template, or of one that it builds on."""
+        """16 hexadecimal digits that change with the text of the template or of a template that it extends."""
         return hashlib.blake2b("\0".join(self._texts.values()).encode(), digest_size=8).hexdigest()
 
     def render(self, request: FusionRequest) -> str:
-        """The text for one request. Raises RecipeError, naming template and line, where it cannot be written."""
+        """The prompt for one request. Raises RecipeError with the template and line if rendering fails."""
         bag = request.bag
         try:
             text = self._template.render(
@@ -85,12 +85,12 @@ class Prompts:
             )
         except RecipeError as error:  # of `fail`
             raise RecipeError(f"{self._place(error)}: {error}") from error
-        except Exception as error:  # whatever a user's template divides by zero
+        except Exception as error:  # a user's template may raise anything
             raise RecipeError(f"{self._place(error)}: {error}") from error
         return text.strip()
 
     def _read(self, name: str) -> None:
-        """Read a template and all that it builds on, and look for names that nothing stands behind."""
+        """Read a template and those that it extends, and raise TemplateSyntaxError for undefined variables."""
         if name in self._texts or not self._jinja.loader:
             return
         self._jinja.get_template(name)
@@ -112,7 +112,7 @@ class Prompts:
                 self._read(other)
 
     def _place(self, error: Exception) -> str:
-        """The template and line where it went wrong."""
+        """The template and line of an error."""
         if isinstance(error, TemplateSyntaxError):
             return f"{error.filename or error.name or self.name}, line {error.lineno}"
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
@@ -121,7 +121,7 @@ class Prompts:
 
 
 def built_in() -> list[str]:
-    """Names of our own templates."""
+    """Names of the built-in templates."""
     return sorted(path.stem for path in (templates() / "prompts").glob("*.j2"))
 
 
@@ -136,10 +136,11 @@ def _checked(template: str) -> str:
 PromptTemplate = Annotated[
     str,
     AfterValidator(_checked),
+    Field(json_schema_extra={"reaches": "prompt"}),
     PlainSerializer(lambda template: f"{Path(template).name} ({Prompts(template).fingerprint})", when_used="json"),
 ]
-"""The type of a fuser's option `prompt`. A wrong template is refused with the other options. Its JSON, of which the
-component's identity is made, holds the fingerprint: captions are written again where the template's text has changed.
+"""The type of a fuser's option `prompt`. A wrong template is refused with the other options. Its JSON, which is
+part of the component's identity, holds the fingerprint: captions are written again if the template's text changes.
 """
 
 
@@ -150,7 +151,7 @@ def _own_file(template: str) -> Path:
     near = difflib.get_close_matches(template, built_in(), n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     raise RecipeError(
-        f'there is no prompt "{template}": give the path of a template file, or one of: {", ".join(built_in())}.{hint}'
+        f'no prompt is called "{template}": give the path of a template file, or a name: {", ".join(built_in())}.{hint}'
     )
 
 
@@ -158,9 +159,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the prompt {path} cannot be read: {error}") from error
+        raise RecipeError(f"cannot read the prompt {path}: {error}") from error
 
 
 def _fail(message: str) -> NoReturn:
-    """What `fail` does in a template."""
+    """The function `fail` of templates."""
     raise RecipeError(message)

@@ -1,6 +1,6 @@
-"""What is no caption by its looks, whatever it says: lists, headings, talk about the task, echoes, other languages.
+"""Reject model output that is malformed as a caption: lists, headings, talk about the task, echoes, other languages.
 
-By words and signs alone, so that it costs microseconds; whether it says the right things is `fidelity`'s question.
+Only the form is tested, in microseconds; `fidelity` tests what a caption says.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from pathlib import Path
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "`": "`"}
-_ECHO = 8  # words in a row; shorter runs ("he looks surprised and he has") are anybody's
-_LONGEST = 30  # words of a caption without a full stop
+_ECHO = 8  # words in a row; shorter runs ("he looks surprised and he has") are common English
+_LONGEST = 30  # most words of a caption without a full stop
+_OPEN_SIGNS = ",;:-\u2013\u2014([{/&+"
 _STOP = re.compile(r"[^\W\d_]{3}[.!?]\s")
-_REPEATED = 3  # times the same four words
+_REPEATED = 3  # occurrences of the same four words
 
 _BULLET = re.compile(r"^\s*(?:[-*\u2022\u2023\u25aa\u25cf\u2013\u2014]|\(?\d{1,2}[.)]|\(?[a-h]\))\s", re.MULTILINE)
 _BULLETS_IN_LINE = re.compile(r"[\u2022\u25aa\u25cf]|(?:^|\s)1[.)]\s.*\s2[.)]\s")
 _PAIRS = re.compile(r"\b[^\W\d_]+(?:[ _-][^\W\d_]+)?\s*:\s*[\w\"'\u201c]")
 _MARKS = re.compile(
-    r"\*\*|__|```|^\s*#|###|^\s*[\[{]|<[/|]?[a-z_]+[|]?>|\[/?inst\]|\b(?:user|assistant|system|human)\s*:",
+    r"\*\*|__|```|^\s*#|###|^\s*[\[{]|<[^<>\s]{1,40}>|\[/?[a-z]{3,6}\]|\b(?:user|assistant|system|human)\s*:"
+    r"|\\[nrtu]|&(?:[a-z]{2,8}|#\d{1,6});",
     re.IGNORECASE,
 )
 _WRITING = (
@@ -39,7 +41,12 @@ _TASK = re.compile(
         (?:characteristics|attributes|information|details|words|features|findings|list|description|prompt)\b
     |\bas\s+an?\s+(?:ai\b|artificial|assistant\b|(?:large\s+)?language\s+model)
     |\blanguage\s+model\b
-    |(?-i:\bI\b)  # nobody in a photo says so
+    |\b(?:you|your|yours|yourself)\b  # nor a second one
+    |^(?:sorry|unfortunately|apolog\w+)\b|[.!?]\s+(?:sorry|unfortunately|apolog\w+)\b
+    |\b(?:unable|(?:not|in)\W*(?:able|appropriate|possible|allowed|permitted))\s+to\s+\w+|\b(?:cannot|can['\u2019]?t)\s+(?:be\s+)?
+        (?:describe|identif|comment|comply|help|assist|provid|fulfil|answer|shar|generat|determin)\w*
+    |\banything\s+else\s*\?
+    |(?-i:\bI\b)  # a caption has no first person
     |\b(?:let\s+me\s+know|feel\s+free|hope\s+this|as\s+requested|as\s+you\s+(?:asked|requested)|your\s+request)\b
     |\bnote\s*(?::|\s+that\b)
     |\b(?:this|the|above|following|coherent|fluent|given|provided)\s+{_WRITING}\b
@@ -53,16 +60,18 @@ _WORDS = {
     name: frozenset(words.split())
     for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
 }
+_CONTROL = {"Cc", "Cf", "Cs"}
+_LATIN_SIGNS = "\u00aa\u00ba\u00b5"
 _ENGLISH = _WORDS["grammar"] | _WORDS["nouns"]
 _JOINING = _WORDS["grammar"] - _WORDS["listed"]
 _ARTICLES = {"a", "an", "the"}
 _ITEM = re.compile(r"[,;]\s+(?:an?|the)\b", re.IGNORECASE)
 
 
-def tidied(text: str) -> str:
-    """The text without white space and quotation marks around it; a line that was only wrapped is joined again.
+def tidy_text(text: str) -> str:
+    """The text without surrounding white space and quotation marks; wrapped lines are joined.
 
-    >>> tidied(' "A woman with\\nbrown hair." ')
+    >>> tidy_text(' "A woman with\\nbrown hair." ')
     'A woman with brown hair.'
     """
     text = text.strip()
@@ -72,14 +81,14 @@ def tidied(text: str) -> str:
     return re.sub(r"[ \t\xa0]+", " ", text)
 
 
-def flaw(text: str, prompt: str = "", style: str = "") -> str:
-    """Why a tidied text is no caption, in a few words; empty where it is one.
+def find_flaw(text: str, prompt: str = "", style: str = "") -> str:
+    """Why a tidied text is not a caption, in a few words; empty if its form is fine.
 
-    prompt: what the model was told, less what it was asked to say; a text that repeats it is refused.
+    prompt: the prompt without the phrases of the bag; a text that repeats it is rejected.
     style: "tags" for a list of words with commas between, anything else for sentences.
 
-    >>> flaw("A woman with brown hair."), flaw("Sure! A woman with brown hair."), flaw("woman, hair, hat, young")
-    ('', 'talk about the task', 'a list')
+    >>> find_flaw("A woman with brown hair."), find_flaw("Sure! A woman with brown hair.")
+    ('', 'talk about the task')
     """
     words = _WORD.findall(text.lower())
     if not words:
@@ -90,12 +99,13 @@ def flaw(text: str, prompt: str = "", style: str = "") -> str:
         or _layout(text)
         or ("echo of the prompt" if prompt and echoes(words, prompt) else "")
         or ("repeats itself" if _repeats(words) else "")
+        or _ending(text, words)
         or ("" if style == "tags" else _sentence(text, words))
     )
 
 
 def echoes(words: list[str], prompt: str) -> bool:
-    """Whether a run of words stands just so in the prompt; runs do not reach over its lines."""
+    """Whether some eight words in a row also stand in one line of the prompt."""
     if len(words) < _ECHO:
         return False
     runs = {
@@ -108,16 +118,22 @@ def echoes(words: list[str], prompt: str) -> bool:
 
 
 def _language(text: str, words: list[str]) -> str:
+    if any(unicodedata.category(sign) in _CONTROL for sign in text if sign not in "\n\t"):
+        return "control characters"
     if not text.isascii():
         strange = [letter for letter in text if not letter.isascii()]
-        if sum(letter.isalpha() and not unicodedata.name(letter, "").startswith("LATIN") for letter in strange) > 1:
+        if any(letter.isalpha() and not _is_latin(letter) for letter in strange):
             return "not English"
         if any(unicodedata.category(letter) in {"So", "Cn", "Co"} or letter == "\ufffd" for letter in strange):
-            return "signs that are no words"
+            return "signs that are not words"
     foreign = sum(word in _WORDS["foreign"] for word in words)
     if foreign > 1 and foreign > sum(word in _ENGLISH for word in words):
         return "not English"
     return ""
+
+
+def _is_latin(letter: str) -> bool:
+    return letter in _LATIN_SIGNS or unicodedata.name(letter, "").startswith("LATIN")
 
 
 def _layout(text: str) -> str:
@@ -135,15 +151,25 @@ def _repeats(words: list[str]) -> bool:
     return max(runs.values()) >= _REPEATED
 
 
+def _ending(text: str, words: list[str]) -> str:
+    """Whether the text breaks off: on a word or sign that cannot be the last, or in an ellipsis."""
+    if text.endswith(("...", "\u2026")):
+        return "unfinished"
+    open_end = words[-1] in _WORDS["dangling"] or text[-1] in _OPEN_SIGNS
+    return "unfinished" if words[-1] in _WORDS["never_last"] or (open_end and not _is_stopped(text)) else ""
+
+
+def _is_stopped(text: str) -> bool:
+    return text.rstrip("\"'\u201d\u2019)")[-1:] in {".", "!", "?"}
+
+
 def _sentence(text: str, words: list[str]) -> str:
-    stopped = text.rstrip("\"'\u201d\u2019)")[-1:] in {".", "!", "?", "\u2026"}
-    loose = words[-1] in _WORDS["dangling"] or text[-1] in ",;:-\u2013\u2014"
-    if not stopped and (loose or len(words) > _LONGEST or _STOP.search(text)):
+    if not _is_stopped(text) and (len(words) > _LONGEST or _STOP.search(text)):
         return "unfinished"
     commas = text.count(",") + text.count(";")
-    # "a hat, a smile, bald" is a list, "a happy, smiling, bald man" is none
+    # "a hat, a smile, bald" is a list, "a happy, smiling, bald man" is not
     if commas > 1 and _JOINING.isdisjoint(words) and (_ARTICLES.isdisjoint(words) or _ITEM.search(text)):
         return "a list"
-    if any(one == two for one, two in pairwise(words) if one in _WORDS["dangling"] and one != "her"):
+    if any(one == two for one, two in pairwise(words) if one in _WORDS["doubled"]):
         return "repeats itself"
     return ""

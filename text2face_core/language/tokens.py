@@ -1,8 +1,8 @@
-"""How many tokens a caption is to CLIP's text encoder, which reads no more than 77.
+"""Token counts for CLIP's text encoder, which reads at most 77 tokens.
 
-Counts as the tokenizer of `transformers` does (Radford et al. 2021, arXiv 2103.00020): NFC, lower case, letters, single
-digits and runs of other signs apart, the bytes of each merged in the order of OpenAI's list. open_clip also mends HTML
-entities and curly quotes before it counts, which may save a token or two.
+Matches the tokenizer of `transformers` (Radford et al. 2021, arXiv 2103.00020): NFC, lower case, split into letters,
+single digits and runs of other signs, then byte pairs merged in the order of OpenAI's list. open_clip also replaces
+HTML entities and curly quotes first, which may save a token or two.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ MERGES = Artifact(
     sha256="924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
     size=1_356_917,
     licence_url="https://github.com/openai/CLIP/blob/main/LICENSE",
-    note="the word list of CLIP's tokenizer, by which the length of captions is measured",
+    note="the merge list of CLIP's tokenizer, which measures the length of captions",
 )
 
-_COUNT = 49_152 - 256 - 2  # merges that CLIP uses of the list: its vocabulary less the bytes, plain and at a word's end
+_COUNT = 49_152 - 256 - 2  # merges in CLIP's vocabulary: all tokens except the 2 x 256 bytes, start and end
 _PIECE = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|[0-9]|[^\sa-z0-9]+", re.ASCII)
 _END = "</w>"
 _KNOWN_WORDS = 1 << 16
 
 
 class TokenCounter:
-    """Counts CLIP tokens, with those of start and end; words are remembered, since captions share most of theirs.
+    """CLIP token counter, start and end included; words are cached, since captions share most of them.
 
-    path: the list of merges, see MERGES. Raises ArtifactError where the file is not such a list.
+    path: the list of merges, see MERGES. Raises ArtifactError if the file is not such a list.
 
     >>> TokenCounter(ModelStore().path(MERGES)).count("A 34-year-old woman")  # doctest: +SKIP
     10
@@ -51,16 +51,16 @@ class TokenCounter:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 lines = file.read().split("\n")[1 : 1 + _COUNT]
         except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise ArtifactError(f"{path} cannot be read as CLIP's list of merges: {error}") from error
+            raise ArtifactError(f"{path} is not readable as CLIP's list of merges: {error}") from error
         self._ranks = {(first, second): rank for rank, (first, _, second) in enumerate(map(_halves, lines))}
         self._size = lru_cache(_KNOWN_WORDS)(self._merged)
 
     def count(self, text: str) -> int:
-        """Tokens of the text, with start and end."""
+        """Number of tokens of the text, start and end included."""
         return 2 + sum(map(self._size, _pieces(text)))
 
     def _merged(self, word: str) -> int:
-        """How many tokens one piece is: at each step the neighbours that stand earliest in the list become one."""
+        """Number of tokens of one piece: at each step, the neighbours that come first in the list are merged."""
         parts = [_LETTERS[byte] for byte in word.encode("utf-8", "replace")]
         parts[-1] += _END
         while len(parts) > 1:
@@ -73,13 +73,11 @@ class TokenCounter:
 
 
 def token_counter(models: ModelStore) -> TokenCounter:
-    """The counter, fetching its file where that is not here. Raises ArtifactError that says what else can be done."""
+    """The counter; its file is fetched if it is missing. Raises ArtifactError with the alternative."""
     try:
         return TokenCounter(models.path(MERGES))
     except ArtifactError as error:
-        raise ArtifactError(
-            f"{error}\nOr do not measure the length of captions: --set captions.max_tokens=0"
-        ) from error
+        raise ArtifactError(f"{error}\nTo skip the length check: --set captions.max_tokens=0") from error
 
 
 def _halves(line: str) -> tuple[str, str, str]:
@@ -98,17 +96,17 @@ def _joined(parts: list[str], pair: tuple[str, str]) -> Iterator[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """What is merged by itself: words, single digits, runs of other signs."""
+    """Pieces that are merged separately: words, single digits, runs of other signs."""
     if text.isascii():
         return _PIECE.findall(text.lower())
-    # Letter by letter, since "ΟΣ" in lower case would know that its sigma is the last one, which CLIP's does not
+    # Letter by letter: lower() of "ΟΣ" uses the final sigma, which CLIP's tokenizer does not
     text = "".join(letter.lower() for letter in unicodedata.normalize("NFC", text))
     plain = "".join(map(_stand_in, text))
     return [text[piece.start() : piece.end()] for piece in _PIECE.finditer(plain)]
 
 
 def _stand_in(letter: str) -> str:
-    """An ASCII letter of the same kind; "a" and "1" begin none of the short forms that stand apart, such as 're."""
+    """An ASCII sign of the same category; "a" and "1" do not begin contractions such as 're."""
     if letter.isascii():
         return letter
     kind = unicodedata.category(letter)[0]
@@ -116,7 +114,7 @@ def _stand_in(letter: str) -> str:
 
 
 def _byte_letters() -> list[str]:
-    """The letter that stands for each byte: itself where it can be seen, else one from U+0100 on."""
+    """The letter for each byte: itself if it is printable, otherwise a letter from U+0100 on."""
     seen = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     hidden = iter(range(256, 512))
     return [chr(byte if byte in seen else next(hidden)) for byte in range(256)]

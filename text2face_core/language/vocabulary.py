@@ -1,6 +1,6 @@
-"""The vocabulary: every finding, its level, its phrases, and how English may say each phrase.
+"""Vocabulary: every finding with its level, its phrases, and the grammar of each phrase.
 
-The words are data, in vocabulary.toml, whose head explains the form. Plugins bring files of the same form.
+The words are data, in vocabulary.toml; its head explains the format. Plugins provide files of the same format.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ Role = Literal["has", "wears", "is", "looks", "noun", "photo"]
 
 def _inside_a_sentence(text: str) -> str:
     if text != " ".join(text.split()) or not text or set(text) & set(".,;:!?"):
-        raise ValueError(f"{text!r} cannot stand inside a sentence: give words with single spaces, without . , ; : ! ?")
+        raise ValueError(
+            f"{text!r} does not fit inside a sentence: write words with single spaces, without . , ; : ! ?"
+        )
     return text
 
 
@@ -48,10 +50,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How one phrase may stand in a sentence; see the head of vocabulary.toml.
+    """How a phrase is used in a sentence; see the head of vocabulary.toml.
 
-    text: the phrase. before: its form before a noun, None where it has none. after: its form after a noun.
-    pronoun: "she" or "he" where the value tells.
+    text: the phrase. before: its form before a noun, None if it has none. after: its form after a noun.
+    pronoun: "she" or "he" if the value implies it.
     """
 
     text: str
@@ -95,20 +97,20 @@ class ValueWords(_Entry):
 
 
 class AgeTemplate(_Entry):
-    """A phrase with places for numbers."""
+    """A phrase with placeholders for numbers."""
 
     text: str
     before: str
     role: Role
 
     def read(self, phrase: str) -> dict[str, str] | None:
-        """The numbers in a phrase of this form, None if it has another form."""
+        """The numbers in a phrase of this form; None for other phrases."""
         match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", self.text), phrase)
         return match.groupdict() if match else None
 
 
 class AgeTemplates(_Entry):
-    """How a number of years is said: `one` year, `many` ({years}), or a `bracket` ({low}, {high})."""
+    """Phrases for a number of years: `one`, `many` ({years}) or a `bracket` ({low}, {high})."""
 
     one: AgeTemplate
     many: AgeTemplate
@@ -136,11 +138,11 @@ class FindingWords(_Entry):
         given = dict(entry)
         own = {key: given.pop(key) for key in ("phrases", "also") if key in given}
         if own and "values" in given:
-            raise ValueError("phrases stand either at the finding (present or absent) or at its values, not at both")
+            raise ValueError("put phrases either on the finding (present or absent) or on its values, not on both")
         if own:
             given["values"] = {"true": own}
         if not given.get("values"):
-            raise ValueError("it has no phrases: give `phrases`, or a table of `values` with phrases each")
+            raise ValueError("it has no phrases: add `phrases`, or a table of `values` with phrases")
         return given
 
     @model_validator(mode="after")
@@ -155,13 +157,13 @@ class FindingWords(_Entry):
 
     @property
     def floor(self) -> float:
-        """The score under which this finding is not said."""
+        """Findings with a lower score do not enter a bag."""
         if self.min_score is not None:
             return self.min_score
         return 0.5 if self.values.keys() <= {"true", "false"} else 0.0
 
     def key(self, value: Value) -> str | None:
-        """Under which of `values` a value stands: "true", its own name, or the one whose range holds the number."""
+        """The key of a value in `values`: "true", its own name, or the entry whose range contains the number."""
         if isinstance(value, bool):
             key = str(value).lower()
         elif isinstance(value, str):
@@ -177,15 +179,15 @@ class _File(_Entry):
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Words for findings by name, ours first and then each plugin's, in the order given."""
+    """Words for findings by name: ours first, then each plugin's, in the order given."""
 
     findings: Mapping[str, FindingWords]
 
     @classmethod
     def load(cls, extra: Sequence[Mapping[str, Any] | Path] = ()) -> Vocabulary:
-        """Our own vocabulary and further ones, as mappings or TOML files; a later entry replaces an earlier one.
+        """The built-in vocabulary and further ones, as mappings or TOML files; later entries replace earlier ones.
 
-        Raises PluginError, which names the file, the finding and what is wrong with it.
+        Raises PluginError with the file, the finding and the problem.
         """
         findings: dict[str, FindingWords] = {}
         for given in (BUILT_IN, *extra):
@@ -193,15 +195,16 @@ class Vocabulary:
         return cls(findings)
 
     def words(self, name: str, value: Value) -> ValueWords | None:
-        """The words for one value; None where the vocabulary has none."""
+        """The words for one value; None if the vocabulary has none."""
         finding = self.findings.get(name)
         key = finding.key(value) if finding else None
         return finding.values[key] if finding and key else None
 
     def grammar(self, name: str, value: Value, phrase: str) -> Grammar:
-        """How a phrase of this finding may stand in a sentence.
+        """How a phrase of this finding is used in a sentence.
 
-        A phrase that is not listed stands as the finding's others do. Raises PluginError for an unknown finding.
+        A phrase that is not listed gets the grammar of the finding's other phrases.
+        Raises PluginError for an unknown finding.
 
         >>> Vocabulary.load().grammar("age", 34.2, "34 years old").before
         '34-year-old'
@@ -212,7 +215,7 @@ class Vocabulary:
         return kept
 
     def texts(self) -> Iterator[tuple[str, str, str]]:
-        """Every (text, finding, key of the value) that says something: phrases, their other forms, and `also`."""
+        """Every (text, finding, key of the value): phrases, their other forms, and `also`."""
         for name, finding in self.findings.items():
             for key, value in finding.values.items():
                 phrases = (*value.phrases, value.pair) if value.pair else value.phrases
@@ -221,7 +224,7 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes when any word does: 32 hexadecimal digits."""
+        """32 hexadecimal digits that change with any word."""
         plain = {name: finding.model_dump(mode="json") for name, finding in sorted(self.findings.items())}
         return hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -232,7 +235,7 @@ class Vocabulary:
     def _find_grammar(self, name: str, value: Value, phrase: str) -> Grammar:
         finding = self.findings.get(name)
         if finding is None:
-            raise PluginError(f'the vocabulary has no words for the finding "{name}"; its plugin should bring them')
+            raise PluginError(f'the vocabulary has no words for the finding "{name}"; its plugin should provide them')
         words = self.words(name, value)
         for listed in (*words.phrases, words.pair) if words else ():
             if listed and words and listed.text == phrase:
@@ -260,6 +263,6 @@ def _read(given: Mapping[str, Any] | Path) -> _File:
         place = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PluginError(f"{where}: {place}: {what}{more}. The head of {BUILT_IN.name} explains the form") from None
+        raise PluginError(f"{where}: {place}: {what}{more}. The head of {BUILT_IN.name} explains the format") from None
     except (OSError, ValueError) as error:  # ValueError: not TOML, or not UTF-8
-        raise PluginError(f"{where} cannot be read as a vocabulary: {error}") from None
+        raise PluginError(f"{where} is not readable as a vocabulary: {error}") from None

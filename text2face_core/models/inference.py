@@ -1,8 +1,8 @@
-"""Run a torch network where it runs best: through ONNX Runtime on the CPU, through torch on an accelerator.
+"""Inference of torch networks: through ONNX Runtime on the CPU, through torch on an accelerator.
 
-A verified torch module is the one description of a network; for the CPU it is exported to ONNX once, compared with the
-module, and kept in the model store's folder, in `onnx`. ONNX Runtime then needs half of torch's CPU time or less.
-torch is imported here only inside functions: a plugin calls `network` from its private module.
+A verified torch module defines the network; for the CPU it is exported to ONNX once, compared with the module, and
+stored in the model store's folder, in `onnx`. ONNX Runtime then takes at most half of torch's CPU time.
+torch is imported only inside functions: a plugin calls `network` from its private module.
 """
 
 from __future__ import annotations
@@ -33,15 +33,19 @@ Array = npt.NDArray[np.float32]
 Compute = Callable[[Sequence[Array]], list[Array]]
 
 EXPORT = 1
-"""Counts changes in how this file exports, so that older files are not taken for new ones."""
+"""Version of how this file exports; older exports are then made again."""
 
 CLOSE = 1e-4
-"""How far an export's outputs may be from the module's, in units of the output's largest value or of 1."""
+"""Largest allowed difference between the export's and the module's outputs, relative to max(1, largest output)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """An axis whose length may change from call to call; `example` is the length it is exported with, 2 or more."""
+    """An axis of variable length.
+
+    Attributes:
+        example: The length it is exported with, 2 or more.
+    """
 
     example: int
 
@@ -53,11 +57,11 @@ Shape = tuple[int | Free, ...]
 
 
 class Network:
-    """Outputs for inputs: `network(images)[0]`.
+    """A network that is called with arrays: `(scores,) = network(images)`.
 
-    Inputs are float32 arrays of the shapes that were declared, outputs float32 arrays whose first axis is the batch.
-    Batches larger than `batch` go through in parts, so that memory stays bounded. Outputs for one input may differ in
-    their last bits with what else is in the batch: round what you report.
+    Inputs are float32 arrays of the declared shapes, outputs float32 arrays whose first axis is the batch. Batches
+    larger than `batch` are split, so that memory stays bounded. Outputs for one input may differ in their last bits
+    with the rest of the batch: round what you report.
     """
 
     def __init__(self, compute: Compute, engine: str, batch: int) -> None:
@@ -67,7 +71,14 @@ class Network:
         """"onnx" or "torch"."""
 
     def __call__(self, *inputs: Array) -> list[Array]:
-        """The network's outputs, in the order of their names."""
+        """Run the network.
+
+        Args:
+            inputs: Arrays of the declared shapes; they are converted to float32.
+
+        Returns:
+            float32 arrays, in the order of the outputs' names.
+        """
         inputs = tuple(np.ascontiguousarray(one, np.float32) for one in inputs)
         if len(inputs[0]) <= self._batch:
             return self._compute(inputs)
@@ -85,19 +96,29 @@ def network(
     outputs: Sequence[str] = ("output",),
     batch: int = 8,
 ) -> Network:
-    """A network that runs on `runtime.device`.
+    """Make a network that runs on `runtime.device`.
 
-    module: a torch.nn.Module (or ScriptModule) in float32 on the CPU, whose forward takes tensors and returns one or a
-    tuple of them; it is put in eval mode, and owned by the network from now on. shapes: of each input, `BATCH` or
-    `Free` where an axis is not fixed. key: the network's name and the version of its code, such as "farl.attributes 1";
-    its weights are hashed here. outputs: a name for each. batch: how many inputs go through at once, at most.
+    On the CPU in float32, ONNX Runtime computes, with `runtime.threads`. If an export cannot be made, written or
+    trusted, and on every other device or dtype, torch computes; the log says so.
 
-    On the CPU in float32, ONNX Runtime computes, with `runtime.threads`. Where an export cannot be made, written or
-    trusted, and on every other device or dtype, torch does; the log says so.
-    Raises ImportError where torch, onnx or onnxscript is missing.
+    Args:
+        module: A torch.nn.Module (or ScriptModule) in float32 on the CPU, whose forward takes tensors and returns a
+            tensor or a tuple of tensors. It is put in eval mode, and must not be used elsewhere afterwards.
+        shapes: Shape of each input; `BATCH` or `Free` for an axis of variable length.
+        runtime: Device, dtype, threads and model store.
+        key: The network's name and the version of its code, such as "farl.attributes 1". Weights are hashed here.
+        outputs: Name of each output.
+        batch: Largest number of inputs that are computed at once.
 
-    >>> run = network(module, [(BATCH, 3, 224, 224)], runtime, key="example 1")  # doctest: +SKIP
-    >>> (scores,) = run(images)  # doctest: +SKIP
+    Returns:
+        The network.
+
+    Raises:
+        ImportError: torch, onnx or onnxscript is missing.
+
+    Example:
+        >>> run = network(module, [(BATCH, 3, 224, 224)], runtime, key="example 1")  # doctest: +SKIP
+        >>> (scores,) = run(images)  # doctest: +SKIP
     """
     import torch
 
@@ -119,9 +140,20 @@ PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 
 
 def session(path: Path, threads: int, device: str = "cpu") -> Any:
-    """An onnxruntime.InferenceSession that leaves cores alone while it waits.
+    """Open an ONNX file as an onnxruntime.InferenceSession that does not spin while it waits.
 
-    Where the installed onnxruntime cannot use `device`, the CPU computes; the log says so.
+    If the installed onnxruntime cannot use `device`, the CPU computes; the log says so.
+
+    Args:
+        path: The ONNX file.
+        threads: Number of threads inside an operator.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+
+    Returns:
+        The session.
+
+    Example:
+        >>> detector = session(runtime.models.path(ARTIFACT), runtime.threads)  # doctest: +SKIP
     """
     import onnxruntime
 
@@ -141,7 +173,7 @@ def session(path: Path, threads: int, device: str = "cpu") -> Any:
 
 
 def fingerprint(module: Any, *salt: str) -> str:
-    """64 hexadecimal digits of the module's weights, of `salt`, and of the versions that an export depends on."""
+    """64 hexadecimal digits that depend on the weights, on `salt`, and on the versions of the export's packages."""
     import onnx
     import onnxscript
     import torch
@@ -154,14 +186,14 @@ def fingerprint(module: Any, *salt: str) -> str:
 
 
 def _exported(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], folder: Path, threads: int) -> Path | None:
-    """The export in `folder`, made if it is not there; None where that cannot be done."""
+    """Path of the export in `folder`, which is made if it is not there; None if it cannot be made."""
     from filelock import FileLock
 
     path = folder / "model.onnx"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            # One process exports, the others wait for it; the system frees the lock of one that is killed.
+            # One process exports, the others wait for it; the system frees the lock of a process that is killed.
             with FileLock(folder.with_name(f"{folder.name}.lock")):
                 if not path.is_file():
                     _export(module, shapes, outputs, folder, threads)
@@ -176,7 +208,7 @@ def _exported(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], fold
 
 
 def _export(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], folder: Path, threads: int) -> None:
-    """Export into a folder beside it, compare with the module, and rename: the folder is whole or not there."""
+    """Export into a temporary folder, compare with the module, and rename: the folder is whole or not there."""
     log.info("exporting %s to ONNX, once", folder.name)
     made = folder.with_name(f".{folder.name}.part")
     try:
@@ -217,7 +249,7 @@ def _write(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], path: P
         starred = tuple(dynamic) if _takes(module, len(shapes)) else (tuple(dynamic),)
         torch.onnx.export(
             module, examples, str(path), dynamo=True, verbose=False, dynamic_shapes=starred, **names
-        )  # weights lie beside the graph: protobuf ends at 2 GB
+        )  # weights are in a separate file: protobuf ends at 2 GB
 
 
 def _takes(module: Any, count: int) -> bool:
@@ -229,7 +261,7 @@ def _takes(module: Any, count: int) -> bool:
 
 
 def _compare(module: Any, shapes: Sequence[Shape], path: Path, threads: int) -> None:
-    """Raise ValueError unless the export gives what the module gives, for lengths it was not exported with."""
+    """Raise ValueError unless the export's outputs equal the module's, for lengths it was not exported with."""
     import torch
 
     inputs = _examples(shapes, 1)
@@ -289,7 +321,7 @@ def _torch(module: Any, device: str, dtype: Any) -> Compute:
 
 
 def _convolves(module: Any) -> bool:
-    """Whether most weights are those of convolutions, which like channels last; attention does not."""
+    """Whether most weights are those of convolutions, which are faster with channels last; attention is not."""
     weights = [(one.numel(), one.ndim == 4) for one in module.parameters()]
     return bool(2 * sum(count for count, convolution in weights if convolution) > sum(count for count, _ in weights))
 

@@ -1,4 +1,4 @@
-"""What a model store remembers in its folder `.t2f`: hashes of files that have not changed since, accepted licences."""
+"""Records of a model store in its folder `.t2f`: hashes of files that have not changed since, accepted licences."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ CHANGED = -1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was found when a file was last hashed; good for as long as its place, size and mtime stay the same.
+    """Result of hashing a file; valid as long as its place, size and mtime stay the same.
 
-    place: a file name where the file lies in the store (which may be mounted elsewhere tomorrow), else its path.
+    Attributes:
+        place: File name if the file is in the store (which may be mounted elsewhere tomorrow), else its path.
+        size: In bytes.
+        mtime_ns: Time of the last change, in nanoseconds.
+        sha256: 64 hexadecimal digits.
+        source: Where it was downloaded from.
     """
 
     place: str
@@ -43,7 +48,7 @@ class Records:
         self._hashed: dict[Path, Record] = {}
 
     def of(self, path: Path, *, trust: bool = True) -> Record:
-        """Size and hash of the file at `path`; hashed anew if it changed, or if `trust` is False."""
+        """Size and hash of the file at `path`; hashed again if it changed, or if `trust` is False."""
         stat = path.stat()
         state = (self._place(path), stat.st_size, stat.st_mtime_ns)
         for record in (self._hashed.get(path), self.kept(path)) if trust else ():
@@ -55,37 +60,37 @@ class Records:
         return record
 
     def kept(self, path: Path) -> Record | None:
-        """What was written down when the file at `path` was last accepted."""
+        """The record that was stored when the file at `path` was last accepted."""
         try:
             return Record(**json.loads(self.file(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            return None  # none, or a damaged one: the file is hashed again
+            return None  # missing or damaged: the file is hashed again
 
     def keep(self, path: Path, record: Record) -> None:
-        """Write the record down, where the folder can be written."""
+        """Store the record, if the folder can be written."""
         self._hashed[path] = record
         if record != self.kept(path):
             self._write(path, record)
 
     def distrust(self, path: Path) -> None:
-        """Have the file at `path` hashed again next time, but remember which hash was once accepted."""
+        """Make the file at `path` be hashed again next time, but keep the hash that was once accepted."""
         if (record := self.kept(path)) is not None and record.mtime_ns != CHANGED:
             self._write(path, replace(record, mtime_ns=CHANGED))
 
     def adopt(self, path: Path, sha256: str, source: str) -> None:
-        """Write down what is known of a file that has just been moved to `path`."""
+        """Store the record of a file that has just been moved to `path`."""
         stat = path.stat()
         self.keep(path, Record(self._place(path), stat.st_size, stat.st_mtime_ns, sha256, source))
 
     def file(self, path: Path) -> Path:
-        """Where the record of the file at `path` is kept."""
+        """Path of the record of the file at `path`."""
         if self._place(path) == path.name:
             return self.folder / f"{path.name}.json"
         digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
         return self.folder / "elsewhere" / f"{digest[:16]}.json"
 
     def _write(self, path: Path, record: Record) -> None:
-        with contextlib.suppress(RunError):  # a folder that cannot be written serves all the same
+        with contextlib.suppress(RunError):  # a folder that cannot be written can still be read
             write_text(self.file(path), json.dumps(asdict(record), indent=1))
 
     def _place(self, path: Path) -> str:
@@ -95,7 +100,7 @@ class Records:
 def licence_accepted(folder: Path, artifact: str, licence: str, accept: Collection[str]) -> bool:
     """Whether the licence is accepted by the artifact's or its own name: now, in `accept`, or in an earlier call.
 
-    What is accepted now is kept in `folder`. A changed licence has to be accepted again.
+    What is accepted now is stored in `folder`. A changed licence must be accepted again.
     """
     from filelock import FileLock
 
@@ -108,12 +113,12 @@ def licence_accepted(folder: Path, artifact: str, licence: str, accept: Collecti
         given = {name.casefold() for name in accept}
         now = {name: licence for name in (artifact, licence) if name.casefold() in given}
         if now:
-            with contextlib.suppress(RunError):  # accepted for this call; only the memory of it is lost
+            with contextlib.suppress(RunError):  # accepted for this call, but not stored
                 write_text(file, json.dumps(earlier | now, indent=1))
         return bool(now) or licence in {earlier.get(artifact), earlier.get(licence)}
 
 
 def sha256_of(path: Path) -> str:
-    """64 hexadecimal digits."""
+    """SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

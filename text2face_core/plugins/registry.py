@@ -7,6 +7,7 @@ packages only when one of its components is built.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import logging
 import os
 import re
@@ -16,8 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Kind, Runtime, Trainer
+from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
+from ..utils import install_command
 from .discovery import Found, discover
 from .tracing import attach_trace, enabled, traced
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-SINGLE: frozenset[Kind] = frozenset({"detector", "fuser", "trainer"})
-ROLES: Mapping[Kind, type] = {
+ROLES: tuple[Role, ...] = get_args(Role)
+SINGLE: frozenset[Role] = frozenset({"detector", "fuser", "trainer"})
+BASES: Mapping[Role, type] = {
     "detector": Detector,
     "filter": Filter,
     "extractor": Extractor,
@@ -41,7 +43,7 @@ ROLES: Mapping[Kind, type] = {
 class Registered:
     """A component with its kind and the plugin that it came from."""
 
-    kind: Kind
+    kind: Role
     component: Component
     plugin: Found
 
@@ -115,6 +117,10 @@ class Plugins:
         """Names of the plugins, in alphabetical order; nothing is imported."""
         return sorted(self._found)
 
+    def origin(self, name: str) -> Found | None:
+        """The plugin behind a component's name, by its metadata; None if there is none. Nothing is imported."""
+        return self._found.get(name.partition(".")[0])
+
     def packages(self) -> set[str]:
         """The top-level packages that hold the plugins; nothing is imported."""
         return {re.split("[.:]", found.module)[0] for found in self._found.values()}
@@ -142,12 +148,12 @@ class Plugins:
             self._components[name] = self._collect(name)
         return self._components[name]
 
-    def chosen(self, names: Sequence[str]) -> dict[Kind, list[str]]:
+    def chosen(self, names: Sequence[str]) -> dict[Role, list[str]]:
         """What `--plugins a,b.c` asks for: the names of components of each kind, in the order given.
 
         Raises PluginError where a name is unknown or a kind that holds one is given two.
         """
-        picked: dict[Kind, list[str]] = {}
+        picked: dict[Role, list[str]] = {}
         for name in names:
             plugin = name.partition(".")[0]
             if plugin not in self._found:
@@ -164,7 +170,7 @@ class Plugins:
                 raise PluginError(f"a run has one {kind}, and {' and '.join(components)} were named: name one of them")
         return {kind: list(dict.fromkeys(components)) for kind, components in picked.items()}
 
-    def component(self, name: str, kind: Kind) -> Registered:
+    def component(self, name: str, kind: Role) -> Registered:
         """The component of that name and kind. Raises PluginError where there is none, with the choices."""
         plugin = name.partition(".")[0]
         if plugin in self._found:
@@ -176,7 +182,7 @@ class Plugins:
     def build(self, registered: Registered, options: Any, runtime: Runtime) -> Any:
         """Call the component's `build`.
 
-        Raises MissingExtra, naming the command that mends it, where a package is not installed.
+        Raises MissingExtra, with the command that fixes it, if a package is not installed or does not fit the others.
         """
         component = registered.component
         try:
@@ -188,7 +194,7 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(f'the plugin "{component.name}" could not be built: {error!r}') from error
-        role = ROLES[registered.kind]
+        role = BASES[registered.kind]
         if not isinstance(built, role):
             what = type(built).__name__
             raise PluginError(f'the plugin "{component.name}" built {what}, which is no {role.__name__}')
@@ -224,7 +230,7 @@ class Plugins:
             self._manager.check_pending()
             offered = [
                 Registered(kind, component, found)
-                for kind in KINDS
+                for kind in ROLES
                 for components in self._call(name, f"t2f_{kind}s")
                 for component in components
             ]
@@ -247,14 +253,14 @@ class Plugins:
         results: list[Any] = self._manager.subset_hook_caller(hook, others)()
         return results
 
-    def _unknown(self, name: str, kind: Kind | None = None) -> str:
+    def _unknown(self, name: str, kind: Role | None = None) -> str:
         offered = [one for one in self.components() if kind in {None, one.kind}]
         known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
         near = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         lists = [
             f"{listed.capitalize()}s: {', '.join(sorted(one.name for one in offered if one.kind == listed))}"
-            for listed in KINDS
+            for listed in ROLES
             if any(one.kind == listed for one in offered)
         ]
         what = kind or "plugin"
@@ -277,11 +283,24 @@ def _check_names(found: Found, offered: Sequence[Registered]) -> None:
 def _missing(registered: Registered, error: ImportError) -> str:
     component, plugin = registered.component, registered.plugin
     needed = (error.name or str(error)).partition(".")[0]
+    missing = isinstance(error, ModuleNotFoundError) and error.name and not _is_installed(needed)
     if component.extra:
-        install = f"pip install '{plugin.distribution}[{component.extra}]'"
+        install = install_command(component.extra, distribution=plugin.distribution, upgrade=not missing)
     else:
-        install = f"pip install {needed.replace('_', '-')}"
-    return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+        install = f"pip install {'' if missing else '--upgrade '}{needed.replace('_', '-')}"
+    if missing:
+        return f'the plugin "{component.name}" needs {needed}, which is not installed: {install}'
+    return (
+        f'the plugin "{component.name}" cannot use the packages that are installed: {str(error).strip().rstrip(".")}. '
+        f"Install versions that fit each other: {install} (t2f doctor shows what each of them requires)"
+    )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # without a parent or a specification
+        return False
 
 
 def split_names(names: str) -> list[str]:

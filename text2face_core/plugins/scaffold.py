@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .._version import __version__
-from ..contracts import Kind
+from ..contracts import Role
 from ..errors import PluginError, UsageError
 from ..utils import templates
 
-SUMMARIES: Mapping[Kind, str] = {
+SUMMARIES: Mapping[Role, str] = {
     "extractor": "is the face lit warmly?",
     "filter": "turns away tilted heads",
     "detector": "faces already cut out and aligned as in FFHQ",
@@ -26,7 +26,7 @@ SUMMARIES: Mapping[Kind, str] = {
 LONGEST_NAME = 40
 
 
-def write_plugin(name: str, kind: Kind, out: Path | None = None, taken: Mapping[str, str] | None = None) -> Path:
+def write_plugin(name: str, kind: Role, out: Path | None = None, taken: Mapping[str, str] | None = None) -> Path:
     """Write the package of a new plugin and return its folder, by default `t2f-NAME` here.
 
     taken: names in use, with who uses each.
@@ -61,7 +61,7 @@ def _check_name(name: str, taken: Mapping[str, str]) -> None:
         raise PluginError(f'"{name}" is taken by {taken[name]}: choose another name')
 
 
-def _render(name: str, kind: Kind) -> dict[str, str]:
+def _render(name: str, kind: Role) -> dict[str, str]:
     """Text of each file, by its place in the package."""
     from ..utils import environment
 

@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..utils import explain, remove_unfinished, write_text
+from ..utils import explain, path_inside, remove_unfinished, write_text
 from . import tables
+from .corrections import Corrections, add_edits, read_corrections, write_corrections
+from .wording import Wording
+from .written import WrittenTexts
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -177,28 +180,67 @@ class RunDirectory:
 
     def image_path(self, row: AnalysisRow) -> Path:
         """The photo's square crop in the data set."""
-        return self.dataset / "images" / f"{row.chunk:05d}" / f"{row.photo_id}.jpg"
+        return path_inside(self.dataset, "images", f"{row.chunk:05d}", f"{row.photo_id}.jpg")
+
+    @property
+    def metadata_path(self) -> Path:
+        """metadata.jsonl of the data set, which people may edit."""
+        return self.dataset / "metadata.jsonl"
+
+    @property
+    def corrections_path(self) -> Path:
+        """Captions corrected by people."""
+        return self.path / "review" / "captions.parquet"
+
+    @property
+    def _written_path(self) -> Path:
+        return self.path / "review" / "written.parquet"
+
+    def corrections(self) -> Corrections:
+        """Captions corrected by people, those in metadata.jsonl that were not kept yet included."""
+        corrections = read_corrections(self.corrections_path)
+        add_edits(corrections, self._written_path, self.metadata_path)
+        return corrections
+
+    def keep_corrections(self) -> int:
+        """Keep what was changed by hand in metadata.jsonl, and return how many captions that are."""
+        corrections = read_corrections(self.corrections_path)
+        if new := add_edits(corrections, self._written_path, self.metadata_path):
+            write_corrections(self.corrections_path, corrections)
+        return new
+
+    def written_texts(self) -> WrittenTexts:
+        """To be told what is written to metadata.jsonl."""
+        return WrittenTexts(self._written_path, self.wording)
+
+    @property
+    def wording(self) -> Wording:
+        """How captions are written into data sets."""
+        return Wording.of(self.settings.get("recipe", {}).get("captions", {}) if self.exists else {})
 
     def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
-        """Every analysed photo with its captions (none where there are none yet), chunk by chunk.
+        """Every analysed photo with its captions (none if there are none yet), chunk by chunk.
 
-        Captions of other settings than run.toml's, which a `t2f fuse` that was stopped has not yet replaced, are left
-        out, so that no two kinds are ever mixed.
+        Captions that people corrected are as they want them. Captions of other settings than run.toml's, which a
+        `t2f fuse` that was stopped has not yet replaced, are left out, so that no two kinds are ever mixed.
         """
+        corrections = self.corrections()
         for chunk in sorted({photo.chunk for photo in self.photos()}):
             if not self.analysis_path(chunk).is_file():
                 continue
-            captions = {}
-            if self._is_captioned(chunk):
+            captions, captioned = {}, self.is_captioned(chunk)
+            if captioned:
                 captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
             for row in tables.read_analysis(self.analysis_path(chunk)):
-                yield row, captions.get(row.photo_id, CaptionRow(row.photo_id))
+                found = captions.get(row.photo_id, CaptionRow(row.photo_id))
+                yield row, corrections.apply(found) if captioned and row.status == "ok" else found
 
     def waiting(self) -> int:
         """How many photos a run or a `t2f fuse` that was stopped has not come to."""
-        return sum(len(photos) for chunk, photos in self.chunks().items() if not self._is_captioned(chunk))
+        return sum(len(photos) for chunk, photos in self.chunks().items() if not self.is_captioned(chunk))
 
-    def _is_captioned(self, chunk: int) -> bool:
+    def is_captioned(self, chunk: int) -> bool:
+        """Whether the chunk has the captions that run.toml asks for, not those of other settings or analyses."""
         if not (self.analysis_path(chunk).is_file() and self.captions_path(chunk).is_file()):
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None

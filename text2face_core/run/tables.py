@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RunError
 from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef
-from ..utils import replacing
+from ..utils import checked_id, replacing
 
 
 @cache
@@ -47,7 +47,7 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
 
 def read_photos(path: Path) -> list[PhotoRef]:
     """The list of photos, in the order in which they were listed."""
-    return [PhotoRef(**row) for row in _read(path)]
+    return [PhotoRef(checked_id(row["photo_id"], path), row["uri"], row["chunk"]) for row in _read(path)]
 
 
 def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:
@@ -66,6 +66,7 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
     rows = []
     for row in _read(path):
         face, findings = row.pop("face"), row.pop("findings")
+        checked_id(row["photo_id"], path)
         rows.append(
             AnalysisRow(**row, face=_face_from_json(face), findings=tuple(_finding_from_json(one) for one in findings))
         )
@@ -84,7 +85,7 @@ def write_captions(path: Path, rows: Sequence[CaptionRow], metadata: Mapping[str
 def read_captions(path: Path) -> list[CaptionRow]:
     """One chunk's captions."""
     return [
-        CaptionRow(row["photo_id"], tuple(_caption_from_json(caption) for caption in row["captions"]))
+        CaptionRow(checked_id(row["photo_id"], path), tuple(_caption_from_json(caption) for caption in row["captions"]))
         for row in _read(path)
     ]
 

@@ -48,7 +48,8 @@ class Group:
             counted=caption.tokens > 0,
             tries=caption.tries,
             retried=caption.tries > 1,
-            inventing=bool(caption.invented),
+            with_bag=bool(caption.bag.items),
+            inventing=bool(caption.invented) and bool(caption.bag.items),
         )
         self.mentioned.update(caption.mentioned)
         self.missed.update(caption.missed)
@@ -63,8 +64,9 @@ class Group:
     def figures(self) -> dict[str, Any]:
         """Counts, means per caption and shares from 0 to 1, as plain JSON data; None where there is nothing to count.
 
-        recall: of the bags' findings, those mentioned. inventing: captions with an invention. retried: captions that
-        were asked for more than once. distinct_1, distinct_2: different words and pairs of words per word and pair.
+        recall: of the bags' findings, those mentioned. inventing: of the captions with a bag, those with an invention.
+        retried: captions with more than one try. distinct_1, distinct_2: different words and pairs of words per
+        word and pair.
         """
         sums, mentioned, missed = self.sums, self.mentioned.total(), self.missed.total()
         return {
@@ -78,7 +80,7 @@ class Group:
             "missed": missed,
             "invented": self.invented.total(),
             "recall": _share(mentioned, mentioned + missed),
-            "inventing": _share(sums["inventing"], sums["number"]),
+            "inventing": _share(sums["inventing"], sums["with_bag"]),
             "tries_mean": _share(sums["tries"], sums["number"]),
             "retried": _share(sums["retried"], sums["number"]),
         }

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +16,11 @@ from ..errors import RunError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Hand out a temporary path beside `path`; on success it is synced and renamed to `path`, else removed.
+    """Hand out a temporary path next to `path`; on success it is synced and renamed to `path`, else removed.
 
-    Raises RunError, in the user's words, where the disk is full or the folder cannot be written.
+    Raises RunError, in the user's words, if the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -32,10 +35,24 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.t2f-tmp")
+
+
+def temporary_path(path: Path) -> Path:
+    """A name next to `path` that is in use by no other process, and that `remove_unfinished` recognises as ours."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.t2f-tmp")
+
+
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a process that was killed inside `replacing` left; only for folders in which nobody else writes."""
-    for temporary in folder.glob(".*.tmp"):
-        temporary.unlink(missing_ok=True)
+    """Remove the temporary files of processes that were killed; only for folders that no other process writes to.
+
+    Files of other programs, such as ".notes.tmp", and folders of any name stay.
+    """
+    for temporary in folder.glob(".*.t2f-tmp"):
+        if _TEMPORARY.fullmatch(temporary.name):
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(temporary.lstat().st_mode):
+                    temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

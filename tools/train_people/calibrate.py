@@ -1,8 +1,8 @@
-"""Make scores honest, and write the network's record: python -m train_people.calibrate WORK PEOPLE.onnx PEOPLE.toml.
+"""Calibrate, and write the network's record: python -m tools.train_people.calibrate WORK PEOPLE.onnx PEOPLE.toml.
 
 On the 1,000 photos kept for it: slope and offset of the gender's logit by logistic regression (Platt 1999), with an
-offset that grows with age, so that older women are not leaned away from; the temperature of the races' logits (Guo et al.
-2017); and by the likelihood of the labelled bands, where an age's distribution really lies and how wide it is. A gender
+offset that grows with age, so that older women are not called men; the temperature of the races' logits (Guo et al.
+2017); and by the likelihood of the labelled bands, where an age's distribution is centred and how wide it is. A gender
 within young, middle and old weighs the same however many people it has; a band weighs by the root of their count.
 """
 
@@ -43,7 +43,9 @@ size = {size}
 licence = "MIT"
 training_data = "FairFace, training part (224 px, padding 0.25): 36,500 photos to learn from, 1,000 to calibrate"
 training_data_licence = "CC-BY-4.0"
-attribution = "Kärkkäinen and Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias Measurement and Mitigation, WACV 2021"
+attribution = """
+Kärkkäinen and Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias Measurement and
+Mitigation, WACV 2021"""
 card = "tools/train_people/README.md"
 
 # Probability of "male": sigmoid(slope * logit + offset + older * (decades over forty)).

@@ -1,4 +1,4 @@
-"""Figures on the 2,500 photos kept for testing: python -m train_people.evaluate WORK FOLDER.
+"""Figures on the 2,500 photos kept for testing: python -m tools.train_people.evaluate WORK FOLDER.
 
 FOLDER holds people.onnx and people.toml. Prints what the plugin's findings do not show: race of seven, bands, what the
 mirror image is worth, calibration by group. Writes WORK/kept.csv, with which benchmarks/people.py compares the plugin

@@ -1,4 +1,4 @@
-"""Store the averaged weights as ONNX: python -m train_people.export WORK OUT.onnx.
+"""Store the averaged weights as ONNX: python -m tools.train_people.export WORK OUT.onnx.
 
 pixels (N, SIDE, SIDE, 3) uint8 RGB go in; out come bands (N, 9), years (N, 2), gender (N,) and race (N, 7), float32, as
 `t2f_people._network.Figures` describes them. Weights are stored as float16 and computed with as float32: half the size,

@@ -1,4 +1,4 @@
-"""Decode and align FairFace's training photos once: python -m train_people.prepare FAIRFACE WORK.
+"""Decode and align FairFace's training photos once: python -m tools.train_people.prepare FAIRFACE WORK.
 
 FAIRFACE holds `train/N.jpg` and the labels' csv. WORK gets images.npy, (N, STORED, STORED, 3) uint8 RGB, memory-mapped,
 and labels.npz with an entry for each of its rows.

@@ -1,4 +1,4 @@
-"""Train the network: python -m train_people.train WORK --minutes 100.
+"""Train the network: python -m tools.train_people.train WORK --minutes 100.
 
 Saves after each round (WORK/checkpoint.pt) and resumes from there. The learning rate falls with the time used, so that
 the result is finished when the minutes are over; more minutes in a later call stretch the rest of the schedule.

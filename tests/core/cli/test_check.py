@@ -1,4 +1,4 @@
-"""`t2f check`: anybody's captions, line by line."""
+"""`t2f check`: captions of any program, line by line."""
 
 import io
 import json
@@ -43,11 +43,11 @@ def test_each_line_is_answered_in_its_order(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{", "it is no JSON"),
-        (b"\xff", "it is no JSON"),
+        (b"{", "it is not valid JSON"),
+        (b"\xff", "it is not valid JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "should be an object"),
-        ({"id": 1}, 'it has no "bag" and no "caption"'),
+        ({"id": 1}, 'it has no "caption"'),
         ({**GOOD, "caption": None}, '"caption" should be a text, not null'),
         ({**GOOD, "bag": {}}, '"bag" should be a list'),
         ({**GOOD, "bag": ["a hat"]}, '"bag"[0] should be an object'),
@@ -58,8 +58,8 @@ def test_each_line_is_answered_in_its_order(tmp_path, capsys):
         ({**GOOD, "bag": [{"name": "gender"}]}, '"bag"[0] has no "value"'),
         ({**GOOD, "bag": [{**HAT, "phrase": " "}]}, '"name" and "phrase" should be texts'),
         ({**GOOD, "bag": [{**HAT, "value": None}]}, '"value" should be true, false'),
-        ({**GOOD, "bag": [{**AGE, "value": float("nan")}]}, '"value" is no number'),
-        ({**GOOD, "bag": [{**AGE, "value": 10**400}]}, '"value" is no number'),
+        ({**GOOD, "bag": [{**AGE, "value": float("nan")}]}, '"value" is not a finite number'),
+        ({**GOOD, "bag": [{**AGE, "value": 10**400}]}, '"value" is not a finite number'),
     ],
 )
 def test_a_bad_line_is_named_and_the_others_go_on(tmp_path, capsys, line, message):
@@ -68,7 +68,7 @@ def test_a_bad_line_is_named_and_the_others_go_on(tmp_path, capsys, line, messag
     assert len(answers) == 2
     assert "t2f: line 2: " in said
     assert message in said
-    assert "1 line could not be read" in said
+    assert "1 line not readable" in said
 
 
 def test_names_and_words_that_the_vocabulary_lacks_are_found_by_their_phrase(tmp_path, capsys):
@@ -114,7 +114,9 @@ def test_a_plugin_that_is_not_there_is_named_with_the_choices(tmp_path, capsys):
 
 
 def test_a_file_without_lines_is_nothing_to_do(tmp_path, capsys):
-    assert check(tmp_path, capsys, []) == (3, [], "t2f: there is no line to check\n")
+    code, answers, message = check(tmp_path, capsys, [])
+    assert (code, answers) == (3, [])
+    assert "no line to check" in message
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(capsys):
@@ -163,3 +165,54 @@ def test_stdin_is_read_and_nothing_heavy_is_imported():
     )
     assert json.load(io.StringIO(done.stdout))["mentioned"] == ["gender", "wearing_hat"]
     assert done.stderr.splitlines()[-1] == "set()"
+
+
+def test_a_malformed_caption_has_a_flaw_and_is_not_clean(tmp_path, capsys):
+    lines = [
+        {**GOOD, "caption": text}
+        for text in (
+            "A woman with a hat.<|im_end|>",
+            "I'm sorry. A woman with a hat.",
+            "A woman with a hat. Ella lleva barba.",
+            "A woman with a hat and",
+            "woman, hat, and",
+        )
+    ]
+    code, answers, summary = check(
+        tmp_path, capsys, [*lines, GOOD, {**GOOD, "caption": "woman, a hat, headshot, face"}]
+    )
+    assert code == 0
+    assert all(answer["flaw"] for answer in answers[:5])
+    assert "flaw" not in answers[5]
+    assert "flaw" not in answers[6]  # tags are well-formed too
+    assert "71.4% are malformed" in summary
+
+
+def test_plain_captions_are_checked_for_form_and_contradictions(tmp_path, capsys):
+    lines = [
+        {"caption": "A bald woman with long hair."},
+        {"id": "b", "caption": "A woman."},
+        {"caption": "Sure! A man."},
+    ]
+    code, answers, summary = check(tmp_path, capsys, lines)
+    assert code == 0
+    assert answers[0] == {"id": 1, "contradicts": ["hair_length"]}
+    assert answers[1] == {"id": "b", "contradicts": []}
+    assert answers[2] == {"id": 3, "contradicts": [], "flaw": "talk about the task"}
+    assert "33.3% are clean" in summary
+    assert "invent" not in summary  # nothing can be invented without a bag
+
+
+def test_a_caption_over_an_empty_bag_is_not_counted_as_inventing(tmp_path, capsys):
+    lines = [{"id": 1, "bag": [], "caption": "A red bicycle on a bridge."}, GOOD]
+    code, answers, summary = check(tmp_path, capsys, lines)
+    assert (code, answers[0]["invented"]) == (0, ["other"])
+    assert "0.0% of captions invent something" in summary
+
+
+def test_an_allowed_word_is_not_an_invention(tmp_path, capsys):
+    path = tmp_path / "captions.jsonl"
+    path.write_text(json.dumps({**GOOD, "caption": "An ohwx woman with a hat."}))
+    for arguments, invented in (([], ["other"]), (["--allow", "ohwx"], [])):
+        assert main(["check", str(path), *arguments]) == 0
+        assert json.loads(capsys.readouterr().out)["invented"] == invented

@@ -5,10 +5,13 @@ import sys
 from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 
 from text2face_core.cli import doctor, main
+from text2face_core.cli.requirements import RUNTIME_DEMANDS, Installed
 from text2face_core.errors import UsageError
 from text2face_core.models.store import ModelStore
+from text2face_core.utils import install_command
 
 
 def examined(capsys, *arguments):
@@ -81,7 +84,7 @@ def test_every_extra_says_what_it_has_and_how_to_get_it(capsys, monkeypatch):
             raise metadata.PackageNotFoundError(package)
         return version(package)
 
-    monkeypatch.setattr(doctor.metadata, "version", without_webdataset)
+    monkeypatch.setattr(metadata, "version", without_webdataset)
     code, facts = examined(capsys)
     extras = {extra["name"]: extra for extra in facts["extras"]}
     assert code == 0  # the starter does without
@@ -90,11 +93,13 @@ def test_every_extra_says_what_it_has_and_how_to_get_it(capsys, monkeypatch):
         "name": "webdataset",
         "installed": False,
         "packages": {"webdataset": None},
-        "install": "pip install 'text2face[webdataset]'",
+        "install": install_command("webdataset"),
+        "problems": [],
+        "notes": [],
     }
     assert "webdataset" in extras["all"]["packages"]
     assert main(["doctor"]) == 0
-    assert "not installed: pip install 'text2face[webdataset]'" in capsys.readouterr().out
+    assert f"not installed: {install_command('webdataset')}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -111,11 +116,148 @@ def test_a_base_package_that_is_missing_or_too_old_is_a_problem(capsys, monkeypa
             raise metadata.PackageNotFoundError(package)
         return found
 
-    monkeypatch.setattr(doctor.metadata, "version", wrong_pooch)
+    monkeypatch.setattr(metadata, "version", wrong_pooch)
     code, facts = examined(capsys)
     assert code == 1
     assert words in facts["problems"][0]
     assert "pip install 'pooch>=" in facts["problems"][0]
+
+
+# --- versions that do not fit each other ---
+
+
+def distribution(folder, name, version, *requires, extras=(), **files):
+    """Install a package that has metadata and, where `files` are given, their text."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Provides-Extra: {extra}" for extra in extras] + [f"Requires-Dist: {one}" for one in requires]
+    (info / "METADATA").write_text("\n".join([*lines, ""]))
+    for path, text in files.items():
+        place = folder / path.replace("__", "/").removesuffix("_py")
+        place = place.with_name(f"{place.name}.py")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder for packages, found before those that are installed."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def compared(*requirements, **options):
+    return Installed().compare([Requirement(one) for one in requirements], "pip install 'text2face[big]'", **options)
+
+
+@pytest.mark.parametrize(
+    ("demand", "problem"),
+    [
+        ("t2f-inner>=2", "t2f-outer 1.5 needs t2f-inner>=2, but 1.4 is installed"),
+        ("t2f-inner<1.4,>=1", "t2f-outer 1.5 needs t2f-inner<1.4,>=1, but 1.4 is installed"),
+        ("t2f-absent[fast]>=3", "t2f-outer 1.5 needs t2f-absent[fast]>=3, but it is not installed"),
+        ("t2f-inner>=1; python_version >= '3'", None),
+        ("t2f-inner>=2; python_version < '3'", None),
+        ("t2f-inner>=2; extra == 'more'", None),  # nobody asked for that extra
+        ("t2f-inner>=2; extra == 'fast'", "t2f-outer 1.5 needs t2f-inner>=2, but 1.4 is installed"),
+        ("T2F.Inner", None),
+    ],
+)
+def test_what_an_installed_package_requires_is_compared(site, demand, problem):
+    distribution(site, "t2f-outer", "1.5", demand, extras=("fast", "more"))
+    distribution(site, "t2f-inner", "1.4")
+    problems = compared("t2f-outer[fast]>=1").problems
+    assert [one.partition(": ")[0] for one in problems] == ([problem] if problem else [])
+    for one in problems:
+        needed = problem.partition(" needs ")[2].rpartition(", but ")[0]
+        assert one.endswith(f": pip install 'text2face[big]' '{needed}'")
+
+
+def test_requirements_are_followed_to_the_end_and_round_in_circles(site):
+    distribution(site, "t2f-a", "1", "t2f-b")
+    distribution(site, "t2f-b", "1", "t2f-c[x]")
+    distribution(site, "t2f-c", "1", "t2f-a", "t2f-d>=2; extra == 'x'", extras=("x",))
+    distribution(site, "t2f-d", "1.9rc1")
+    (problem,) = compared("t2f-a").problems
+    assert problem.startswith("t2f-c 1 needs t2f-d>=2, but 1.9rc1 is installed")
+
+
+def test_an_optional_package_may_be_missing_but_not_too_old(site):
+    distribution(site, "t2f-old", "1.0")
+    assert compared("t2f-absent>=1", optional=True).problems == []
+    (missing,) = compared("t2f-absent>=1").problems
+    assert (
+        missing
+        == "text2face needs t2f-absent>=1, but it is not installed: pip install 'text2face[big]' 't2f-absent>=1'"
+    )
+    (old,) = compared("t2f-old>=2,<3", optional=True).problems
+    assert "text2face needs t2f-old<3,>=2, but 1.0 is installed" in old
+
+
+PEFT_OF_TRANSFORMERS = {"transformers__integrations__peft_py": 'X = 1\nMIN_PEFT_VERSION = "0.22.0"\n'}
+TABLE_OF_TRANSFORMERS = {
+    "transformers__dependency_versions_table_py": 'deps = {\n    "accelerate": "accelerate>=9.0",\n}\n'
+}
+
+
+@pytest.mark.parametrize(("version", "noted"), [("0.21.2", True), ("0.22.0", False), ("0.30", False)])
+def test_a_demand_at_run_time_that_does_no_harm_is_a_note(site, version, noted):
+    distribution(site, "transformers", "5.24.0", **PEFT_OF_TRANSFORMERS)
+    distribution(site, "peft", version)
+    report = compared("peft>=0.18", "transformers>=5")
+    assert report.problems == []
+    assert report.notes == (
+        [
+            "transformers 5.24.0 needs peft>=0.22.0 for its own adapters, which text2face does not use "
+            "(0.21.2 is installed)"
+        ]
+        if noted
+        else []
+    )
+
+
+def test_a_demand_at_run_time_that_stops_an_import_is_a_problem(site):
+    distribution(site, "transformers", "5.24.0", **TABLE_OF_TRANSFORMERS)
+    distribution(site, "accelerate", "1.15.0")
+    (problem,) = compared("accelerate", "transformers").problems
+    assert problem.startswith("transformers 5.24.0 needs accelerate>=9.0, but 1.15.0 is installed: pip install ")
+    assert compared("transformers").problems == []  # the extra does without accelerate
+
+
+def test_demands_at_run_time_are_still_stated_where_they_are_looked_for():
+    pytest.importorskip("transformers")
+    pytest.importorskip("diffusers")
+    assert [str(demand.read()).partition(">=")[0] for demand in RUNTIME_DEMANDS] == [one.of for one in RUNTIME_DEMANDS]
+
+
+def test_an_extra_with_versions_that_do_not_fit_is_reported_once_and_in_the_way_of_nothing_else(
+    site, monkeypatch, capsys, empty_store
+):
+    distribution(site, "t2f-old", "1.0")
+    distribution(site, "t2f-picky", "3.1", "t2f-old>=2")
+    requires = ("numpy>=1", "t2f-picky; extra == 'big'", "t2f-old; extra == 'big'", "text2face[big]; extra == 'all'")
+    distribution(site, "text2face", "9.0", *requires, extras=("big", "all"))
+    monkeypatch.setattr(doctor, "__file__", str(site / "text2face_core" / "cli" / "doctor.py"))
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "extra big         installed, but versions do not fit\n" in shown
+    assert shown.count("t2f-picky 3.1 needs t2f-old>=2, but 1.0 is installed") == 1
+    assert "pip install 'text2face[big]' 't2f-old>=2'" in shown
+    big, everything = examined(capsys)[1]["extras"]
+    assert not big["installed"]
+    assert not everything["installed"]
+    assert len(everything["problems"]) == 1
+
+
+def test_a_base_package_that_gets_a_wrong_version_of_another_is_a_problem(site, monkeypatch, capsys, empty_store):
+    distribution(site, "t2f-old", "1.0")
+    distribution(site, "pooch", "9.0", "t2f-old>=2")
+    code, facts = examined(capsys)
+    assert code == 1
+    assert facts["problems"] == [
+        "pooch 9.0 needs t2f-old>=2, but 1.0 is installed: pip install 'text2face' 't2f-old>=2'"
+    ]
 
 
 def test_a_package_that_dies_on_import_is_reported_and_takes_nobody_with_it(capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""`t2f generate`, `sweep` and `compare` with a trainer plugin from elsewhere, which brings its own way of drawing."""
+"""`t2f generate`, `sweep` and `compare` with a trainer plugin from elsewhere, which brings its own image generator."""
 
 import json
 import re
@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.paths import ROOT
-from support.toy_drawer import plate
+from support.toy_generator import plate
 
 from text2face_core.cli import main
 from text2face_core.cli.compare import compare
 from text2face_core.cli.generate import generate
 from text2face_core.cli.sweep import sweep
-from text2face_core.contracts import CaptionedDataset, DrawRequest, TrainedModel, Trainer
+from text2face_core.contracts import CaptionedDataset, GenerationRequest, TrainedModel, Trainer
 from text2face_core.errors import PluginError
-from text2face_core.generation.generate import picture_seed
+from text2face_core.generation.generate import image_seed
 from text2face_core.generation.sweep import pages, parse_values
 
 PLATES = ["--plugins=plates", "--device=cpu", "--dtype=float32", "--steps=3"]
@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
     info = tmp_path / "site" / "plates-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plates\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nplates = toy_drawer\n")
+    (info / "entry_points.txt").write_text("[text2face]\nplates = support.toy_generator\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -42,7 +42,7 @@ def pixels(path) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_a_plugin_from_elsewhere_draws_what_is_asked_of_it(here, capsys):
+def test_a_plugin_from_elsewhere_generates_what_is_asked_of_it(here, capsys):
     options = ["--seed=9", "--guidance=2", "--negative=bad", "--lora-scale=0.5", "--resolution=64x32", "--base=other"]
     assert main(["generate", "my/lora", "One.", "Two.", *options, *PLATES]) == 0
     shown = capsys.readouterr()
@@ -50,13 +50,13 @@ def test_a_plugin_from_elsewhere_draws_what_is_asked_of_it(here, capsys):
     assert "plates of other" in shown.err
     paths = sorted((here / "drawings" / "lora").glob("*.png"))
     for number, (text, path) in enumerate(zip(["One.", "Two."], paths, strict=True)):
-        wanted = DrawRequest(text, picture_seed(9, number, 0), 64, 32, "bad", 3, 2.0, 0.5)
+        wanted = GenerationRequest(text, image_seed(9, number, 0), 64, 32, "bad", 3, 2.0, 0.5)
         assert np.array_equal(pixels(path), plate(wanted))
         with Image.open(path) as image:
             assert image.text["lora"] == "my/lora"
 
 
-def test_sizes_are_the_drawers_own_unless_asked_for(here):
+def test_sizes_are_the_generators_own_unless_asked_for(here):
     main(["generate", "none", "One.", *PLATES])
     main(["generate", "none", "One.", "--resolution=30", *PLATES])
     assert {pixels(path).shape for path in here.glob("drawings/none/*.png")} == {(32, 48, 3), (30, 30, 3)}
@@ -76,7 +76,7 @@ def test_sweeps_and_comparisons_work_with_it_too(here, capsys):
     with Image.open("drawings/lora/compare/compare.png") as image:
         cells = [np.asarray(image.crop(cell["box"])) for cell in json.loads(image.text["text2face"])["cells"]]
     for number, text in enumerate(["One.", "Two.", "Three."]):
-        wanted = DrawRequest(text, picture_seed(0, number, 0), 48, 32, steps=3)
+        wanted = GenerationRequest(text, image_seed(0, number, 0), 48, 32, steps=3)
         assert np.array_equal(cells[2 * number + 1], plate(wanted))
         assert not np.array_equal(cells[2 * number], plate(wanted))
 
@@ -89,13 +89,13 @@ def test_what_is_refused_leaves_a_gap_and_exit_code_1(here, capsys):
         assert [cell["file"] is None for cell in json.loads(image.text["text2face"])["cells"]] == [False, True]
 
 
-def test_a_trainer_that_cannot_draw_says_so():
+def test_a_trainer_without_a_generator_says_so():
     class OnlyTrains(Trainer):
         def train(self, dataset: CaptionedDataset, out, progress) -> TrainedModel:
             raise AssertionError("nobody asked for a training")
 
-    with pytest.raises(PluginError, match="OnlyTrains trains, but cannot draw"):
-        OnlyTrains().drawer("lora")
+    with pytest.raises(PluginError, match="OnlyTrains trains, but cannot generate images"):
+        OnlyTrains().generator("lora")
 
 
 def test_the_commands_are_described_without_torch_numpy_or_pillow():

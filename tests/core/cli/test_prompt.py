@@ -84,7 +84,8 @@ def test_settings_and_recipes_count_as_for_captioning(run, capsys):
 def test_a_fuser_that_asks_no_model_writes_from_the_bag(run, capsys):
     assert show(run, "--number", "0") == 0
     shown = capsys.readouterr().out
-    assert "phrasebook asks no language model: it writes from this bag." in shown
+    assert "prompt of phrasebook" not in shown
+    assert "phrasebook has no language model" in shown
     assert "gender = female" in shown
 
 
@@ -94,8 +95,8 @@ def test_a_fuser_that_asks_no_model_writes_from_the_bag(run, capsys):
         (["--photo", "0000000000000010"], 'is called "0000000000000010". There are 6, such as: 00000000000000'),
         (["--photo", "2.jpeg"], "such as: 2.jpg"),
         (["--photo", "nobody"], "such as: 0000000000000000 (0.jpg)"),
-        (["--photo", "4.jpg"], "4.jpg has no captions, as it was turned away: 2 faces"),
-        (["--photo", "5.jpg"], "5.jpg has no captions, as it could not be used: empty file"),
+        (["--photo", "4.jpg"], "4.jpg has no captions, because it was rejected: 2 faces"),
+        (["--photo", "5.jpg"], "5.jpg has no captions, because it failed: empty file"),
         (["--photo", "0.jpg", "--number", "4"], "the photo has captions 0 to 3"),
         (["--photo", "0.jpg", "--plugins", "asker", "--set", "asker.prompt=papr"], 'Did you mean "paper"?'),
         (["--photo", "0.jpg", "--plugins", "nobody"], 'no plugin is called "nobody"'),

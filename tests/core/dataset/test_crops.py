@@ -11,7 +11,7 @@ from PIL import Image, JpegImagePlugin
 from pydantic import ValidationError
 from support import small_run
 
-from text2face_core.dataset.crops import DatasetSettings, save_crop, write_metadata
+from text2face_core.dataset import DatasetSettings, save_crop, write_metadata
 from text2face_core.errors import RunError
 from text2face_core.images.decode import decode_image
 from text2face_core.records import Photo, Portrait
@@ -125,7 +125,7 @@ def half_a_crop(path, how):
 def test_a_kill_leaves_no_half_crop_under_the_final_name(tmp_path):
     assert half_a_crop(tmp_path / "crop.jpg", "kill").returncode == -signal.SIGXFSZ
     (left,) = tmp_path.iterdir()
-    assert left.name.endswith(".tmp")
+    assert left.name.endswith(".t2f-tmp")
     assert left.stat().st_size == 2000
 
 

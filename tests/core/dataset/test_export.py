@@ -1,9 +1,12 @@
 """The folder that an export makes, what it says when something is missing, and the command."""
 
 import json
-import re
+import signal
+import subprocess
 import sys
+import threading
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,12 +88,70 @@ def test_an_interrupted_export_leaves_the_earlier_one_as_it_was(run):
     assert [path.name for path in run.path.iterdir() if "kohya" in path.name] == ["export-kohya"]
 
 
-def test_what_a_killed_export_left_is_cleared_away_by_the_next(run):
-    left = run.path / ".export-jsonl.tmp" / "photos.jsonl"
-    left.parent.mkdir()
-    left.write_text("half a")
-    assert len(records(export_dataset(run, "jsonl"))) == 4
-    assert not left.parent.exists()
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from text2face_core.dataset import export_dataset
+from text2face_core.library import Silent
+from text2face_core.run import RunDirectory
+
+class Killed(Silent):
+    def advance(self, count, **counts):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+export_dataset(RunDirectory.open(Path(sys.argv[1])), "kohya", overwrite=True, progress=Killed())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+def test_a_killed_export_harms_nothing_and_the_next_clears_it_away(run):
+    before = contents(export_dataset(run, "kohya"))
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(run.path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (left,) = run.path.glob(".export-kohya.*")
+    assert left.is_dir()
+    assert contents(run.path / "export-kohya") == before
+    run.lock().release()  # as t2f run and t2f fuse begin
+    assert contents(export_dataset(run, "kohya", overwrite=True)) == before
+    assert not list(run.path.glob(".export-kohya.*"))
+
+
+def test_an_export_that_was_killed_while_it_took_its_place_is_put_back(run):
+    folder = export_dataset(run, "jsonl")
+    before = contents(folder)
+    folder.rename(folder.with_name(".export-jsonl.0123456789abcdef.t2f-old"))
+    with pytest.raises(RunError, match="--overwrite"):
+        export_dataset(run, "jsonl")
+    assert contents(folder) == before
+    assert not list(run.path.glob(".export-jsonl.*"))
+
+
+@pytest.mark.parametrize("name", [".export-jsonl.tmp", ".export-jsonl.0123456789abcdef.t2f-new", ".export-jsonl.old"])
+def test_folders_without_our_marker_stay_whatever_their_name(run, name):
+    (run.path / name).mkdir()
+    (run.path / name / "thesis.txt").write_text("precious")
+    export_dataset(run, "jsonl")
+    assert (run.path / name / "thesis.txt").read_text() == "precious"
+
+
+def test_of_several_exports_to_one_folder_one_wins_and_the_others_say_so(run, tmp_path):
+    begun, others_ended = threading.Event(), threading.Event()
+
+    class Waits(Silent):
+        def advance(self, count: int, **counts: int) -> None:
+            begun.set()
+            assert others_ended.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        winner = pool.submit(export_dataset, run, "imagefolder", tmp_path / "x", progress=Waits())
+        assert begun.wait(60)
+        for _ in range(2):
+            with pytest.raises(RunError, match="another process is writing"):
+                export_dataset(run, "imagefolder", tmp_path / "x", overwrite=True)
+        others_ended.set()
+        assert winner.result() == tmp_path / "x"
+    assert (tmp_path / "x" / "metadata.jsonl").is_file()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_what_is_there_is_replaced_only_on_request(run):
@@ -111,7 +172,7 @@ def test_files_that_no_export_wrote_are_never_deleted(run, tmp_path, name):
     kept = tmp_path / "mine" / name
     kept.parent.mkdir()
     kept.write_text("# My thesis")
-    with pytest.raises(RunError, match="no export wrote"):
+    with pytest.raises(RunError, match="not written by an export"):
         export_dataset(run, "jsonl", kept.parent, overwrite=True)
     assert kept.read_text() == "# My thesis"
 
@@ -173,7 +234,7 @@ def test_without_crops_only_formats_without_pictures_can_be_written(tmp_path, fo
 
 def test_without_webdataset_the_extra_is_named(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "webdataset", None)
-    with pytest.raises(MissingExtra, match=re.escape("pip install 'text2face[webdataset]'")):
+    with pytest.raises(MissingExtra, match=r"pip install .*\[webdataset\]'"):
         export_dataset(run, "webdataset")
     assert not (run.path / "export-webdataset").exists()
 

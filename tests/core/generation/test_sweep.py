@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from text2face_core.contracts import DrawRequest
+from text2face_core.contracts import GenerationRequest
 from text2face_core.errors import UsageError
 from text2face_core.generation import grids, sweep
 
-LIKE = DrawRequest("", 5, 32, 32)
+LIKE = GenerationRequest("", 5, 32, 32)
 
 
 @pytest.mark.parametrize(

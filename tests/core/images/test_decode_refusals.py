@@ -113,13 +113,13 @@ def test_a_file_over_the_limit_is_not_even_read(tmp_path):
 PEAK = """
 import resource, sys
 from pathlib import Path
-from text2face_core.decode import decode
+from text2face_core.images import decode_image
 from text2face_core.errors import BadPhoto
 
 for name in sys.argv[1:]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        decode(Path(name))
+        decode_image(Path(name))
     except BadPhoto as refusal:
         print(str(refusal).split(":")[0], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """

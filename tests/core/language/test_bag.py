@@ -171,7 +171,7 @@ import json
 from text2face_core.language.bag import BagSettings, draw_bag
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Finding
-from text2face_core.streams import random_stream
+from text2face_core.utils import random_stream
 vocabulary = Vocabulary.load()
 findings = [Finding(name, True, 0.9) for name in vocabulary.findings]
 findings += [Finding("age", 30.0, 1.0), Finding("gender", "male", 1.0)]

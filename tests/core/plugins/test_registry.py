@@ -15,7 +15,7 @@ from text2face_core import Component, Plugins, Runtime, Trainer, hookimpl, hooks
 from text2face_core.cli import main
 from text2face_core.errors import MissingExtra, PluginError
 from text2face_core.models.store import ModelStore
-from text2face_core.plugins.registry import KINDS
+from text2face_core.plugins.registry import ROLES
 
 TOY = Path(toys.__file__).read_text()
 RUN = ["run", "photos", "--out", "out", "--no-report", "--set", "captions.max_tokens=0", "--plugins"]
@@ -109,7 +109,7 @@ def test_every_hook_is_tried_in_some_test():
 def test_every_hook_and_every_kind_has_its_place_in_the_docs():
     headings = re.findall(r"^#+ .*$", (ROOT / "docs" / "plugins.md").read_text(), re.MULTILINE)
     assert [hook for hook in hook_names() if not any(f"`{hook}`" in heading for heading in headings)] == []
-    assert {f"t2f_{kind}s" for kind in KINDS} | {"t2f_vocabulary"} == set(hook_names())
+    assert {f"t2f_{kind}s" for kind in ROLES} | {"t2f_vocabulary"} == set(hook_names())
 
 
 # --- plugins that are wrong ---
@@ -321,6 +321,26 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(extra, ins
 
     with pytest.raises(MissingExtra, match=f'the plugin "mine" needs a_heavy_package, .* not installed: {install}'):
         build(Component("mine", needs_it, extra=extra))
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        (ImportError("cannot import name 'Gone' from 'json'", name="json"), "cannot import name 'Gone' from 'json'"),
+        (ModuleNotFoundError("No module named 'json.gone'", name="json.gone"), "No module named 'json.gone'"),
+        (ImportError("peft>=9 is required, but found peft==8"), "peft>=9 is required, but found peft==8"),
+        (ImportError("libcudart.so.13: cannot open shared object file"), "libcudart.so.13: cannot open"),
+    ],
+)
+def test_a_package_of_another_version_is_not_called_missing(raised, reason):
+    def needs_it(options, runtime):
+        raise raised
+
+    with pytest.raises(MissingExtra) as error:
+        build(Component("mine", needs_it, extra="big"))
+    assert reason in str(error.value)
+    assert "not installed" not in str(error.value)
+    assert "pip install --upgrade --upgrade-strategy eager 't2f-mine[big]'" in str(error.value)
 
 
 def test_a_build_that_fails_names_the_plugin():

@@ -13,7 +13,7 @@ from support.paths import ROOT
 from text2face_core.cli import main
 from text2face_core.cli.plugins import SCAFFOLDS
 from text2face_core.errors import PluginError, UsageError
-from text2face_core.plugins.registry import KINDS
+from text2face_core.plugins.registry import ROLES
 from text2face_core.plugins.scaffold import SUMMARIES, write_plugin
 
 
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
 
 
 def test_the_command_offers_every_kind_there_is():
-    assert set(SCAFFOLDS) == set(SUMMARIES) == set(KINDS)
+    assert set(SCAFFOLDS) == set(SUMMARIES) == set(ROLES)
 
 
 def test_the_command_prints_the_folder_and_what_to_do_next(tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ import pytest
 from support import toys
 
 from text2face_core import Component, Fuser, RunDirectory, hookimpl
-from text2face_core.dataset.crops import write_metadata
+from text2face_core.dataset import write_metadata
 from text2face_core.engines.batching import Parts
 from text2face_core.errors import FuserError, RunError
 from text2face_core.library import Session, Silent

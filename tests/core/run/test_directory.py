@@ -12,6 +12,7 @@ from text2face_core.library import Session
 from text2face_core.models.store import ModelStore
 from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding
 from text2face_core.run import tables
+from text2face_core.utils import temporary_path
 
 
 def work(run, plugins, recipe, source, *, redo=False, retry_failed=False, batch=8, threads=2, chunk=3):
@@ -179,7 +180,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_no_half_file(
     with pytest.raises(RunError, match="disk is full"):
         work(finished, toy_plugins, toy_recipe, toy_photos)
     assert not finished.analysis_path(1).exists()
-    assert not list(finished.path.rglob("*.tmp"))
+    assert not list(finished.path.rglob("*-tmp"))
 
 
 def test_run_toml_says_how_the_run_was_made(finished, toy_photos):
@@ -195,17 +196,17 @@ def test_run_toml_says_how_the_run_was_made(finished, toy_photos):
 def test_rows_come_back_from_a_table_as_they_went_in(tmp_path):
     face = Face(np.float32([1, 2, 30, 40]), np.arange(10, dtype=np.float32).reshape(5, 2), 0.875)
     findings = (Finding("age", 34.25, 0.5, "x", {"std": 3.5}), Finding("bald", False, 1.0, "y"))
-    row = AnalysisRow("00ff", "/tmp/a\nb ü.jpg", 3, "ok", "", 640, 480, face, findings)
-    tables.write_analysis(tmp_path / "a.parquet", [row, AnalysisRow("01", "/b", 3, "failed", "no")], {"key": "k"})
+    row = AnalysisRow("00ff" * 4, "/tmp/a\nb ü.jpg", 3, "ok", "", 640, 480, face, findings)
+    tables.write_analysis(tmp_path / "a.parquet", [row, AnalysisRow("01" * 8, "/b", 3, "failed", "no")], {"key": "k"})
     back, failed = tables.read_analysis(tmp_path / "a.parquet")
     assert (back.findings, back.uri, back.width) == (findings, row.uri, 640)
     np.testing.assert_array_equal(back.face.landmarks, face.landmarks)
-    assert failed == AnalysisRow("01", "/b", 3, "failed", "no")
+    assert failed == AnalysisRow("01" * 8, "/b", 3, "failed", "no")
     bag = Bag((BagItem("age", 34.25, "34 years old", "F1"),))
     caption = Caption(
         "A person.", "toy", "long", 2, bag, ("age",), (), ("smiling",), 5, ("missed age; over 77 tokens (83)",)
     )
-    captioned = CaptionRow("00ff", (caption,))
+    captioned = CaptionRow("00ff" * 4, (caption,))
     tables.write_captions(tmp_path / "c.parquet", [captioned], {"key": "k"})
     assert tables.read_captions(tmp_path / "c.parquet") == [captioned]
     assert tables.read_metadata(tmp_path / "c.parquet") == {"text2face.key": "k"}
@@ -215,11 +216,25 @@ def test_what_a_killed_process_left_half_written_goes(finished, toy_plugins, toy
     shard = finished.analysis_path(0)
     shard.unlink()
     images = finished.dataset / "images" / "00000"
-    litter = [
-        folder / ".half.1.tmp" for folder in (finished.path, shard.parent, finished.captions_path(0).parent, images)
-    ]
+    folders = (finished.path, shard.parent, finished.captions_path(0).parent, images)
+    litter = [temporary_path(folder / "half") for folder in folders]
     for path in litter:
         path.write_bytes(b"half a")
     with finished.lock():
         work(finished, toy_plugins, toy_recipe, toy_photos)
     assert not [path for path in litter if path.exists()]
+
+
+@pytest.mark.parametrize("name", [".notes.tmp", ".notes.1.tmp", "x.0123456789abcdef.t2f-tmp", ".mine.t2f-tmp"])
+def test_files_of_others_stay_whatever_their_name(finished, name):
+    (finished.path / name).write_text("precious")
+    finished.lock().release()
+    assert (finished.path / name).read_text() == "precious"
+
+
+def test_a_folder_with_the_name_of_a_temporary_file_does_no_harm(finished):
+    folders = [finished.path / ".x.tmp", temporary_path(finished.path / "x")]
+    for folder in folders:
+        (folder / "kept").mkdir(parents=True)
+    finished.lock().release()
+    assert all((folder / "kept").is_dir() for folder in folders)

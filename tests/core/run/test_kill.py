@@ -66,7 +66,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path, starter_models, man
     assert shards(disturbed) == expected
     ids = [row.photo_id for row, _ in RunDirectory.open(disturbed).rows()]
     assert len(ids) == len(set(ids)) == 63
-    assert not list(disturbed.rglob("*.tmp"))
+    assert not list(disturbed.rglob("*-tmp"))
 
 
 @pytest.mark.models

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import tiny_gguf
 from support.paths import ROOT
-from t2f_llm.llamacpp import DEFAULT, QWEN, LlamaCppOptions, artifact, build, needs, told
+from t2f_llm.llamacpp import DEFAULT, QWEN, LlamaCppOptions, artifact, build, needs, prompt_of
 
 from text2face_core import RunDirectory
 from text2face_core.contracts import FusionRequest, Runtime
@@ -174,8 +174,8 @@ def test_an_engine_can_be_given_up_as_soon_as_it_is_there(gguf, tmp_path):
     subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
 
 
-def test_the_model_is_told_the_prompt_and_nothing_else():
-    assert "20 years old" in told(LlamaCppOptions(), request(0))
+def test_the_model_gets_the_prompt_and_nothing_else():
+    assert "20 years old" in prompt_of(LlamaCppOptions(), request(0))
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_several_texts_are_the_same_whether_the_server_knows_n_or_not(knows_n, b
     with serving(knows_n=knows_n) as server:
         texts = build(server, concurrency=1).fuse(requests)
         asked = server.attempts.total()
-    prompts = [openai.told(openai.OpenAIOptions(base_url="http://x"), request) for request in requests]
+    prompts = [openai.prompt_of(openai.OpenAIOptions(base_url="http://x"), request) for request in requests]
     assert texts == [
         [write_caption(prompt, request.seed % 2**31 + number) for number in range(3)]
         for prompt, request in zip(prompts, requests, strict=True)
@@ -313,7 +313,7 @@ def test_vicuna_is_told_in_its_own_format(build):
         assert body["prompt"].endswith(" ASSISTANT:")
         assert body["stop"] == ["</s>", "USER:"]
         assert text == text.strip()
-        told = openai.told(openai.OpenAIOptions(base_url=server.url, **options), ask(1))
+        told = openai.prompt_of(openai.OpenAIOptions(base_url=server.url, **options), ask(1))
         assert told == body["prompt"]
 
 
@@ -347,7 +347,7 @@ def test_an_interrupt_before_anything_was_asked_does_not_wait_for_ever(build, mo
             raise KeyboardInterrupt
         return wait(*_, **how)
 
-    monkeypatch.setattr("t2f_llm.server.wait", interrupted)
+    monkeypatch.setattr("t2f_llm.client.server.wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build("http://127.0.0.1:9/v1").fuse([ask(1)])
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 from support.llm_server import ask, build_fuser, is_about, serving
-from t2f_llm._cache import Answers
+from t2f_llm.client.cache import Answers
 
 pytest.importorskip("httpx2")
 
@@ -32,7 +32,7 @@ def start(script, *arguments):
     prelude = """
         import sys
         from pathlib import Path
-        from t2f_llm._cache import Answers
+        from t2f_llm.client.cache import Answers
         A = sys.argv[1:]
     """
     return subprocess.Popen(

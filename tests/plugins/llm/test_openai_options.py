@@ -51,7 +51,8 @@ def test_wrong_options_are_refused_with_a_reason_that_repeats_no_secret(options,
 
 
 def test_options_that_change_no_caption_are_no_part_of_its_identity():
-    one = openai.OpenAIOptions(base_url="http://host/v1", concurrency=1, timeout=9, key_env="OTHER", cache="off")
+    given = {"concurrency": 1, "timeout": 9, "key_env": "OTHER_API_KEY", "cache": "off"}
+    one = openai.OpenAIOptions(base_url="http://host/v1", **given)
     assert one.model_dump(mode="json") == openai.OpenAIOptions(base_url="http://host/v1/").model_dump(mode="json")
 
 
@@ -75,10 +76,10 @@ def test_the_key_is_sent_and_said_nowhere(fault, build, monkeypatch, tmp_path, c
 
 
 def test_another_variable_can_hold_the_key_and_none_is_sent_where_none_is_set(build, monkeypatch):
-    monkeypatch.setenv("OTHER_KEY", "abc")
+    monkeypatch.setenv("OTHER_API_KEY", "abc")
     with serving() as server:
         build(server).fuse([ask(1)])
-        build(server, key_env="OTHER_KEY").fuse([ask(2)])
+        build(server, key_env="OTHER_API_KEY").fuse([ask(2)])
         assert server.keys == {None, "Bearer abc"}
 
 

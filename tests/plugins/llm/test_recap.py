@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from t2f_recap import RecapOptions, build, told
-from t2f_recap._picture import data_url, picture
-from t2f_recap.none import NoneOptions, build as build_none
+from t2f_llm.images import data_url, picture
+from t2f_llm.recap import RecapOptions, build, prompt_of
+from t2f_none import NoneOptions, build as build_none
 
 from text2face_core import Recipe, RunDirectory
 from text2face_core.cli import main
@@ -114,19 +114,19 @@ def test_a_photo_that_is_gone_is_told_from_one_that_is_there(tmp_path):
 @pytest.mark.parametrize("style", ["short", "long", "tags"])
 def test_each_style_has_an_instruction_of_its_own(style):
     options = RecapOptions(**SERVER)
-    texts = {one: told(options, request("", style=one)) for one in ("short", "long", "tags")}
+    texts = {one: prompt_of(options, request("", style=one)) for one in ("short", "long", "tags")}
     assert len(set(texts.values())) == 3
     assert ("one short English sentence" in texts[style]) == (style == "short")
 
 
 def test_without_hints_the_model_is_told_nothing_of_the_bag():
-    plain = told(RecapOptions(**SERVER), request("", missed=("age",)))
+    plain = prompt_of(RecapOptions(**SERVER), request("", missed=("age",)))
     assert "34 years old" not in plain
-    assert plain == told(RecapOptions(**SERVER), request("", bag=Bag(())))
+    assert plain == prompt_of(RecapOptions(**SERVER), request("", bag=Bag(())))
 
 
 def test_with_hints_it_is_told_all_of_it_and_what_it_left_out():
-    hinted = told(RecapOptions(**SERVER, hints=True), request("", missed=("blurry",)))
+    hinted = prompt_of(RecapOptions(**SERVER, hints=True), request("", missed=("blurry",)))
     assert "has to be said: 34 years old." in hinted
     assert "The image is blurry" in hinted
     assert "Do not leave out: blurry" in hinted
@@ -146,7 +146,7 @@ def test_a_server_is_sent_picture_and_instruction(photo, server, tmp_path):
     assert len(seen) == 2
     assert {body["temperature"] for body in seen} == {0.4}
     asked = sorted(body["messages"][0]["content"][1]["text"] for body in seen)
-    assert asked == sorted(told(RecapOptions(**SERVER), request("", style=style)) for style in ("short", "long"))
+    assert asked == sorted(prompt_of(RecapOptions(**SERVER), request("", style=style)) for style in ("short", "long"))
 
 
 def test_a_backend_has_to_be_chosen():

@@ -1,9 +1,9 @@
-"""Vicuna without vLLM: what it would be told, and where its files lie. With vLLM: tests/reference/test_vicuna.py."""
+"""Vicuna without vLLM: its prompt, and where its files lie. With vLLM: tests/reference/test_vicuna.py."""
 
 from __future__ import annotations
 
 import pytest
-from t2f_llm.vicuna import ARTIFACTS, PREFIX, REVISION, VICUNA, VicunaOptions, needs, told
+from t2f_llm.vicuna import ARTIFACTS, PREFIX, REVISION, VICUNA, VicunaOptions, needs, prompt_of
 
 from text2face_core.contracts import FusionRequest
 from text2face_core.language.prompts import Prompts
@@ -20,7 +20,7 @@ SYSTEM = (
 def test_the_prompt_is_the_documented_format_to_the_letter():
     """FastChat's vicuna_v1.1: one space between the parts, nothing behind the last colon; <s> is the tokenizer's."""
     asked = Prompts("paper").render(REQUEST)
-    assert told(VicunaOptions(), REQUEST) == f"{SYSTEM} USER: {asked} ASSISTANT:"
+    assert prompt_of(VicunaOptions(), REQUEST) == f"{SYSTEM} USER: {asked} ASSISTANT:"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_the_prompt_is_the_documented_format_to_the_letter():
 def test_other_models_keep_their_own_chat_template(options, wraps):
     options = VicunaOptions(**options)
     assert options.wraps == wraps
-    assert told(options, REQUEST).endswith("ASSISTANT:") == wraps
+    assert prompt_of(options, REQUEST).endswith("ASSISTANT:") == wraps
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_every_file_is_pinned_and_says_its_licence():
 
 
 def test_vllm_finds_the_files_under_their_own_names(tmp_path):
-    from t2f_llm._vicuna import folder
+    from t2f_llm.backends.vllm import folder
 
     (tmp_path / "files").mkdir()
     given = {}

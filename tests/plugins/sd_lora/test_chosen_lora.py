@@ -112,8 +112,8 @@ def test_a_lora_of_the_hub_is_found_where_it_lies_in_the_cache(name, tiny_base, 
     shutil.copy(lora / "pytorch_lora_weights.safetensors", folder)
     for module in ("constants", "_snapshot_download", "file_download"):
         monkeypatch.setattr(f"huggingface_hub.{module}.HF_HUB_CACHE", str(tmp_path), raising=False)
-    drawer = open_one(tiny_base, name)
-    assert drawer.identity(REQUESTS[0])["lora"] == name
+    generator = open_one(tiny_base, name)
+    assert generator.identity(REQUESTS[0])["lora"] == name
 
 
 def test_a_hub_that_cannot_be_reached_is_said(monkeypatch):
@@ -135,15 +135,15 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch):
 
 
 def test_the_base_model_is_the_one_that_the_lora_was_trained_on(tiny_base, tiny_base_15, lora, tmp_path):
-    drawer = open_one(None, lora)
-    assert drawer.identity(REQUESTS[0])["base"] == tiny_base.name
-    assert drawer.size == (64, 64)
-    assert drawer.notes == ()
+    generator = open_one(None, lora)
+    assert generator.identity(REQUESTS[0])["base"] == tiny_base.name
+    assert generator.size == (64, 64)
+    assert generator.notes == ()
     assert any("predicts v_prediction, and" in note for note in open_one(tiny_base_15, lora).notes)
     other = make_lora(tmp_path / "mine", tiny_base, base="someone/else", prediction="v_prediction", resolution="128")[0]
-    drawer = open_one(tiny_base, other)
-    assert drawer.size == (128, 128)
-    assert any("was trained on someone/else, and draws with" in note for note in drawer.notes)
+    generator = open_one(tiny_base, other)
+    assert generator.size == (128, 128)
+    assert any("was trained on someone/else, and draws with" in note for note in generator.notes)
 
 
 def test_a_base_model_in_a_folder_is_found_through_train_toml_or_asked_for(tiny_base, tmp_path):

@@ -43,7 +43,7 @@ def test_pictures_tell_how_they_were_made_and_are_not_made_twice(generate, lora,
         lora, "a man/with: hair?", "a woman", "--images-per-prompt=2", "--negative=smile", base=None
     )
     assert code == 0
-    assert "drawing 4 picture(s)" in said
+    assert "generating 4 image(s)" in said
     assert len(first) == 4
     weights = hashlib.sha256((lora / "pytorch_lora_weights.safetensors").read_bytes()).hexdigest()
     with Image.open(next(iter(first.values()))) as image:
@@ -64,7 +64,7 @@ def test_pictures_tell_how_they_were_made_and_are_not_made_twice(generate, lora,
         lora, "a man/with: hair?", "a woman", "--images-per-prompt=2", "--negative=smile", "--batch-size=1", base=None
     )
     assert (code, contents) == (0, {name: path.read_bytes() for name, path in again.items()})
-    assert "all 4 picture(s) were drawn before" in said
+    assert "all 4 image(s) were generated before" in said
     manifest = [json.loads(line) for line in (tmp_path / "out" / "generated.jsonl").read_text().splitlines()]
     assert {line["file_name"] for line in manifest} == set(first)
 
@@ -119,9 +119,11 @@ def test_what_cannot_be_done_is_said_with_exit_code_2(arguments, words, generate
 
 
 def test_pictures_that_could_not_be_drawn_give_exit_code_1(generate, monkeypatch):
-    from t2f_sd_lora._generate import SdDrawer
+    from t2f_sd_lora._generate import SdImageGenerator
 
-    monkeypatch.setattr(SdDrawer, "draw", lambda _, requests, on_step: [Rejection("no reason at all")] * len(requests))
+    monkeypatch.setattr(
+        SdImageGenerator, "generate", lambda _, requests, on_step: [Rejection("no reason at all")] * len(requests)
+    )
     code, said, pictures = generate("none", "a man")
     assert (code, pictures) == (1, {})
     assert "no picture: no reason at all" in said

@@ -18,11 +18,11 @@ from PIL import Image
 from support import tiny_sd
 from t2f_sd_lora import _latent_writer, _latents
 from t2f_sd_lora._crops import Size, buckets, cut
-from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora._latent_index import DONE, PLANNED, RECORD, Index
 from t2f_sd_lora._latents import LatentCache
 from t2f_sd_lora._vae import encode, vae_hash
 
+from text2face_core.dataset import open_dataset
 from text2face_core.errors import RunError, UsageError
 
 torch = pytest.importorskip("torch")

@@ -15,16 +15,16 @@ pytest.importorskip("peft")
 pytest.importorskip("diffusers")
 
 from t2f_sd_lora import SdLoraOptions, _base  # noqa: E402
-from t2f_sd_lora._data import open_dataset  # noqa: E402
 from t2f_sd_lora._feed import Feed  # noqa: E402
 from t2f_sd_lora._loop import Loop  # noqa: E402
 from t2f_sd_lora._material import split  # noqa: E402
-from t2f_sd_lora._pictures import Picture  # noqa: E402
 from t2f_sd_lora._stream import Seen  # noqa: E402
 from t2f_sd_lora._tokens import TokenCache  # noqa: E402
 
 from text2face_core.cli import main  # noqa: E402
+from text2face_core.dataset import ImageRef, open_dataset  # noqa: E402
 from text2face_core.errors import BadPhoto, RunError, UsageError  # noqa: E402
+from text2face_core.utils import temporary_path  # noqa: E402
 
 
 def told_of(base, photos, out, **options):
@@ -104,7 +104,7 @@ def test_pictures_without_captions_and_broken_ones_are_counted_aloud(tiny_base, 
 
 def test_a_picture_that_could_not_be_opened_is_tried_again(tiny_base, photos16, tmp_path, monkeypatch):
     # The right to read a file is given, or a disk is back, without a change to size and date.
-    content = Picture.content
+    content = ImageRef.content
 
     def refused(picture):
         if picture.path.endswith("02.png"):
@@ -113,7 +113,7 @@ def test_a_picture_that_could_not_be_opened_is_tried_again(tiny_base, photos16, 
 
     options = {"cache": str(tmp_path / "cache"), "resume": "never"}
     with monkeypatch.context() as closed:
-        closed.setattr(Picture, "content", refused)
+        closed.setattr(ImageRef, "content", refused)
         assert "15 photos to train on" in told_of(tiny_base, photos16, tmp_path / "out", **options)
     assert "16 photos to train on" in told_of(tiny_base, photos16, tmp_path / "out", **options)
 
@@ -161,7 +161,8 @@ def test_beginning_anew_leaves_no_picture_of_before(tiny_base, photos16, tmp_pat
 
 def test_what_a_killed_training_left_half_written_goes_when_it_goes_on(tiny_base, photos16, tmp_path, shared_cache):
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache)
-    left = [tmp_path / "checkpoints" / ".step-0000002.safetensors.1.tmp", tmp_path / ".contact_sheet.png.1.tmp"]
+    places = (tmp_path / "checkpoints" / "step-0000002.safetensors", tmp_path / "contact_sheet.png")
+    left = [temporary_path(place) for place in places]
     for path in left:
         path.write_bytes(b"half a checkpoint")
     told_of(tiny_base, photos16, tmp_path, cache=shared_cache)

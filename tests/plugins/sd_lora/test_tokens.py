@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from support import tiny_sd
 from t2f_sd_lora import _tokens
-from t2f_sd_lora._data import open_dataset
 from t2f_sd_lora._tokens import TokenCache, declared_pads, settle_pad
+
+from text2face_core.dataset import open_dataset
 
 torch = pytest.importorskip("torch")
 

@@ -168,9 +168,10 @@ def test_a_batch_holds_what_is_drawn_for_each_sample_whatever_else_is_in_it(tiny
     from pathlib import Path
 
     from t2f_sd_lora import _draws
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora._feed import Feed
     from t2f_sd_lora._tokens import TokenCache
+
+    from text2face_core.dataset import open_dataset
 
     tokens = TokenCache.open(Path(shared_cache), load(str(tiny_base)).tokenizer, open_dataset(photos16))
     options = SdLoraOptions(caption_dropout=0.3, flip=True, noise_offset=0.1)

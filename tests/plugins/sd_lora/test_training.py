@@ -240,8 +240,9 @@ def test_what_is_no_number_stops_the_training_and_spares_the_last_good_checkpoin
 def slot_of(cache, photos, base, index):
     """Which row of the cache's file belongs to a sample."""
     from diffusers import AutoencoderKL
-    from t2f_sd_lora._data import open_dataset
     from t2f_sd_lora._latents import LatentCache
+
+    from text2face_core.dataset import open_dataset
 
     opened = LatentCache.open(cache, AutoencoderKL.from_pretrained(base / "vae").eval(), open_dataset(photos), 64)
     return opened._slot(index, flip=False)

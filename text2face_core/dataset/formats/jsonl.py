@@ -2,27 +2,98 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from array import array
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...records import Face, Finding
-from ..samples import Job, Sample, Writer
+from ...contracts import CaptionedDataset
+from ...errors import SourceError
+from ...records import Captions, Face, Finding
+from ...sources import path_of
+from ..images import ImageRef
+from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
 USAGE = "A line of JSON per photo in photos.jsonl. Boxes and landmarks are in pixels of the upright photo."
 
 
-def write(samples: Iterable[Sample], folder: Path, job: Job) -> None:  # noqa: ARG001  every format is called alike
+class PhotosJsonl(CaptionedDataset):
+    """Lines of photos.jsonl. Images are cropped from the photos themselves, around the face of the line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offsets = array("q")
+        digest = hashlib.blake2b(digest_size=16)
+        try:
+            with path.open("rb") as file:
+                offset = 0
+                for number, line in enumerate(file, 1):
+                    digest.update(line)
+                    row = self._parse(line, number)
+                    if row.get("status") == "ok" and row["face"]:
+                        if _captions(row):
+                            self._offsets.append(offset)
+                        else:
+                            self.without_captions += 1
+                    offset += len(line)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}. Check its permissions") from error
+        self.fingerprint = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def key(self, index: int) -> str:
+        """The photo's id."""
+        return str(self._row(index)["photo_id"])
+
+    def captions(self, index: int) -> Captions:
+        """The line's captions with their styles."""
+        return _captions(self._row(index))
+
+    def image(self, index: int) -> ImageRef:
+        """A square around the face of the photo that the line names."""
+        row = self._row(index)
+        x0, y0, x1, y1 = row["face"]["box"]
+        return ImageRef(str(path_of(row["uri"])), box=(x0, y0, x1, y1))
+
+    def remedy(self) -> str:
+        """What a line needs."""
+        return "Each line of photos.jsonl needs captions: export the run again after t2f fuse"
+
+    def _row(self, index: int) -> dict[str, Any]:
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[index])
+            row: dict[str, Any] = json.loads(file.readline())
+        return row
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row: dict[str, Any] = json.loads(line)
+            _captions(row)
+            return {"status": row["status"], "face": row["face"], "captions": row["captions"], "uri": row["uri"]}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SourceError(
+                f"line {number} of {self.path} is not a line of t2f export --format jsonl ({error}). Fix or remove it"
+            ) from error
+
+
+def _captions(row: dict[str, Any]) -> Captions:
+    return tuple((text, one.get("style", "")) for one in row["captions"] if (text := one["text"].strip()))
+
+
+def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:  # noqa: ARG001  every format is called alike
     """Write photos.jsonl."""
     with (folder / "photos.jsonl").open("wb") as file:
-        for sample in samples:
-            file.write(json.dumps(_line(sample), ensure_ascii=False).encode() + b"\n")
+        for photo in photos:
+            file.write(json.dumps(_line(photo), ensure_ascii=False).encode() + b"\n")
 
 
-def _line(sample: Sample) -> dict[str, Any]:
-    row = sample.row
+def _line(photo: ExportedPhoto) -> dict[str, Any]:
+    row = photo.row
     return {
         "photo_id": row.photo_id,
         "uri": row.uri,
@@ -31,10 +102,10 @@ def _line(sample: Sample) -> dict[str, Any]:
         "reason": row.reason,
         "width": row.width,
         "height": row.height,
-        "file_name": sample.file_name if sample.pictured else None,
+        "file_name": photo.file_name if photo.pictured else None,
         "face": _face(row.face),
         "findings": [_finding(finding) for finding in row.findings],
-        "captions": [asdict(caption) | {"bag": asdict(caption.bag)["items"]} for caption in sample.captions],
+        "captions": [asdict(caption) | {"bag": asdict(caption.bag)["items"]} for caption in photo.captions],
     }
 
 
@@ -48,4 +119,4 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return asdict(finding) | {"detail": None if finding.detail is None else dict(finding.detail)}
 
 
-WRITER = Writer(write, USAGE, pictures=lambda _: False, names_sources=True, whole_run=True)
+WRITER = FormatWriter(write, USAGE, pictures=lambda _: False, names_sources=True, whole_run=True)

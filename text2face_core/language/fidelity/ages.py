@@ -1,4 +1,4 @@
-"""Statements of age in English: numbers, brackets, decades and words, and whether they fit what a bag holds."""
+"""Ages in English text: numbers, brackets, decades and words, and whether they fit a bag's age."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _DECADES = {word[:-1] + "ies": _NUMBERS[word] for word in _TENS}
 _SOMETHING = {word + "something": _NUMBERS[word] for word in _TENS}
 NUMBER_WORDS = frozenset({*_NUMBERS, *_DECADES, *_SOMETHING})
 
-_DIGITS = re.compile(r"(\d{1,3})(?:\.\d+)?('?s|yo|yrs?|y|ish|f|m|something)?$")
+_DIGITS = re.compile(r"(\d{1,6})(?:\.\d+)?('?s|yo|yrs?|y|ish|f|m|something)?$")
 _ONE_WORD = re.compile(r"\d+(yo|yrs?|y)")
 _ODD = frozenset(_words("ish odd plus"))
 _PARTS = {"early": (0, 6), "mid": (2, 8), "middle": (2, 8), "late": (4, 9)}
-"""Years of a decade that its parts may stand for, generously: nobody can tell 36 from "mid-thirties"."""
-_TO = frozenset(_words("to - – — ~ or through till until"))
+"""Years of a decade that its parts may cover, generously: 36 may be called "mid-thirties"."""
+_TO = frozenset(_words("to - – — ~ or / through till until"))
 _SKIPPED = frozenset(_words("early mid late their her his the"))
 _YEARS = frozenset(_words("years year yrs yr yo y yearold yearsold"))
 _FRACTIONS = {"months": 12, "month": 12, "weeks": 52, "week": 52, "days": 365, "day": 365}
@@ -38,6 +38,8 @@ _OLD = frozenset(_words("old olds old's age o young"))
 _OPEN_END = {"over": (0, 10), "above": (0, 10), "past": (0, 10), "under": (-12, 0), "below": (-12, 0), "than": (-5, 10)}
 
 _AGED = frozenset(_words("aged age ages turning aging ageing"))
+_BOTH = _AGED | {"between"}
+"""Words before two numbers with "and" between them."""
 _ABOUT = frozenset(
     _words(
         "about around approximately roughly circa appears looks seems nearly almost at nearing approaching is was 's "
@@ -51,7 +53,7 @@ _BETWEEN = _ABOUT | frozenset(
         "- – ( in approx ~ years likely somewhere anywhere"
     )
 )
-"""What may stand between "aged" and its number."""
+"""Words that may stand between "aged" and its number."""
 _FREE = frozenset(",.;!?()[]|/*•\"'") | {"a", "an", "the", "-", "–", "—"}
 _ARTICLES = {"a", "an", "the"}
 _MARKS = _FREE - _ARTICLES - {"'", '"', "."}
@@ -62,20 +64,25 @@ _PERSON = frozenset(
         "indian he she they redhead blonde brunette blond"
     )
 )
-_YEARS_APART = 3  # a number this near is no other age
-_OLDEST = 120
+_YEARS_APART = 3  # a number this near counts as the same age
+_OLDEST = 120  # a larger number is an age only with "years old"
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Years from `low` to `high`, both included. form: "number", "bracket" (decades too) or "word"."""
+    """Years from `low` to `high`, both included.
+
+    form: "number", "bracket" (also for decades), "either" for two alternatives ("33 or 60") or "word".
+    """
 
     low: float
     high: float
     form: str
 
     def fits(self, item: BagItem, reach: Age | None) -> bool:
-        """Whether this says the age of a bag. reach: that of the bag's phrase, where it is a word."""
+        """Whether this is the age of a bag's item. reach: the years that the item's phrase covers, if it is a word."""
+        if self.form == "either":
+            return all(Age(years, years, "number").fits(item, reach) for years in (self.low, self.high))
         value = float(item.value) if not isinstance(item.value, str | bool) else None
         given = [float(number) for number in re.findall(r"\d+", item.phrase)]
         own = Age(min(given), max(given), "bracket") if given else reach
@@ -96,7 +103,7 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A number of years, or the years of a decade, and the place after it."""
+    """A number of years, or the years of a decade, and the position after it."""
 
     low: float
     high: float
@@ -104,7 +111,7 @@ class _Number:
 
 
 def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
-    """The statement of age that begins with the number at `at`, and the place after it; None where it is no age.
+    """The age that begins with the number at `at`, and the position after it; None if the number is not an age.
 
     >>> read_age("a 29 to 39 year old woman".split(), 1)
     (Age(low=29.0, high=39.0, form='bracket'), 6)
@@ -114,24 +121,29 @@ def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
     if first is None:
         return None
     second = _other_end(tokens, at, first.end)
+    either = (
+        second is not None and tokens[first.end] in {"or", "/", "and"} and "between" not in tokens[max(0, at - 4) : at]
+    )
     low, high = first.low, first.high
     place = second.end if second else first.end
     if second:
         low, high = min(low, second.low), max(high, second.high)
     if first.high > first.low:
-        return Age(low, high, "bracket"), place
+        apart = either and second is not None and second.low > first.high + 1
+        return Age(low, high, "either" if apart else "bracket"), place
     end = _after_unit(tokens, place)
     unit = tokens[place] if end > place else ""
     some = unit in {"years", "yrs"} and at > 0 and tokens[at - 1] in {"some", "about", "of", "around", "his", "her"}
     some = some or tokens[place - 1] in _ODD or tokens[place - 1].endswith("yish")
     clear = end - place > 1 or some or unit in _YEARS - {"years", "year"} or _ONE_WORD.fullmatch(tokens[place - 1])
-    if not clear and not _in_context(tokens, at, place, end):
-        return None
+    in_context = clear or _in_context(tokens, at, place, end)
+    if not in_context or (not clear and high > _OLDEST and tokens[at - 1] not in _AGED):
+        return None  # "in 1990"
     low, high = low / _FRACTIONS.get(unit, 1), high / _FRACTIONS.get(unit, 1)
     if second is None and at and tokens[at - 1] in _OPEN_END:
         down, up = _OPEN_END[tokens[at - 1]]
         low, high = low + down, high + up
-    return None if high > _OLDEST else (Age(low, high, "bracket" if high > low else "number"), end)
+    return Age(low, high, ("either" if either else "bracket") if high > low else "number"), end
 
 
 def _number(tokens: Sequence[str], at: int) -> _Number | None:
@@ -152,7 +164,7 @@ def _digits(tokens: Sequence[str], at: int) -> _Number | None:
     return _Number(number, number, at + 1 + (following in _ODD))
 
 
-def _spelled(tokens: Sequence[str], at: int, token: str) -> _Number | None:
+def _spelled(tokens: Sequence[str], at: int, token: str) -> _Number | None:  # noqa: PLR0911  one for each form
     if token in _DECADES:
         return _decade(tokens, at, _DECADES[token], at + 1)
     number, following = _SOMETHING.get(token), tokens[at + 1] if at + 1 < len(tokens) else ""
@@ -161,12 +173,22 @@ def _spelled(tokens: Sequence[str], at: int, token: str) -> _Number | None:
     number = _NUMBERS.get(token)
     if number is None:
         return None
+    if following == "hundred":
+        return _hundreds(tokens, at + 2, 100 * number)
     if token in _TENS and following == "something":
         return _Number(number, number + 9, at + 2)
     if token in _TENS and 0 < _NUMBERS.get(following, 0) < 10:
         number += _NUMBERS[following]
         return _Number(number, number, at + 2)
     return _Number(number, number, at + 1 + (following in _ODD))
+
+
+def _hundreds(tokens: Sequence[str], at: int, hundreds: float) -> _Number:
+    """A number from 100 on, whose tens begin at `at`: "one hundred and five"."""
+    rest = at + (tokens[at : at + 1] == ["and"])
+    more = _spelled(tokens, rest, tokens[rest]) if rest < len(tokens) and tokens[rest] in _NUMBERS else None
+    number = hundreds + (more.low if more else 0)
+    return _Number(number, number, more.end if more else at)
 
 
 def _decade(tokens: Sequence[str], at: int, number: float, end: int) -> _Number:
@@ -178,10 +200,10 @@ def _decade(tokens: Sequence[str], at: int, number: float, end: int) -> _Number:
 
 
 def _other_end(tokens: Sequence[str], at: int, place: int) -> _Number | None:
-    """The second number of a bracket; digits that only a hyphen parted stand side by side."""
+    """The second number of a bracket. A hyphen between digits is not a token, so the two numbers are neighbours."""
     link = tokens[place] if place < len(tokens) else ""
     skip = 0
-    if link in _TO or (link == "and" and "between" in tokens[max(0, at - 4) : at]):
+    if link in _TO or (link == "and" and not _BOTH.isdisjoint(tokens[max(0, at - 4) : at])):
         skip = 1
     elif link in _YEARS and place + 1 < len(tokens) and tokens[place + 1] in {"to", "-", "–"}:
         skip = 2
@@ -193,7 +215,7 @@ def _other_end(tokens: Sequence[str], at: int, place: int) -> _Number | None:
 
 
 def _after_unit(tokens: Sequence[str], place: int) -> int:
-    """The place after "years old" and the like; `place` itself where there is no unit."""
+    """The position after "years old" and the like; `place` itself if there is no unit."""
     unit = tokens[place] if place < len(tokens) else ""
     if unit not in _YEARS and unit not in _FRACTIONS:
         return place
@@ -209,7 +231,7 @@ def _after_unit(tokens: Sequence[str], place: int) -> int:
 def _in_context(tokens: Sequence[str], at: int, place: int, end: int) -> bool:
     """Whether a number without "old" is an age: "aged 34", "Age: 34", "white, 34, smiling", "a man of forty".
 
-    place: where the number ends. end: where its unit ends.
+    place: the position after the number. end: the position after its unit.
     """
     back = at - 1
     while back >= 0 and at - back <= 5 and tokens[back] in _BETWEEN:

@@ -1,12 +1,13 @@
-"""What a caption says of its bag: which findings it mentions, which it misses, which it invents.
+"""Fidelity of a caption to its bag: the findings that it mentions, misses and invents.
 
-A caption is read once (reader.py), which gives claims: "brown hair", "a woman", "no glasses". Each is then held against
-the bag. What it takes to mention a finding, and which words say something that the bag does not hold, is data:
-vocabulary.toml and plugins' vocabularies first, then reading.toml and plain_words.toml.
+A caption is parsed once (parser.py) into statements: "brown hair", "a woman", "no glasses". Each is then compared with
+the bag. Which words mention a finding, and which say something that the bag does not hold, is data: vocabulary.toml
+and plugins' vocabularies first, then meanings.toml, nouns.toml and filler_words.toml.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -14,9 +15,12 @@ from typing import Literal
 from ...records import Bag, BagItem
 from .. import Vocabulary
 from .ages import Age
-from .lexicon import INVENTED, TOKEN, Claim, Key, Kind, Lexeme, base_lexicon, lowered, split_words
-from .reader import Reader, Said
-from .vocabulary_words import add_vocabulary, is_understood, without_article
+from .contradictions import contradictory_findings
+from .lexemes import TOKEN, Claim, Key, Lexeme, WordClass, lower_text, split_words
+from .lexicon import INVENTED
+from .parser import Parser, Statement
+from .vocabulary_terms import add_vocabulary, is_understood, without_article
+from .word_lists import base_lexicon
 
 _SAME: dict[Key, Key] = {
     ("male", "true"): ("gender", "male"),
@@ -24,16 +28,20 @@ _SAME: dict[Key, Key] = {
     ("mouth_slightly_open", "true"): ("mouth_openness", "slightly_open"),
     ("hair_length", "bald"): ("bald", "true"),
 }
-"""Two names of one characteristic."""
+"""Findings that are two names of one characteristic."""
 _AGES = {"age", "young"}
+_UNKNOWN = {WordClass.UNKNOWN, WordClass.FOREIGN}
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Names of findings. mentioned and missed together are the bag's names, in its order; invented as they appear.
+class Fidelity:
+    """How faithful a caption is to its bag, by names of findings.
 
-    A finding that the bag holds twice (two emotions) is two entries. invented: canonical names, and "other" for
-    whatever no finding says.
+    Attributes:
+        mentioned: findings of the bag that the caption mentions, in the bag's order. Two emotions are two entries.
+        missed: the findings of the bag that it does not mention.
+        invented: what it says beyond the bag, in order of appearance: canonical names, and "other" for anything that is
+            not a finding.
     """
 
     mentioned: tuple[str, ...]
@@ -42,7 +50,7 @@ class Verdict:
 
     @property
     def clean(self) -> bool:
-        """Whether everything is said and nothing is added."""
+        """Whether every finding is mentioned and nothing is invented."""
         return not self.missed and not self.invented
 
 
@@ -56,50 +64,75 @@ class Span:
     kind: Literal["mentioned", "invented"]
 
 
-def check_caption(text: str, bag: Bag, vocabulary: Vocabulary) -> Verdict:
-    """Read a caption against its bag.
+def check_caption(text: str, bag: Bag, vocabulary: Vocabulary, allowed: Collection[str] = ()) -> Fidelity:
+    """Compare a caption with its bag.
+
+    allowed: words and phrases that are never inventions, such as the trigger word of a fuser.
 
     >>> bag = Bag((BagItem("age", 34.2, "34 years old", "F1"), BagItem("wearing_hat", True, "a hat", "F2")))
-    >>> check("A 34-year-old with glasses", bag, Vocabulary.load())
-    Verdict(mentioned=('age',), missed=('wearing_hat',), invented=('eyeglasses',))
+    >>> check_caption("A 34-year-old with glasses", bag, Vocabulary.load())
+    Fidelity(mentioned=('age',), missed=('wearing_hat',), invented=('eyeglasses',))
     """
-    held = _Held(bag, vocabulary)
+    index = _BagIndex(bag, vocabulary, tuple(allowed))
     found: set[int] = set()
     invented: dict[str, None] = {}
-    for said in held.reader.read(split_words(text)):
-        mentioned, name = held.judge(said)
+    tokens = split_words(text)
+    free = _positions_of(allowed, tokens)
+    for statement in index.parser.parse(tokens):
+        mentioned, name = index.judge(statement)
         found.update(mentioned)
-        if name:
+        if name and statement.said_at not in free:
             invented[name] = None
     names = bag.names
-    return Verdict(
+    return Fidelity(
         tuple(name for number, name in enumerate(names) if number in found),
         tuple(name for number, name in enumerate(names) if number not in found),
         tuple(invented),
     )
 
 
-def spans(text: str, bag: Bag, vocabulary: Vocabulary) -> list[Span]:
-    """Where a caption mentions findings and where it invents some, by place; spans may overlap."""
-    held = _Held(bag, vocabulary)
-    matches = list(TOKEN.finditer(lowered(text)))
+def find_language_flaw(text: str, vocabulary: Vocabulary) -> str:
+    """Why a text is not English to its end, in a few words: "not English" or "unfinished"; "" if it is.
+
+    >>> find_language_flaw("A woman with a hat. Ella lleva barba.", Vocabulary.load())
+    'not English'
+    """
+    return _of_vocabulary(vocabulary)[1].language_flaw(split_words(text))
+
+
+def find_contradictions(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Names of findings about which a text contradicts itself, without any bag.
+
+    >>> find_contradictions("A bald woman with long hair; he is 33.", Vocabulary.load())
+    ('hair_length', 'gender')
+    """
+    parser = _of_vocabulary(vocabulary)[1]
+    return contradictory_findings(parser.parse(split_words(text)), vocabulary, _SAME)
+
+
+def spans(text: str, bag: Bag, vocabulary: Vocabulary, allowed: Collection[str] = ()) -> list[Span]:
+    """The places where a caption mentions or invents findings, from left to right; spans may overlap."""
+    index = _BagIndex(bag, vocabulary, tuple(allowed))
+    matches = list(TOKEN.finditer(lower_text(text)))
     found: dict[Span, None] = {}
-    for said in held.reader.read([match[0] for match in matches]):
-        start, end = matches[said.start].start(), matches[said.end - 1].end()
-        mentioned, name = held.judge(said)
+    tokens = [match[0] for match in matches]
+    free = _positions_of(allowed, tokens)
+    for statement in index.parser.parse(tokens):
+        start, end = matches[statement.start].start(), matches[statement.end - 1].end()
+        mentioned, name = index.judge(statement)
         for number in mentioned:
             found[Span(start, end, bag.items[number].name, "mentioned")] = None
-        if name:
+        if name and statement.said_at not in free:
             found[Span(start, end, name, "invented")] = None
     return sorted(found, key=lambda span: (span.start, span.end))
 
 
-class _Held:
-    """A bag, by what words may say of it."""
+class _BagIndex:
+    """A bag, indexed by the claims that words can make about it."""
 
-    def __init__(self, bag: Bag, vocabulary: Vocabulary) -> None:
+    def __init__(self, bag: Bag, vocabulary: Vocabulary, allowed: tuple[str, ...]) -> None:
         self.items = bag.items
-        self.reader = _reader(bag, vocabulary)
+        self.parser = _parser(bag, vocabulary, allowed)
         self.vocabulary = vocabulary
         self.keys: dict[Key, list[int]] = {}
         self.ages = []
@@ -109,32 +142,32 @@ class _Held:
             key = _key(item, vocabulary)
             self.keys.setdefault(_SAME.get(key, key), []).append(number)
 
-    def judge(self, said: Said) -> tuple[list[int], str]:
-        """(numbers of the items that this mentions, the name that it invents or "")."""
-        claim = said.claim
+    def judge(self, statement: Statement) -> tuple[list[int], str]:
+        """(indices of the items that this mentions, the name that it invents or "")."""
+        claim = statement.claim
         if claim.age:
-            return ([], "") if said.denied else self._age(claim.age)
+            return ([], "") if statement.negated else self._age(claim.age)
         keys = self.keys
-        if said.denied:
-            if not claim.denied:
-                return [], "" if said.doubtful else self._denied(claim)
-            claim = self.reader.lexicon.meaning(claim.denied)[0]
+        if statement.negated:
+            if not claim.when_negated:
+                return [], "" if statement.tentative else self._contradicted(claim)
+            claim = self.parser.lexicon.meaning(claim.when_negated)[0]
         mentioned = [number for key in claim.mentions if key in keys for number in keys[key]]
-        if said.literal:
-            mentioned = [number for number in mentioned if said.literal in split_words(self.items[number].phrase)]
-        if claim.first:
+        if statement.literal:
+            mentioned = [number for number in mentioned if statement.literal in split_words(self.items[number].phrase)]
+        if claim.first_only:
             mentioned = mentioned[:1]
-        if mentioned or said.doubtful:
+        if mentioned or statement.tentative:
             return mentioned, ""
-        for key in claim.denies:
+        for key in claim.contradicts:
             if key in keys:
                 return [], key[0]
-        if any(key in keys for key in claim.passes):
+        if any(key in keys for key in claim.permits):
             return [], ""
         return [], claim.invents
 
-    def _denied(self, claim: Claim) -> str:
-        """A finding of the bag that words say is not there."""
+    def _contradicted(self, claim: Claim) -> str:
+        """The finding of the bag whose presence a negated claim denies, or ""."""
         for key in claim.mentions:
             if key in self.keys and (key[0] == claim.invents or len(claim.mentions) == 1) and key[0] != "gender":
                 name = self.items[self.keys[key][0]].name
@@ -155,49 +188,69 @@ def _key(item: BagItem, vocabulary: Vocabulary) -> Key:
     if finding is None:
         return item.name, str(item.value).lower()
     value = finding.key(item.value)
-    # A value in other words than ours, such as "Woman", is what its phrase says.
-    said = (item.name, value) if value else _key_of_phrase(vocabulary, item.name, item.phrase)
-    return said or (item.name, str(item.value).lower())
+    # A value that is not ours, such as "Woman", means what its phrase says.
+    key = (item.name, value) if value else _key_of_phrase(vocabulary, item.name, item.phrase)
+    return key or (item.name, str(item.value).lower())
 
 
 @lru_cache(maxsize=4096)
 def _key_of_phrase(vocabulary: Vocabulary, name: str, phrase: str) -> Key | None:
-    _, reader = _of_vocabulary(vocabulary)
-    keys = (key for said in reader.read(split_words(phrase)) if not said.denied for key in said.claim.mentions)
+    _, parser = _of_vocabulary(vocabulary)
+    keys = (key for one in parser.parse(split_words(phrase)) if not one.negated for key in one.claim.mentions)
     return next((key for key in keys if key[0] in {name, INVENTED.get(name)}), None)
 
 
 @lru_cache(maxsize=4096)
 def _reach(vocabulary: Vocabulary, phrase: str) -> Age | None:
-    """The years that a bag's word for an age stands for."""
-    _, reader = _of_vocabulary(vocabulary)
-    return next((said.claim.age for said in reader.read(split_words(phrase)) if said.claim.age), None)
+    """The years that a bag's word for an age covers; None if the phrase is not about age."""
+    _, parser = _of_vocabulary(vocabulary)
+    return next((one.claim.age for one in parser.parse(split_words(phrase)) if one.claim.age), None)
 
 
-def _reader(bag: Bag, vocabulary: Vocabulary) -> Reader:
-    """A reader that knows a vocabulary, and those phrases of a bag that are neither listed there nor plain English."""
-    listed, reader = _of_vocabulary(vocabulary)
+def _positions_of(phrases: Collection[str], tokens: Sequence[str]) -> set[int]:
+    """Positions of all tokens that belong to one of these phrases."""
+    found: set[int] = set()
+    for phrase in phrases:
+        words = split_words(phrase)
+        for at in range(len(tokens) - len(words) + 1):
+            if words and list(tokens[at : at + len(words)]) == words:
+                found.update(range(at, at + len(words)))
+    return found
+
+
+def _parser(bag: Bag, vocabulary: Vocabulary, allowed: tuple[str, ...]) -> Parser:
+    """A parser for a vocabulary and for the bag's phrases that are neither in it nor plain English."""
+    listed, parser = _of_vocabulary(vocabulary)
     own = [
         lexeme
         for item in bag.items
         if item.phrase not in listed and item.name not in _AGES
-        if (lexeme := _own_phrase(reader, item.phrase, _key(item, vocabulary)))
+        if (lexeme := _own_phrase(parser, item.phrase, _key(item, vocabulary)))
     ]
-    return Reader(reader.lexicon, own) if own else reader
-
-
-@lru_cache(maxsize=8)
-def _of_vocabulary(vocabulary: Vocabulary) -> tuple[frozenset[str], Reader]:
-    """(texts of a vocabulary, a reader that knows them)."""
-    lexicon = base_lexicon()
-    add_vocabulary(lexicon, vocabulary.texts(), _SAME)
-    return frozenset(text for text, _, _ in vocabulary.texts()), Reader(lexicon)
+    # as an intensifier, an unknown word separates no modifier from its noun: "black ohwx hair"
+    own += [Lexeme(WordClass.INTENSIFIER, phrase) for phrase in allowed if _is_unknown(parser, phrase)]
+    return Parser(parser.lexicon, own) if own else parser
 
 
 @lru_cache(maxsize=4096)
-def _own_phrase(reader: Reader, phrase: str, key: Key) -> Lexeme | None:
+def _is_unknown(parser: Parser, phrase: str) -> bool:
+    words = split_words(phrase)
+    known = parser.lexicon.find(phrase) if words else None
+    return known is None and any(parser.lexicon.word(word).word_class in _UNKNOWN for word in words)
+
+
+@lru_cache(maxsize=8)
+def _of_vocabulary(vocabulary: Vocabulary) -> tuple[frozenset[str], Parser]:
+    """(phrases of a vocabulary, a parser that knows them)."""
+    lexicon = base_lexicon()
+    add_vocabulary(lexicon, vocabulary.texts(), _SAME)
+    return frozenset(text for text, _, _ in vocabulary.texts()), Parser(lexicon)
+
+
+@lru_cache(maxsize=4096)
+def _own_phrase(parser: Parser, phrase: str, key: Key) -> Lexeme | None:
     key = _SAME.get(key, key)
     words = without_article(split_words(phrase))
-    if not words or is_understood(reader, phrase, key):
+    if not words or is_understood(parser, phrase, key):
         return None
-    return Lexeme(Kind.WORD, " ".join(words), (Claim(mentions=(key,), invents=key[0]),))
+    return Lexeme(WordClass.TERM, " ".join(words), (Claim(mentions=(key,), invents=key[0]),))

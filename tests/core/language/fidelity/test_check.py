@@ -1,4 +1,4 @@
-"""The fidelity check as a whole: its verdicts, its spans, other vocabularies, any text, and a labelled set.
+"""The fidelity check as a whole: its results, its spans, other vocabularies, any text, and a labelled set.
 
 The rules themselves are in test_fidelity_rules.py.
 """
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.paths import ROOT
 
-from text2face_core.language.fidelity.check import Span, Verdict, check_caption, spans
+from text2face_core.language.fidelity.check import Fidelity, Span, check_caption, spans
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Bag, BagItem
 
@@ -34,7 +34,7 @@ SAYS_IT_ALL = "A white woman, 34 years old, with brown hair and a hat. She looks
 
 def test_a_caption_that_says_it_all_is_clean():
     verdict = check_caption(SAYS_IT_ALL, BAG, VOCABULARY)
-    assert verdict == check_caption(SAYS_IT_ALL.upper(), BAG, VOCABULARY) == Verdict(BAG.names, (), ())
+    assert verdict == check_caption(SAYS_IT_ALL.upper(), BAG, VOCABULARY) == Fidelity(BAG.names, (), ())
     assert verdict.clean
 
 
@@ -51,8 +51,8 @@ def test_inventions_come_as_they_appear_each_once():
 
 
 def test_nothing_said_and_nothing_held():
-    assert check_caption("", BAG, VOCABULARY) == Verdict((), BAG.names, ())
-    assert check_caption("A photo of a person.", Bag(()), VOCABULARY) == Verdict((), (), ())
+    assert check_caption("", BAG, VOCABULARY) == Fidelity((), BAG.names, ())
+    assert check_caption("A photo of a person.", Bag(()), VOCABULARY) == Fidelity((), (), ())
 
 
 # ---- Spans ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Concurrent, rate-limited, cached client for OpenAI-compatible servers."""

@@ -1,0 +1,105 @@
+"""How long to go on asking: again at once, later, not for this request, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from text2face_core.errors import FuserError
+
+from .http import NotNow, Refused
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+SPEAK_AFTER, SPEAK_EVERY = 3.0, 15.0
+
+
+class GaveUp(Refused):
+    """One request failed too often, while the server may well answer others."""
+
+
+class Patience:
+    """Shared by all requests to one server while a batch is asked for.
+
+    A request that fails while the server answers others is sent again `retries` times. While the server itself is away
+    nothing is counted, and everybody waits, until it has answered nobody for `seconds`.
+    """
+
+    def __init__(self, name: str, where: str, retries: int, seconds: float) -> None:
+        self._name = name
+        self._where = where
+        self._retries = retries
+        self._seconds = seconds
+        self._failing_since: float | None = None
+        self._not_before = 0.0
+        self._spoke: float | None = None
+
+    async def answer(self, send: Callable[[], Awaitable[T]]) -> T:
+        """What `send` returns once it does not raise NotNow.
+
+        Raises Refused or GaveUp where only this request fails, FuserError where the server answers nobody.
+        """
+        failures = tries = 0
+        began: float | None = None
+        while True:
+            await self._turn()
+            try:
+                answer = await send()
+            except NotNow as error:
+                now = time.monotonic()
+                self._failing_since = self._failing_since or now
+                began = began or now
+                failures += 1
+                tries += not error.away
+                pause = _pause(failures) if error.after is None else max(error.after, FIRST_PAUSE / 4)
+                until = now + pause if error.away or error.after else now
+                if until - self._failing_since > self._seconds:
+                    raise self._over(error, now) from None
+                if tries > self._retries or (error.away and until - began > self._seconds):
+                    raise GaveUp(f"{error}, {failures} times") from None
+                self._speak(error, now, until)
+                if error.away:
+                    self._not_before = max(self._not_before, until)
+                else:
+                    await asyncio.sleep(pause)
+            else:
+                self._recovered()
+                return answer
+
+    async def _turn(self) -> None:
+        """Wait while the server is away; then come one after the other, not all in one moment."""
+        while (left := self._not_before - time.monotonic()) > 0:
+            await asyncio.sleep(left + random.uniform(0, 0.1) * min(left, 5))
+
+    def _over(self, error: NotNow, now: float) -> FuserError:
+        gone = now - (self._failing_since or now)
+        asked = f" and asks to be left alone for {error.after:.0f} s" if error.after else ""
+        return FuserError(
+            f"{self._where} has answered nobody for {gone:.0f} s ({error}){asked}. See that it runs; the same "
+            f"command then goes on where this one stopped ({self._name}.patience={self._seconds:g} is the wait)"
+        )
+
+    def _speak(self, error: NotNow, now: float, until: float) -> None:
+        since = self._failing_since or now
+        if until - since < SPEAK_AFTER or (self._spoke is not None and now - self._spoke < SPEAK_EVERY):
+            return
+        self._spoke = now
+        text = "%s does not answer (%s): waiting for it, %.0f s so far, up to %g s"
+        log.warning(text, self._where, error, now - since, self._seconds)
+
+    def _recovered(self) -> None:
+        if self._spoke is not None and self._failing_since is not None:
+            log.warning("%s answers again after %.0f s", self._where, time.monotonic() - self._failing_since)
+        self._failing_since = self._spoke = None
+
+
+def _pause(failures: int) -> float:
+    """Twice as long each time, less up to a half at random so that requests do not come back in step."""
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1))

@@ -1,0 +1,133 @@
+"""Selection of the photos and captions of an export, and the declaration of a format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..contracts import Options
+from ..records import AnalysisRow, Caption, CaptionRow
+from ..run import RunDirectory
+from ..utils import random_stream
+from .crops import has_content
+
+
+class ExportSettings(Options):
+    """How a run is exported; a format ignores the settings that it does not use."""
+
+    captions: Literal["all", "first", "random"] = Field("all", description="which captions of each photo")
+    seed: int | None = Field(None, description="seed of the random choice of captions; the run's own by default")
+    link: bool = Field(True, description="imagefolder, kohya: hard links to the run's images if possible")
+    repeats: int = Field(1, ge=1, description="kohya: repeats of each image per epoch")
+    images: bool = Field(True, description="parquet: images inside the table")
+    everything: bool = Field(False, description="jsonl: rejected, failed and uncaptioned photos as well")
+    shard_count: int = Field(10_000, ge=1, description="webdataset: maximum photos per tar")
+    shard_mb: int = Field(512, ge=1, description="webdataset: maximum megabytes per tar")
+
+
+def pictured(run: RunDirectory) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
+    """The rows of the data set: accepted photos that have captions and a crop."""
+    wording = run.wording
+    for row, found in run.rows():
+        captioned = wording.apply(found)
+        if row.status == "ok" and captioned.captions and has_content(run.image_path(row)):
+            yield row, captioned
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """One export: the run, the final folder (writers fill a temporary folder), and the settings."""
+
+    run: RunDirectory
+    out: Path
+    settings: ExportSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedPhoto:
+    """A photo with the captions that were chosen.
+
+    text: a list of captions, or one string if one caption per photo was requested.
+    line: one of these, drawn at random, on one line; empty if there is none.
+    picture: path of its square crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
+    """
+
+    row: AnalysisRow
+    captions: tuple[Caption, ...]
+    text: str | list[str]
+    line: str
+    picture: Path
+    pictured: bool
+    file_name: str
+
+    @property
+    def photo_id(self) -> str:
+        """The photo's id, which names its files."""
+        return self.row.photo_id
+
+    @property
+    def lines(self) -> list[str]:
+        """The chosen captions with each run of white space collapsed, so that each fits on one line."""
+        return [_one_line(caption) for caption in self.captions]
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Findings in the columns of the analysis shards: `value` is JSON text, so that a column has one type."""
+        return [
+            {"name": one.name, "value": json.dumps(one.value), "score": one.score, "source": one.source}
+            for one in self.row.findings
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class FormatWriter:
+    """The writer of one format.
+
+    write: fills a folder with photos. usage: how to open it, for the card. pictures: whether it needs crops.
+    names_sources: whether it says where photos were read from. whole_run: whether it can hold photos without captions.
+    """
+
+    write: Callable[[Iterable[ExportedPhoto], Path, ExportJob], None]
+    usage: str
+    pictures: Callable[[ExportSettings], bool]
+    names_sources: bool = False
+    whole_run: bool = False
+
+
+def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterator[ExportedPhoto | None]:
+    """Each analysed photo in the run's order; None for each that is not exported.
+
+    Exported are accepted photos that have captions and, where `pictures` are needed, a crop; or `everything`.
+    """
+    seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
+    wording = job.run.wording
+    for row, found in job.run.rows():
+        captioned = wording.apply(found)
+        picture = job.run.image_path(row)
+        pictured = has_content(picture)
+        if not everything and not (row.status == "ok" and captioned.captions and (pictured or not pictures)):
+            yield None
+            continue
+        chosen = _choose(captioned.captions, job.settings.captions, seed, row.photo_id)
+        texts = [caption.text for caption in chosen]
+        text = texts if job.settings.captions == "all" else "".join(texts)
+        line = "".join(map(_one_line, _choose(chosen, "random", seed, row.photo_id)))
+        file_name = picture.relative_to(job.run.dataset).as_posix()
+        yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name)
+
+
+def _choose(captions: tuple[Caption, ...], which: str, seed: int, photo_id: str) -> tuple[Caption, ...]:
+    if which == "all" or not captions:
+        return captions
+    if which == "first":
+        return captions[:1]
+    return (random_stream(seed, photo_id, "export").choice(captions),)
+
+
+def _one_line(caption: Caption) -> str:
+    return " ".join(caption.text.split())

@@ -1,0 +1,134 @@
+"""Captions corrected by people: kept apart from what fusers wrote, and applied whenever a run is read.
+
+A person edits dataset/metadata.jsonl. Lines that differ from what was last written there are corrections. They are kept
+in review/captions.parquet, a row per caption: photo_id, number (which of the photo's captions), text (none if the
+caption was removed) and when. They outlive new captions by another fuser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunError
+from ..records import Bag, Caption, CaptionRow, Captions
+from ..utils import replacing
+from .written import find_edits
+
+PERSON = "person"
+"""Stands for the fuser of a caption that a person wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person made of one caption: its new text, or None if they removed it."""
+
+    text: str | None
+    when: str
+
+
+class Corrections:
+    """Corrections by photo and by the number of the caption."""
+
+    def __init__(self) -> None:
+        self._by_photo: dict[str, dict[int, Correction]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_photo.values()))
+
+    def of(self, photo_id: str) -> dict[int, str | None]:
+        """The texts by number; None for a caption that was removed."""
+        return {number: found.text for number, found in self._by_photo.get(photo_id, {}).items()}
+
+    def add(self, photo_id: str, texts: Mapping[int, str | None], when: str) -> int:
+        """Keep these texts and return how many are new; a text that is known already keeps its time."""
+        kept = self._by_photo.setdefault(photo_id, {})
+        new = {number: text for number, text in texts.items() if number not in kept or kept[number].text != text}
+        kept |= {number: Correction(text, when) for number, text in new.items()}
+        return len(new)
+
+    def add_line(self, photo_id: str, texts: Mapping[int, str | None], when: str) -> int:
+        """The same for a line of metadata.jsonl, in which captions that were removed earlier are missing."""
+        removed = {number for number, text in self.of(photo_id).items() if not text}
+        last = max(texts, default=0) + len(removed)
+        numbers = [number for number in range(last + 1) if number not in removed]
+        return self.add(photo_id, {numbers[place]: text for place, text in texts.items()}, when)
+
+    def apply(self, row: CaptionRow) -> CaptionRow:
+        """The photo's captions as people want them; corrected ones have the fuser "person"."""
+        texts = self.of(row.photo_id)
+        if not texts:
+            return row
+        known = dict(enumerate(row.captions))
+        made = {number: _caption(text, known.get(number)) for number, text in texts.items() if text}
+        numbers = sorted((known.keys() - texts.keys()) | made.keys())
+        return CaptionRow(row.photo_id, tuple(made.get(number) or known[number] for number in numbers))
+
+    def apply_texts(self, photo_id: str, captions: Captions) -> Captions:
+        """The same for pairs of text and style."""
+        texts = self.of(photo_id)
+        known = dict(enumerate(captions))
+        made = {number: (text, known.get(number, ("", ""))[1]) for number, text in texts.items() if text}
+        return tuple(
+            made.get(number) or known[number] for number in sorted((known.keys() - texts.keys()) | made.keys())
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per correction, in order of photos."""
+        return [
+            {"photo_id": photo_id, "number": number, "text": found.text, "when": found.when}
+            for photo_id, by_number in sorted(self._by_photo.items())
+            for number, found in sorted(by_number.items())
+        ]
+
+
+def _caption(text: str, before: Caption | None) -> Caption:
+    if before is None:
+        return Caption(text, PERSON, "", 1, Bag(()), (), (), ())
+    return replace(
+        before, text=text, fuser=PERSON, tries=1, mentioned=(), missed=(), invented=(), tokens=0, refusals=()
+    )
+
+
+def read_corrections(path: Path) -> Corrections:
+    """Those that were kept; none if there is no such file."""
+    corrections = Corrections()
+    for row in _read(path) if path.is_file() else ():
+        corrections.add(row["photo_id"], {row["number"]: row["text"]}, row["when"])
+    return corrections
+
+
+def add_edits(corrections: Corrections, written: Path, metadata: Path) -> int:
+    """Add what was changed by hand in `metadata` since it was `written`, and return how many captions are new.
+
+    Raises RunError if a line of metadata.jsonl is not valid JSON.
+    """
+    edits = find_edits(written, metadata)
+    when = datetime.fromtimestamp(metadata.stat().st_mtime, UTC).isoformat(timespec="seconds") if edits else ""
+    return sum(corrections.add_line(photo_id, texts, when) for photo_id, texts in edits.items())
+
+
+def write_corrections(path: Path, corrections: Corrections) -> None:
+    """Put them into `path`, atomically."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = pa.string()
+    schema = pa.schema({"photo_id": text, "number": pa.int32(), "text": text, "when": text})
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(corrections.rows(), schema), temporary, compression="zstd")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path} cannot be read: {error}. Restore it from a copy, or delete it") from error
+    return rows

@@ -1,0 +1,31 @@
+"""Old public names that keep working for one release, each with a warning that names the new one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+
+def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
+    """Warn that `old` is now called `new`.
+
+    Args:
+        old: The name that was used.
+        new: The name to use instead.
+        stacklevel: As for `warnings.warn`, counted from the function that calls this one: 2 is its caller.
+    """
+    warnings.warn(
+        f"{old} is now called {new}; the old name works until text2face 0.3", DeprecationWarning, stacklevel + 1
+    )
+
+
+def new_name(module: str, name: str, renamed: Mapping[str, str]) -> str:
+    """The new name of a module's attribute, for the module's `__getattr__`; warns the code that used the old one.
+
+    Raises:
+        AttributeError: `name` is not one of the old names.
+    """
+    if name not in renamed:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warn_renamed(f"{module}.{name}", f"{module}.{renamed[name]}", stacklevel=3)
+    return renamed[name]

@@ -1,0 +1,1 @@
+"""Training of the starter network: faces, labels, training, calibration, export (see README.md)."""
