@@ -43,9 +43,9 @@ size = {size}
 licence = "MIT"
 training_data = "FairFace, training part (224 px, padding 0.25): 36,500 photos to learn from, 1,000 to calibrate"
 training_data_licence = "CC-BY-4.0"
-attribution = """
+attribution = '''
 Kärkkäinen and Joo, FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias Measurement and
-Mitigation, WACV 2021"""
+Mitigation, WACV 2021'''
 card = "tools/train_people/README.md"
 
 # Probability of "male": sigmoid(slope * logit + offset + older * (decades over forty)).
