@@ -22,7 +22,13 @@ RECORD = tomllib.loads((FOLDER / "people.toml").read_text(encoding="utf-8"))
 
 # What torch made of the network's weights in float32, with the mirror image, on the example photos' own crops: centre
 # and scale of the age, logits of "male" and of "White".
-REFERENCE = {}
+REFERENCE = {
+    1: (24.030, 4.305, -3.549, -3.312),
+    4: (31.388, 3.351, 4.932, -0.921),
+    6: (79.617, 4.961, 0.799, 0.160),
+    9: (41.618, 2.788, 6.050, -1.780),
+    12: (21.175, 3.520, -4.872, -0.801),
+}
 
 EXAMPLES = {
     1: "female", 2: "male", 3: "female", 4: "male", 6: "male", 7: "female", 8: "male", 9: "male", 10: "female",
@@ -48,7 +54,7 @@ def said(faces):
 @pytest.mark.parametrize(("number", "centre", "scale", "male", "white"), [(n, *row) for n, row in REFERENCE.items()])
 def test_the_shipped_file_gives_what_training_left(number, centre, scale, male, white):
     figures = Network(FOLDER / "people.onnx", 1, mirror=True)([portrait(f"portrait-{number:02}")])
-    assert figures.years[0] == pytest.approx([centre, scale], abs=0.02)
+    assert figures.years[0] == pytest.approx([centre, scale], abs=0.05)
     assert figures.gender[0] == pytest.approx(male, abs=0.02)
     assert figures.race[0, RACES.index("White")] == pytest.approx(white, abs=0.02)
 
