@@ -125,7 +125,7 @@ def extras(session: nox.Session, extra: str) -> None:
 def reference(session: nox.Session) -> None:
     """Outputs beside those of the packages that models come from; the paper recipe, its parsers by stand-ins."""
     session.install("-e", f".[{NETWORKS},test]")
-    session.install("deepface", "matplotlib", "scikit-image", "validators", "werkzeug")
+    session.install("matplotlib", "scikit-image", "validators", "werkzeug")
     session.install("--no-deps", "pyfacer", "rmn", "timm")
     session.run("pytest", "-m", "reference or heavy", "--timeout", "7200", *session.posargs)
 

@@ -22,8 +22,8 @@ from PIL import Image, ImageOps
 from text2face_core import FusionRequest, Photo, Plugins, Portrait, Recipe, Runtime, caption_photos
 from text2face_core.dataset.crops import save_crop
 from text2face_core.language.bag import draw_bag
-from text2face_core.library import usable_cores
 from text2face_core.models.store import ModelStore
+from text2face_core.utils import usable_cores
 from text2face_core.utils.seeding import random_stream, stream_seed
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "photos"

@@ -96,7 +96,7 @@ class Bench:
 
 
 def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
-    """The loop of public scripts: one optimiser group over both models, everything computed anew at every step.
+    """The loop of public scripts: one optimizer group over both models, everything computed anew at every step.
 
     In bfloat16 it does as they do: frozen weights narrow, LoRA weights float32, the forward pass under autocast.
     """
@@ -122,7 +122,7 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     trained = [one for model in (unet, text_encoder) for one in model.parameters() if one.requires_grad]
     for one in trained:
         one.data = one.data.float()
-    optimiser = torch.optim.AdamW(trained, lr=1e-5, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=1e-2)
     lines = [json.loads(line) for line in (bench.photos / "metadata.jsonl").read_text().splitlines()]
     chance = np.random.default_rng(0)
     widened = torch.autocast(bench.device.type, narrow) if narrow != torch.float32 else contextlib.nullcontext()
@@ -152,24 +152,28 @@ def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
         loss = functional.mse_loss(answer.float(), target.float())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         loss.item()
 
     return step
 
 
 def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
-    """A step of the trainer itself: its feed and its loop, with these measures on or off."""
-    from t2f_sd_lora import SdLoraOptions, _base, _feed, _material
-    from t2f_sd_lora._loop import Loop
-    from t2f_sd_lora._lora import add_text_lora, add_unet_lora
-    from t2f_sd_lora._loss import Diffusion
-    from t2f_sd_lora._optimiser import Optimiser
-    from t2f_sd_lora._signals import Stop
-    from t2f_sd_lora._stream import steps
-    from t2f_sd_lora._tokens import encode
-    from t2f_sd_lora._trainer import DTYPES, SdLoraTrainer, Silent
+    """A step of the trainer itself: its loader and its loop, with these measures on or off."""
+    from t2f_sd_lora import SdLoraOptions
+    from t2f_sd_lora.model.base import load_base
+    from t2f_sd_lora.model.devices import DTYPES
+    from t2f_sd_lora.model.tokenizer import encode_texts
+    from t2f_sd_lora.output.checkpoints import Checkpoints
+    from t2f_sd_lora.training.context import SilentProgress, TrainingContext
+    from t2f_sd_lora.training.loader import BatchLoader, prefetch_batches
+    from t2f_sd_lora.training.loop import Loop
+    from t2f_sd_lora.training.prepare import prepare_data
+    from t2f_sd_lora.training.sampler import sample_steps
+    from t2f_sd_lora.training.signals import StopRequest
+    from t2f_sd_lora.training.trainable import build_trainable
+    from t2f_sd_lora.training.trainer import make_accelerator
 
     from text2face_core import Runtime
     from text2face_core.dataset import open_dataset
@@ -190,51 +194,32 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
         prompts=(),
     )
     runtime = Runtime(ModelStore(bench.cache / "store", offline=True), str(bench.device), variant.dtype)
-    trainer = SdLoraTrainer(options, runtime)
-    accelerator = trainer.accelerator()
-    base = _base.load(options.base, dtype=DTYPES[variant.dtype], device=bench.device)
+    accelerator = make_accelerator(options, runtime)
+    context = TrainingContext(options, runtime, accelerator, bench.cache, SilentProgress(), StopRequest())
+    base = load_base(options.base, dtype=DTYPES[variant.dtype], device=bench.device)
     dataset = open_dataset(bench.photos)
-    material = _material.gather(dataset, base, bench.resolution, options, runtime, bench.cache, accelerator, Silent())
-    unet, text = add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0)
-    student = trainer.student(base, bench.device)
-    diffusion = Diffusion.of(base.scheduler).to(bench.device)
-    tokens: Any = material.tokens
+    data = prepare_data(context, dataset, base, bench.resolution)
+    model = build_trainable(context, base)
+    tokens: Any = data.tokens
     if not variant.tokens:
 
         class Live:
             empty, styles = tokens.empty, tokens.styles
 
             def ids(self, index: int, number: int) -> torch.Tensor:
-                return torch.tensor(encode(base.tokenizer, [dataset.captions(index)[number][0]])[0][0])
+                return torch.tensor(encode_texts(base.tokenizer, [dataset.captions(index)[number][0]])[0][0])
 
         tokens = Live()
-    scale = float(base.vae.config.scaling_factor)
-    feed = _feed.Feed(material.moments, tokens, options, 0, scale=scale, noise_steps=diffusion.steps)
-    loop = Loop(
-        options=options,
-        seed=0,
-        accelerator=accelerator,
-        student=student,
-        optimiser=Optimiser(unet, text, options),
-        average=None,
-        diffusion=diffusion,
-        feed=feed,
-        indices=material.trained,
-        bucket=None,
-        half=False,
-        checkpoints=None,  # no step of a benchmark writes one
-        log=None,
-        examine=lambda _: None,
-        progress=Silent(),
-        stop=Stop(),
-    )
-    walk = steps(0, material.trained, bench.batch)
+    loader = BatchLoader(data.latents, tokens, options, 0, model.latent_scale, len(model.schedule))
+    loop = Loop(context, model, data, loader, Checkpoints(bench.cache / "none", 1), None, lambda _: True)
+    walk = sample_steps(0, data.trained, bench.batch)
     on_gpu = bench.device.type == "cuda"
-    batches = _feed.ahead(feed, ([one] for one in walk)) if on_gpu else ([feed.batch(one)] for one in walk)
+    parts = ([samples] for samples in walk)
+    batches = prefetch_batches(loader, parts) if on_gpu else ([loader.load_batch(one)] for (one,) in parts)
 
     def step() -> None:
-        loop._step(next(batches))
-        loop._read(1)
+        loop.train_step(next(batches))
+        loop.read_metrics(1)
 
     return step
 

@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .contracts import (
+    CaptionedDataset as CaptionedDataset,
     Component as Component,
     Detector as Detector,
     Extractor as Extractor,
@@ -11,12 +12,24 @@ from .contracts import (
     Options as Options,
     Rejection as Rejection,
     Runtime as Runtime,
+    Source as Source,
+    TrainedModel as TrainedModel,
     Trainer as Trainer,
 )
-from .errors import Text2FaceError as Text2FaceError
+from .errors import BadPhoto as BadPhoto, SourceError as SourceError, Text2FaceError as Text2FaceError
 from .hookspecs import hookimpl as hookimpl
 from .images import LandmarkCrop as LandmarkCrop
-from .library import caption_photos as caption_photos
+from .library import (
+    caption_again as caption_again,
+    caption_photos as caption_photos,
+    check_captions as check_captions,
+    compare as compare,
+    diagnose as diagnose,
+    export as export,
+    generate as generate,
+    sweep as sweep,
+    train as train,
+)
 from .models import Artifact as Artifact, HubFile as HubFile, Url as Url, WheelMember as WheelMember
 from .plugins import Plugins as Plugins
 from .recipe import Recipe as Recipe
@@ -28,6 +41,9 @@ from .records import (
     Face as Face,
     Finding as Finding,
     Photo as Photo,
+    PhotoRef as PhotoRef,
     Portrait as Portrait,
 )
+from .report import write_report as write_report
 from .run import RunDirectory as RunDirectory
+from .stats import collect_stats as collect_stats

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .dataset import ImageRef
     from .language import Vocabulary
     from .models import Artifact, ModelStore
-    from .records import Bag, Captions, Face, Finding, Pixels, Portrait
+    from .records import Bag, Captions, Face, Finding, PhotoRef, Pixels, Portrait
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
@@ -34,7 +34,7 @@ else:
     OptionsT = TypeVar("OptionsT", bound=BaseModel)
     RoleT_co = TypeVar("RoleT_co", covariant=True)
 
-Role = Literal["detector", "filter", "extractor", "fuser", "trainer"]
+Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer"]
 """What a component does in a run; each role has its hook in `hookspecs` and its base class here."""
 
 
@@ -107,6 +107,45 @@ class FusionRequest:
     seed: int
     count: int = 1
     missed: tuple[str, ...] = ()
+
+
+MAX_PHOTO_BYTES = 512_000_000
+"""Larger files are refused before they are read."""
+
+
+class Source(ABC):
+    """Where photos come from: lists references to photos, and opens each as bytes.
+
+    A source is chosen by the scheme of a URI ("zip" in `zip:/data/photos.zip`), which its component names in
+    `provides`. Its methods are called by several threads at once.
+    """
+
+    @abstractmethod
+    def list(self, place: str) -> Iterator[PhotoRef]:
+        """List the photos at a place.
+
+        Args:
+            place: What the user named, with the scheme: `zip:/data/photos.zip`.
+
+        Yields:
+            A reference for each photo, in a fixed order. Its `photo_id` comes from `text2face_core.utils.photo_id_of`
+            and must be the same each time; its `uri` begins with the scheme and is all that `open` needs.
+
+        Raises:
+            SourceError: There is no such place, or it cannot be read.
+        """
+
+    @abstractmethod
+    def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
+        """Read one photo, as it is encoded: JPEG, PNG, ….
+
+        Args:
+            uri: From `list`.
+            max_bytes: A larger photo is refused before it is read.
+
+        Raises:
+            BadPhoto: The photo cannot be read; the text is the reason recorded for it.
+        """
 
 
 class Detector(ABC):
@@ -397,12 +436,15 @@ class Component(Generic[OptionsT, RoleT_co]):
         options: The model of its options.
         artifacts: Model files that it may need.
         extra: The extra of text2face (or of the plugin's distribution) that installs its packages.
-        provides: Names of the findings that it can yield.
+        provides: Names of the findings that it can yield; of a source, the URI schemes that it opens.
         summary: One line for listings.
         needs: Called with its options; returns which of the artifacts it then needs. None for all of them.
         prompt: For a fuser that asks a language model: called with (options, request), returns exactly the prompt that
             the model gets, with the chat format if the fuser itself applies one. Must load nothing heavy. None for a
             fuser that does not ask a model.
+        gpu: The GPU without which it cannot be used, in words: "28 GB of memory". Empty if a CPU will do.
+        unreachable: Called with its options before a run begins; returns why a server that it needs cannot be used and
+            what to do, or "". Must load nothing heavy and take seconds at most.
 
     Example:
         >>> class Nothing(Extractor):
@@ -421,6 +463,8 @@ class Component(Generic[OptionsT, RoleT_co]):
     summary: str = ""
     needs: Callable[[OptionsT], Collection[Artifact]] | None = None
     prompt: Callable[[OptionsT, FusionRequest], str] | None = None
+    gpu: str = ""
+    unreachable: Callable[[OptionsT], str] | None = None
 
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """The model files that the component needs with these options."""

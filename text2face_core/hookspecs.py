@@ -1,7 +1,7 @@
-"""What a plugin may provide: one hook per role.
+"""The hooks of a plugin: one for each role.
 
 A plugin is a module that an entry point of the group "text2face" names. It declares components and loads nothing:
-heavy imports belong into each component's `build`.
+heavy imports belong in each component's `build`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from .contracts import Component, Detector, Extractor, Filter, Fuser, Trainer
+    from .contracts import Component, Detector, Extractor, Filter, Fuser, Source, Trainer
 
 hookspec = pluggy.HookspecMarker("text2face")
 hookimpl = pluggy.HookimplMarker("text2face")
+
+
+@hookspec
+def t2f_sources() -> Iterable[Component[Any, Source]]:  # type: ignore[empty-body]
+    """Components that list and open photos: `build` returns a Source, `provides` names its URI schemes."""
 
 
 @hookspec
@@ -26,12 +31,12 @@ def t2f_detectors() -> Iterable[Component[Any, Detector]]:  # type: ignore[empty
 
 @hookspec
 def t2f_filters() -> Iterable[Component[Any, Filter]]:  # type: ignore[empty-body]
-    """Components that turn portraits away: `build` returns a Filter."""
+    """Components that reject portraits: `build` returns a Filter."""
 
 
 @hookspec
 def t2f_extractors() -> Iterable[Component[Any, Extractor]]:  # type: ignore[empty-body]
-    """Components that read characteristics off portraits: `build` returns an Extractor."""
+    """Components that observe characteristics of portraits: `build` returns an Extractor."""
 
 
 @hookspec

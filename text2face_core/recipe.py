@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 import re
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 
 from .contracts import Options, Role
 from .dataset import DatasetSettings
-from .errors import RecipeError
+from .errors import PluginError, RecipeError
 from .language import BagSettings, check_names
 from .utils import fingerprint, templates
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
+SETS: tuple[Role, ...] = ("filter", "extractor")
+"""Roles of which a run has any number."""
 WORDING = ("prefix", "suffix", "template", "replace", "forbid")
 """Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
@@ -38,11 +41,16 @@ class PhotoRule(Options):
 
 
 class FaceRule(Options):
-    """Which faces are accepted; a photo must show exactly one."""
+    """Which face of a photo is used, and which are refused."""
 
-    min_size: float = Field(
-        0.0, ge=0, description="longer side of the face's box, in pixels, below which it is refused"
+    choose: Literal["only", "largest", "central"] = Field(
+        "only", description="which face is used; only: photos with several faces are rejected"
     )
+    min_size: float = Field(
+        0.0, ge=0, description="shorter side of the face's box, in pixels, below which it is refused"
+    )
+    whole: bool = Field(True, description="refuse faces whose eyes, nose or mouth lie outside the photo")
+    upright: bool = Field(True, description="refuse faces that lie on their side or upside down")
 
 
 class CaptionSettings(Options):
@@ -72,6 +80,10 @@ class CaptionSettings(Options):
         "that sees the photo may say more than was found; both are recorded in any case",
     )
 
+    words: dict[str, Annotated[int, Field(ge=6)]] = Field(
+        {"short": 12, "long": 40},
+        description="most words of a caption by style: further findings, drawn at random, are left out of its bag",
+    )
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
         (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
     )
@@ -161,40 +173,87 @@ class Recipe(Options):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise RecipeError(f"{where}: {explain(error)}") from error
+            raise RecipeError(f"{where}: {explain(error, cls)}. All settings: t2f settings") from error
 
     def with_plugins(self, plugins: Plugins, names: Sequence[str]) -> Recipe:
         """The recipe with the plugins that `--plugins` names.
 
-        Detector, fuser and trainer hold one each: a named one replaces the recipe's. Filters and extractors hold a set:
-        naming any of a kind makes the named ones the set, in that order. Kinds that are not named stay. The recipe's
-        options for what is replaced go with it.
+        Detector, fuser and trainer hold one each: a named plugin replaces the recipe's. Filters and extractors hold a
+        set: naming any of a role makes the named plugins the set, in that order; "+name" adds to the set and "-name"
+        removes from it. Roles that are not named stay. The recipe's options for what is replaced go with it.
+
+        Raises:
+            PluginError: A name is unknown, or "-name" is not in the set.
         """
         changed: dict[str, Any] = {}
-        for kind, components in plugins.chosen(names).items():
-            if kind in {"filter", "extractor"}:
-                changed[f"{kind}s"] = tuple(components)
+        for role, components in plugins.chosen([name for name in names if name[:1] not in {"+", "-"}]).items():
+            if role in SETS:
+                changed[f"{role}s"] = tuple(components)
+            elif role != "source":  # sources are chosen by the address of photos
+                changed[role] = components[0]
+        for name in names:
+            if name[:1] in {"+", "-"}:
+                self._add_or_remove(plugins, name, changed)
+        return self.model_copy(update=changed)._without_options_of_removed(self)
+
+    def _add_or_remove(self, plugins: Plugins, signed: str, changed: dict[str, Any]) -> None:
+        sign, name = signed[0], signed[1:].strip()
+        offered = plugins.chosen([name])
+        before: dict[Role, tuple[str, ...]] = {
+            role: changed.get(f"{role}s", getattr(self, f"{role}s")) for role in offered if role in SETS
+        }
+        if not before:
+            raise PluginError(f"{signed}: a run has one {next(iter(offered))}: name it without {sign}")
+        if sign == "-" and not any(one in names for role, names in before.items() for one in offered[role]):
+            sets = " and ".join(f"the {role}s are {', '.join(names) or 'none'}" for role, names in before.items())
+            raise PluginError(f'{signed}: "{name}" is not part of the run: {sets}')
+        for role, names in before.items():
+            if sign == "+":
+                changed[f"{role}s"] = tuple(dict.fromkeys([*names, *offered[role]]))
             else:
-                changed[kind] = components[0]
-        recipe = self.model_copy(update=changed)
-        gone = {name for _, name in self.components()} - {name for _, name in recipe.components()}
-        options = {name: options for name, options in self.plugins.items() if name not in gone}
-        return recipe.model_copy(update={"plugins": options})
+                changed[f"{role}s"] = tuple(one for one in names if one not in offered[role])
+
+    def changes(self, before: Recipe, plugins: Plugins) -> list[str]:
+        """What differs from `before` in the sets of filters and extractors, in a line each, for the user.
+
+        Findings that no extractor observes any more are named.
+        """
+        lines = []
+        for role in SETS:
+            now, then = getattr(self, f"{role}s"), getattr(before, f"{role}s")
+            if now != then:
+                lines.append(f"{role}s: {', '.join(now) or 'none'} (the recipe has {', '.join(then) or 'none'})")
+        observed, earlier = (_provided(recipe.extractors, plugins) for recipe in (self, before))
+        if gone := [name for name in earlier if name not in observed]:
+            lines.append(f"no longer observed: {', '.join(gone)}; +NAME in --plugins adds to the set instead")
+        return lines
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
-        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2" or "seed=1"."""
+        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2", "seed=1" or "filters=[]".
+
+        A list of filters or extractors replaces the recipe's; options of what it leaves out go with them.
+        """
         data = self.model_dump()
         for setting in settings:
             key, equals, text = setting.partition("=")
             section, dot, option = key.strip().rpartition(".")
-            if not equals or (not dot and option != "seed"):
-                raise RecipeError(f'"{setting}" is no setting: write plugin.option=value, for example yunet.score=0.7')
+            if not equals or (not dot and option not in {"seed", "filters", "extractors"}):
+                raise RecipeError(
+                    f'"{setting}" is not a setting: write plugin.option=value, for example yunet.score=0.7, or seed=1, '
+                    'filters=[] or extractors=["photo"]'
+                )
             if section.partition(".")[0] in SECTIONS:
                 place = functools.reduce(lambda found, part: found.setdefault(part, {}), section.split("."), data)
             else:
                 place = data["plugins"].setdefault(section, {}) if dot else data
             place[option] = _value(text.strip())
-        return self.parse(data, "settings")
+        return self.parse(data, "settings")._without_options_of_removed(self)
+
+    def _without_options_of_removed(self, before: Recipe) -> Recipe:
+        """The recipe without options for components that it no longer has, but `before` had."""
+        gone = {name for _, name in before.components()} - {name for _, name in self.components()}
+        options = {name: options for name, options in self.plugins.items() if name not in gone}
+        return self.model_copy(update={"plugins": options})
 
     def components(self) -> list[tuple[Role, str]]:
         """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
@@ -214,17 +273,19 @@ class Recipe(Options):
         parts = []
         for kind, name in self.components():
             registered = plugins.component(name, kind)
+            model = registered.component.options
             try:
-                options = registered.component.options.model_validate(self.plugins.get(name, {}))
+                options = model.model_validate(self.plugins.get(name, {}))
             except ValidationError as error:
-                known = ", ".join(registered.component.options.model_fields) or "none"
-                raise RecipeError(f"{name}: {explain(error)} (options of {name}: {known})") from error
+                known = ", ".join(model.model_fields) or "none"
+                raise RecipeError(f"{name}: {explain(error, model)} (options of {name}: {known})") from error
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
             if section not in {*names, self.trainer}:
+                hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
-                    f'options are given for "{section}", which is not part of this run: {", ".join(names)}'
+                    f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'
                 )
         vocabulary = Vocabulary.load(plugins.vocabularies(names))
         check_names(self.bag, vocabulary)
@@ -289,10 +350,42 @@ class Resolved:
         return fingerprint([recipe.seed, rules, words, [part.identity() for part in self.of("fuser")]])
 
 
-def explain(error: ValidationError) -> str:
-    """What pydantic found, on one line."""
-    found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-    return "; ".join(f"{place}: {what}" if place else what for place, what in found)
+def _provided(extractors: Sequence[str], plugins: Plugins) -> list[str]:
+    """The findings that extractors can yield, each once."""
+    provided = [name for one in extractors for name in plugins.component(one, "extractor").component.provides]
+    return list(dict.fromkeys(provided))
+
+
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic found, on one line; for a name that the model does not have, the nearest that it has."""
+    found = []
+    for one in error.errors():
+        place = ".".join(map(str, one["loc"]))
+        what = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            what = "there is no such setting." + did_you_mean(str(one["loc"][-1]), _fields(model, one["loc"][:-1]))
+            what = what.removesuffix(".")
+        found.append(f"{place}: {what}" if place else what)
+    return "; ".join(found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean …?" with the name that is nearest, empty if none is near.
+
+    >>> did_you_mean("scroe", ["score", "size"])
+    ' Did you mean "score"?'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def _fields(model: type[BaseModel] | None, place: Sequence[int | str]) -> list[str]:
+    """The names of the fields at a place inside a model."""
+    for name in place:
+        field = model.model_fields.get(str(name)) if model else None
+        annotation = field.annotation if field else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return list(model.model_fields) if model else []
 
 
 def _value(text: str) -> Any:

@@ -32,11 +32,22 @@ class PhotoRef:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
         uri: Where to read it, see `text2face_core.sources`.
         chunk: Number of the chunk that it belongs to.
+        size: Bytes of its file when it was listed; -1 if unknown.
+        modified: Modification time of its file when it was listed, in nanoseconds; -1 if unknown.
+        gone: Whether it is no longer listed.
     """
 
     photo_id: str
     uri: str
-    chunk: int
+    chunk: int = -1
+    size: int = -1
+    modified: int = -1
+    gone: bool = False
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Size and modification time: other numbers mean another file."""
+        return self.size, self.modified
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +256,9 @@ class AnalysisRow:
         reason: Why it was rejected or failed; empty if status is "ok".
         width: In pixels; 0 if the photo could not be decoded.
         height: In pixels; likewise.
-        face: The one face, if there is one.
+        face: The face that was chosen, if any.
         findings: In the order of the extractors.
+        faces: All faces that were detected, if there was more than one.
     """
 
     photo_id: str
@@ -258,14 +270,24 @@ class AnalysisRow:
     height: int = 0
     face: Face | None = None
     findings: tuple[Finding, ...] = ()
+    faces: tuple[Face, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none."""
+    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none.
+
+    numbers: which of the photo's captions these are, if some were removed or added by a person; else empty.
+    """
 
     photo_id: str
     captions: tuple[Caption, ...] = field(default=())
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[tuple[int, Caption], ...]:
+        """The captions with their numbers."""
+        return tuple(zip(self.numbers or range(len(self.captions)), self.captions, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

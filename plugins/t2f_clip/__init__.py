@@ -15,28 +15,68 @@ if TYPE_CHECKING:
     from ._components import Mouth, Real
 
 
-def _weights(model: str, repository: str, licence: str, note: str) -> Artifact:
-    file = "open_clip_model.safetensors"
-    return Artifact(
-        f"clip-{model.replace('/', '-')}.safetensors",
-        sources=(HubFile(repository, file),),
-        licence=licence,
-        licence_url=f"https://huggingface.co/{repository}",
-        note=note,
-    )
-
-
 LAION_NOTE = "trained on LAION-2B, pictures and captions from the web as they came"
 OPENAI_NOTE = "trained on 400 million pairs that were not published"
+FILE = "open_clip_model.safetensors"
+
+
+def _weights(
+    model: str,
+    repository: str,
+    licence: str,
+    note: str,
+    *,
+    revision: str = "main",
+    sha256: str | None = None,
+    size: int | None = None,
+    approximate_size: int | None = None,
+) -> Artifact:
+    return Artifact(
+        f"clip-{model.replace('/', '-')}.safetensors",
+        sources=(HubFile(repository, FILE, revision),),
+        licence=licence,
+        sha256=sha256,
+        size=size,
+        licence_url=f"https://huggingface.co/{repository}",
+        note=note,
+        approximate_size=approximate_size,
+    )
+
 
 WEIGHTS = {
-    model: _weights(model, *rest)
-    for model, *rest in (
-        ("ViT-B-32/laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "MIT", LAION_NOTE),
-        ("ViT-B-32/openai", "timm/vit_base_patch32_clip_224.openai", "Apache-2.0", OPENAI_NOTE),
-        ("ViT-L-14/laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", "MIT", LAION_NOTE),
-        ("ViT-L-14/openai", "timm/vit_large_patch14_clip_224.openai", "Apache-2.0", OPENAI_NOTE),
-    )
+    "ViT-B-32/laion2b_s34b_b79k": _weights(
+        "ViT-B-32/laion2b_s34b_b79k",
+        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        "MIT",
+        LAION_NOTE,
+        revision="1a25a446712ba5ee05982a381eed697ef9b435cf",
+        sha256="ac4f8c4b88af6d963118cbf40ad93176d092abbedfcb752601ae1866352656e6",
+        size=605_143_316,
+    ),
+    "ViT-B-32/openai": _weights(
+        "ViT-B-32/openai",
+        "timm/vit_base_patch32_clip_224.openai",
+        "Apache-2.0",
+        OPENAI_NOTE,
+        revision="a6f597a30f7b82c51704746581f9a4e41421e878",
+        sha256="e6d1bd7789aa45192b3bf90570a789b478bae1b74ebcce7eddd908e83a2b7c31",
+        size=605_143_284,
+    ),
+    "ViT-L-14/laion2b_s32b_b82k": _weights(
+        "ViT-L-14/laion2b_s32b_b82k",
+        "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+        "MIT",
+        LAION_NOTE,
+        approximate_size=1_710_000_000,
+    ),
+    "ViT-L-14/openai": _weights(
+        "ViT-L-14/openai",
+        "timm/vit_large_patch14_clip_224.openai",
+        "Apache-2.0",
+        OPENAI_NOTE,
+        sha256="9ce2e8a8ebfff3793d7d375ad6d3c35cb9aebf3de7ace0fc7308accab7cd207e",
+        size=1_710_517_724,
+    ),
 }
 """Artifacts by model. `weights` serves any other."""
 

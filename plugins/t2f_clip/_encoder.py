@@ -41,7 +41,7 @@ class Encoder:
         self._tokenizer: Any = open_clip.get_tokenizer(architecture)
         model = self._load()
         looks = PreprocessCfg(**model.visual.preprocess_cfg)
-        # Nothing is cut off: the photo is padded with a grey that the network hardly sees.
+        # Nothing is cut off: the photo is padded with a grey that the network barely reacts to.
         looks.resize_mode = "longest"
         looks.fill_color = round(255 * float(np.mean(looks.mean)))
         self._prepare: Any = image_transform_v2(looks, is_train=False)
@@ -129,4 +129,4 @@ def _load(architecture: str, known: dict[str, Any], checkpoint: str) -> Any:
                 require_pretrained=True,
             ).eval()
     except Exception as error:
-        raise ArtifactError(f"{checkpoint} is no checkpoint of {architecture}: {error}") from error
+        raise ArtifactError(f"{checkpoint} is not a checkpoint of {architecture}: {error}") from error

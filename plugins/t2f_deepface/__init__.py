@@ -1,4 +1,4 @@
-"""Age, gender and ethnicity by DeepFace's own three networks, in batches and without its package.
+"""Age, gender and ethnicity by DeepFace's own three networks: in batches, by its package or without it.
 
 DeepFace: Serengil and Ozpinar, "LightFace", ASYU 2020, and "HyperExtended LightFace", ICEET 2021. Three VGG-Face
 networks (Parkhi et al., BMVC 2015), retrained. Published: ages 4.65 years off on average, gender 97.4 % right, race
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ._extractor import Demography
 
 Trait = Literal["age", "gender", "ethnicity"]
-Backend = Literal["onnx", "torch"]
+Backend = Literal["onnx", "torch", "package"]
 
 FILES: dict[Trait, str] = {
     "age": "age_model_weights",
     "gender": "gender_model_weights",
     "ethnicity": "race_model_single_batch",
 }
-ENDINGS: dict[Backend, str] = {"onnx": "onnx", "torch": "pth"}
+FORMATS: dict[Backend, Literal["onnx", "pth"]] = {"onnx": "onnx", "torch": "pth", "package": "onnx"}
 
 
 def _weights(trait: Trait, backend: Backend) -> Artifact:
-    name = f"{FILES[trait]}.{ENDINGS[backend]}"
+    name = f"{FILES[trait]}.{FORMATS[backend]}"
     return Artifact(
         name,
         sources=(
@@ -37,12 +37,13 @@ def _weights(trait: Trait, backend: Backend) -> Artifact:
         licence="VGG-Face",
         non_commercial=True,
         licence_url="https://github.com/serengil/deepface_models",
-        note="about 540 MB; retrained from VGG-Face, whose licence it inherits; weak on children",
+        note="retrained from VGG-Face, whose licence it inherits; weak on children",
+        approximate_size=538_000_000,  # that of the .h5 files with the same tensors
     )
 
 
 WEIGHTS: dict[tuple[Trait, Backend], Artifact] = {
-    (trait, backend): _weights(trait, backend) for backend in ENDINGS for trait in FILES
+    (trait, backend): _weights(trait, backend) for backend in FORMATS for trait in FILES
 }
 
 
@@ -56,7 +57,8 @@ class DeepFaceOptions(Options):
     ethnicity_score: float = Field(0.4, ge=0, le=1, description="likewise; the most probable of six")
     backend: Backend = Field(
         "onnx",
-        description="onnx: .onnx files by ONNX Runtime; torch: .pth files, for a GPU that onnxruntime cannot use",
+        description="onnx: .onnx files by ONNX Runtime; torch: .pth files, for a GPU that onnxruntime cannot use; "
+        "package: .onnx files by the package deepface itself",
     )
     age_weights: str = Field("", description="path of the age network's file; from the model store unless given")
     gender_weights: str = Field("", description="path of the gender network's file; likewise")
@@ -82,7 +84,7 @@ def t2f_extractors() -> Iterable[Component[DeepFaceOptions, Extractor]]:
         "deepface",
         build,
         DeepFaceOptions,
-        artifacts=tuple(WEIGHTS.values()),
+        artifacts=tuple(dict.fromkeys(WEIGHTS.values())),
         needs=needs,
         extra="deepface",
         provides=("age", "gender", "ethnicity"),

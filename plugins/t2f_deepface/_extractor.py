@@ -45,8 +45,10 @@ class Demography(Extractor):
 
     def __init__(self, options: DeepFaceOptions, runtime: Runtime) -> None:
         self._options = options
-        open_ = _onnx if options.backend == "onnx" else _torch
-        self._networks = {trait: open_(trait, _file(trait, options, runtime), runtime) for trait in options.traits}
+        open_network = {"onnx": _onnx, "torch": _torch, "package": _package}[options.backend]
+        self._networks = {
+            trait: open_network(trait, _file(trait, options, runtime), runtime) for trait in options.traits
+        }
         self._findings: dict[Trait, Callable[[Probabilities], list[Finding]]] = {
             "age": self._age,
             "gender": self._gender,
@@ -109,6 +111,13 @@ def _onnx(trait: Trait, file: Path, runtime: Runtime) -> Network:
         )
     batch = entry.shape[0] if isinstance(entry.shape[0], int) else LARGEST_BATCH
     return Network(lambda images: opened.run(None, {entry.name: images[0]})[:1], "onnx", batch)
+
+
+def _package(trait: Trait, file: Path, runtime: Runtime) -> Network:
+    """DeepFace's own client."""
+    from ._package import package_network
+
+    return package_network(trait, file, runtime)
 
 
 def _torch(trait: Trait, file: Path, runtime: Runtime) -> Network:

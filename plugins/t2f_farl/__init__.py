@@ -30,7 +30,8 @@ ATTRIBUTES = Artifact(
     sources=(Url(f"{RELEASE}/face_attribute.farl.celeba.pt"),),
     licence="MIT",
     licence_url=LICENCE_URL,
-    note="about 343 MB; trained on CelebA, whose photos are for non-commercial research",
+    note="trained on CelebA, whose photos are for non-commercial research",
+    approximate_size=343_000_000,
 )
 PARSERS: dict[Parser, Artifact] = {
     "lapa": Artifact(
@@ -41,14 +42,16 @@ PARSERS: dict[Parser, Artifact] = {
         ),
         licence="MIT",
         sha256="f5a874906795ef89fadd7cf3b5b218ed8550fa9dbb383b7c0f95726c3a352914",
+        size=646_604_126,
         licence_url=LICENCE_URL,
-        note="about 647 MB; trained on LaPa",
+        note="trained on LaPa",
     ),
     "celebm": Artifact(
         CELEBM_FILE,
         sources=(Url(f"{RELEASE}/{CELEBM_FILE}"),),
         licence="MIT",
         sha256="bbc1f0e9f68c80eb83a0b23f33850d1e10f2ec1eda96884112d111c2c1f15c79",
+        size=646_629_586,
         licence_url=LICENCE_URL,
         note="trained on CelebAMask-HQ, whose photos are for non-commercial research",
     ),

@@ -45,7 +45,7 @@ class Kind:
     """One parser: how it sees a face, and what each of its classes counts as.
 
     Ears, neck and brows count as skin, clothes and jewellery as background. Left and right, in whose order FaRL's own
-    tables differ, are never told apart.
+    tables differ, are never distinguished.
     """
 
     frame: Frame

@@ -47,8 +47,8 @@ class Labels(nn.Module):
 def load_parser(path: Path, side: int, *, labels: bool) -> Any:
     """A parser with one output: `Labels` or `Logits`. A torch.jit.ScriptModule on the CPU.
 
-    A TorchScript file runs code of its own: nothing but a file whose hash was checked, or that the user gives as their
-    own, may come here. Raises ArtifactError where it cannot be loaded.
+    A TorchScript file runs code of its own: only load a file whose hash was checked or that users name as their
+    own. Raises ArtifactError where it cannot be loaded.
     """
     with warnings.catch_warnings():
         # torch would rather have another format, but these models exist in no other.
@@ -60,4 +60,4 @@ def load_parser(path: Path, side: int, *, labels: bool) -> Any:
             return torch.jit.script(Labels(logits)) if labels else logits
         except (RuntimeError, ValueError, OSError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            raise ArtifactError(f"{path} is no TorchScript file of a parser ({reason})") from error
+            raise ArtifactError(f"{path} is not a TorchScript file of a parser ({reason})") from error

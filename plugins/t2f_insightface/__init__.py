@@ -33,13 +33,20 @@ WEIGHTS = Artifact(
 
 
 class InsightFaceOptions(Options):
-    """How the detector looks for faces."""
+    """Detection settings."""
 
     weights: str = Field(
         "", description="a detector of your own, .onnx, SCRFD's or RetinaFace's with landmarks; empty: det_10g.onnx"
     )
-    score: float = Field(0.5, gt=0, lt=1, description="faces that score less are not reported; insightface's own value")
-    iou: float = Field(0.4, gt=0, le=1, description="of two boxes that overlap by more, the better one stays")
+    score: float = Field(
+        0.5, gt=0, lt=1, description="score threshold: faces below it are not reported; insightface's own value"
+    )
+    iou: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="non-maximum suppression: of two boxes with a larger IoU only the better one is kept",
+    )
     longest_side: int = Field(
         640, ge=128, le=4096, multiple_of=32, description="pixels; the photo's longer side is brought to it"
     )
@@ -59,7 +66,7 @@ def build(options: InsightFaceOptions, runtime: Runtime) -> "InsightFace":
 
     given = Path(options.weights).expanduser()
     if options.weights and not given.is_file():
-        raise ArtifactError(f"insightface.weights names {given}, but there is no such file")
+        raise ArtifactError(f"insightface.weights names {given}, but that file does not exist")
     return InsightFace(given if options.weights else runtime.models.path(WEIGHTS), options, runtime)
 
 

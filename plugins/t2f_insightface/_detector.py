@@ -76,7 +76,7 @@ def _model(weights: Path, runtime: Runtime) -> Any:
     outputs = len(loaded.get_outputs())
     if outputs not in {6, 9, 10, 15}:
         raise ArtifactError(
-            f"{weights} is no detector of insightface: those have 6, 9, 10 or 15 outputs, not {outputs}"
+            f"{weights} is not a detector of insightface: those have 6, 9, 10 or 15 outputs, not {outputs}"
         )
     return SCRFD(session=loaded)
 

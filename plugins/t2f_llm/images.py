@@ -1,4 +1,4 @@
-"""The picture that a model is shown: the photo upright, no larger than it has to be."""
+"""The image that a model gets: the photo upright, no larger than necessary."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import base64
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from text2face_core.images import decode_image
-from text2face_core.sources import path_of
+from text2face_core.images import load_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
 def picture(uri: str, max_side: int) -> Image:
     """The photo at `uri`, RGB and upright, its longer side `max_side` pixels at most.
 
-    Raises BadPhoto where it cannot be read any more.
+    Raises BadPhoto if it can no longer be read.
     """
     from PIL import Image
 
-    image = Image.fromarray(decode_image(path_of(uri)))
+    image = Image.fromarray(load_image(uri))
     scale = max_side / max(image.size)
     if scale < 1:
         size = [max(1, round(side * scale)) for side in image.size]
@@ -29,7 +28,7 @@ def picture(uri: str, max_side: int) -> Image:
 
 
 def data_url(image: Image, quality: int) -> str:
-    """The picture as a data: URL of a JPEG; equal pixels give equal text."""
+    """The image as a data: URL of a JPEG; equal pixels give equal text."""
     content = BytesIO()
     image.save(content, "JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")

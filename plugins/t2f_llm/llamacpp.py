@@ -38,25 +38,25 @@ KNOWN = {DEFAULT: QWEN}
 
 
 class LlamaCppOptions(LanguageModelOptions):
-    """Which model writes, and how much of the machine it gets."""
+    """Which model writes the captions, and how much of the machine it uses."""
 
     prompt: PromptTemplate = Field(
         "examples",  # small models follow examples better than rules
-        description="what the model is told: a template's name, or the path of your own (see: t2f prompt)",
+        description="prompt template: its name, or the path of your own (see: t2f prompt)",
     )
     model: str = Field(DEFAULT, description="OWNER/REPOSITORY/FILE.gguf on the Hugging Face Hub")
-    path: str = Field("", description="a .gguf file of your own, used in place of `model`")
-    context: int = Field(2048, ge=128, description="tokens of prompt and answer together that there is memory for")
+    path: str = Field("", description="path of a .gguf file of your own, used instead of `model`")
+    context: int = Field(2048, ge=128, description="context length in tokens: prompt and answer together")
     gpu_layers: int = Field(
-        -1, ge=-1, description="how many of its layers a GPU computes; -1: all on a GPU (--device cuda), none on a CPU"
+        -1, ge=-1, description="layers that a GPU computes; -1: all with --device cuda, none on a CPU"
     )
-    stop: tuple[str, ...] = Field((), description="texts that end an answer, besides the model's own end token")
+    stop: tuple[str, ...] = Field((), description="stop sequences, in addition to the model's own end token")
 
     @field_validator("model")
     @classmethod
     def _a_file_of_a_repository(cls, model: str) -> str:
         if model.count("/") < 2 or not model.endswith(".gguf"):
-            raise ValueError(f"OWNER/REPOSITORY/FILE.gguf is wanted, such as {DEFAULT}, not {model!r}")
+            raise ValueError(f"OWNER/REPOSITORY/FILE.gguf is expected, such as {DEFAULT}, not {model!r}")
         return model
 
 
@@ -79,7 +79,7 @@ def artifact(model: str) -> Artifact:
 
 
 def prompt_of(options: LlamaCppOptions, request: FusionRequest) -> str:
-    """The user's message, around which llama.cpp puts the chat template that lies in the model's file."""
+    """The user's message; llama.cpp puts it into the chat template of the model's file."""
     return prompts(options.prompt).render(request)
 
 

@@ -1,4 +1,4 @@
-"""Captions by any server that speaks OpenAI's protocol: vLLM, llama.cpp, Ollama, SGLang, hosted ones."""
+"""Captions by an OpenAI-compatible server: vLLM, llama.cpp, Ollama, SGLang, or hosted."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from text2face_core import hookimpl
 from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 
 from .formats import FORMATS
-from .options import ServerOptions, prompts
+from .options import ServerOptions, prompts, unreachable
 
 if TYPE_CHECKING:
     from .backends.openai import OpenAIFuser
 
 
 class OpenAIOptions(ServerOptions):
-    """Which server and model, and how they are spoken to."""
+    """Which server and model, and by which API."""
 
-    system: str = Field("", description="what the model is told before the prompt")
+    system: str = Field("", description="system message, sent before the prompt")
     api: Literal["chat", "completions"] = Field(
         "chat", description="completions for models whose tokenizer has no chat template, such as Vicuna"
     )
     chat_format: Literal["", "vicuna"] = Field(
-        "", description="with api=completions: the form in which the prompt is wrapped; '' sends it as it is"
+        "", description="chat format around the prompt, for api=completions; '' sends the prompt unchanged"
     )
 
     @model_validator(mode="after")
@@ -36,7 +36,7 @@ class OpenAIOptions(ServerOptions):
 
 
 def prompt_of(options: OpenAIOptions, request: FusionRequest) -> str:
-    """What the model is told: with the chat format where it is ours to apply, else system text and prompt."""
+    """The model's input: in the chat format if the plugin applies it, else system message and prompt."""
     prompt = prompts(options.prompt).render(request)
     if options.chat_format:
         return FORMATS[options.chat_format].wrap(prompt, options.system)
@@ -60,4 +60,5 @@ def t2f_fusers() -> Iterable[Component[OpenAIOptions, Fuser]]:
         extra="openai",
         summary="any language model behind an OpenAI-compatible server: vLLM, llama.cpp, Ollama, SGLang, hosted",
         prompt=prompt_of,
+        unreachable=lambda options: unreachable("openai", options),
     )

@@ -1,7 +1,4 @@
-"""Captions by a language model: `openai` asks a server, `llamacpp` and `vicuna` run the model here.
-
-Three plugins in one package, one module each, because what they tell a model and how they read its answer is the same.
-"""
+"""Options that several language-model plugins share: the prompt, sampling, and how a server is reached."""
 
 from __future__ import annotations
 
@@ -15,23 +12,29 @@ from pydantic import ConfigDict, Field, field_validator
 from text2face_core.contracts import Options
 from text2face_core.language import Prompts, PromptTemplate
 
+CONNECT_SECONDS = 5.0
+
 
 class LanguageModelOptions(Options):
-    """What is asked of every language model, wherever it runs."""
+    """Options of every language model: prompt and sampling."""
 
     prompt: PromptTemplate = Field(
-        "paper", description="what the model is told: a template's name, or the path of your own (see: t2f prompt)"
+        "paper", description="prompt template: its name, or the path of your own (see: t2f prompt)"
     )
-    temperature: float = Field(0.7, ge=0, le=2, description="higher is more varied, lower more faithful")
-    top_p: float = Field(0.95, gt=0, le=1, description="share of the probability that words are drawn from")
-    max_tokens: int = Field(160, ge=1, description="length of an answer, in the model's tokens, at which it is cut off")
+    temperature: float = Field(
+        0.7, ge=0, le=2, description="sampling temperature: higher is more varied, lower more faithful"
+    )
+    top_p: float = Field(
+        0.95, gt=0, le=1, description="nucleus sampling: share of the probability that tokens are sampled from"
+    )
+    max_tokens: int = Field(160, ge=1, description="length limit of an answer, in the model's tokens")
 
 
 class ServerOptions(LanguageModelOptions):
-    """How an OpenAI-compatible server is reached.
+    """Connection to an OpenAI-compatible server.
 
-    What changes no caption is left out when a component's identity is taken (`exclude`), so that a run may go on with
-    another time-out.
+    What changes no caption is left out when a component's identity is taken (`exclude`), so that a run can be
+    resumed with another time-out.
     """
 
     # What was typed could hold a password, and must not be shown with the error.
@@ -55,23 +58,21 @@ class ServerOptions(LanguageModelOptions):
         json_schema_extra={"reaches": "variable", "allowed": ["*_API_KEY"]},
         description="environment variable with the server's API key, called …_API_KEY; most local servers need none",
     )
-    send_seed: bool = Field(True, description="whether requests carry a seed; some servers refuse one")
+    send_seed: bool = Field(True, description="whether requests carry a seed; some servers reject it")
     extra_body: dict[str, Any] = Field(
         {}, description="further fields of each request, as {top_k = 20}; a field of ours with the value '' is left out"
     )
-    concurrency: int = Field(16, ge=1, le=256, exclude=True, description="requests under way at a time")
-    timeout: float = Field(180.0, gt=0, exclude=True, description="seconds that one answer may take")
-    retries: int = Field(
-        5, ge=0, exclude=True, description="how often a request is sent again after an error of the server"
-    )
+    concurrency: int = Field(16, ge=1, le=256, exclude=True, description="concurrent requests")
+    timeout: float = Field(180.0, gt=0, exclude=True, description="time-out for one answer, in seconds")
+    retries: int = Field(5, ge=0, exclude=True, description="retries of a request after a server error")
     patience: float = Field(
-        300.0, ge=0, exclude=True, description="seconds to wait for a server that is away before the run stops"
+        300.0, ge=0, exclude=True, description="seconds to wait for an unreachable server before the run stops"
     )
     cache: str = Field(
         "",
         exclude=True,
         json_schema_extra={"reaches": "file", "except": ["off"]},
-        description="file that keeps answers, so that nothing is asked twice; 'off' keeps none; unless given, "
+        description="cache file of answers; 'off' disables it; by default "
         "answers/openai.sqlite (the plugin's name) in the folder of model files: $T2F_MODELS, see t2f models list",
     )
 
@@ -89,7 +90,7 @@ class ServerOptions(LanguageModelOptions):
     def _an_address(cls, address: str) -> str:
         if not address:
             raise ValueError(
-                "say which server to ask, as --set openai.base_url=http://127.0.0.1:8000/v1 for vLLM on this machine; "
+                "name the server, as --set openai.base_url=http://127.0.0.1:8000/v1 for vLLM on this machine; "
                 "llama.cpp listens at port 8080, Ollama at 11434"
             )
         parts = urlsplit(address)
@@ -104,9 +105,30 @@ class ServerOptions(LanguageModelOptions):
             )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("an address begins with http:// or https:// and a host, as http://127.0.0.1:8000/v1")
-        if parts.port == 0:  # reading it raises ValueError where it is no number
-            raise ValueError("port 0 is no port")
+        if parts.port == 0:  # reading it raises ValueError if it is not a number
+            raise ValueError("port 0 is not a valid port")
         return address.rstrip("/")
+
+
+def unreachable(name: str, options: ServerOptions) -> str:
+    """Why no connection to the server can be opened and what to do; empty if it can. Sends nothing.
+
+    name: the plugin whose options these are. A server that is only starting may take up to `patience` in a run, but
+    one that cannot be connected to when a run begins is most often not running at all.
+    """
+    import socket
+    import urllib.request
+
+    parts = urlsplit(options.base_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme == "https" and urllib.request.getproxies():
+        return ""  # a proxy may reach what this machine does not
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=min(options.timeout, CONNECT_SECONDS)).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"the server at {options.base_url} ({name}.base_url): {reason}. Start it, or name another"
+    return ""
 
 
 def prompts(template: str) -> Prompts:

@@ -1,4 +1,4 @@
-"""RECAP: captions by a model that looks at the picture, in place of alt texts from the web or of a bag of words.
+"""RECAP: captions by a vision language model that sees the photo, instead of alt texts or a bag of words.
 
 Segalis et al., "A Picture is Worth a Thousand Words: Principled Recaptioning Improves Image Generation", 2023,
 arXiv 2310.16656. There, PaLI was tuned on a hundred captions by people; here, any open vision language model is asked.
@@ -17,20 +17,20 @@ from text2face_core.contracts import Component, Fuser, FusionRequest, Runtime
 from text2face_core.language import PromptTemplate
 from text2face_core.records import Bag
 
-from .options import ServerOptions, prompts
+from .options import ServerOptions, prompts, unreachable
 
 DEFAULT = "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
 class RecapOptions(ServerOptions):
-    """What is asked about each photo, and of whom: a server (base_url), or transformers in this process."""
+    """The prompt about each photo, and the model: behind a server (base_url), or by transformers in this process."""
 
-    prompt: PromptTemplate = Field("recap", description="what the model is told: a template's name, or a path of yours")
+    prompt: PromptTemplate = Field("recap", description="prompt template: its name, or the path of your own")
     temperature: float = Field(
-        0.5, ge=0, le=2, description="higher is more varied and less faithful; 0 always the same"
+        0.5, ge=0, le=2, description="sampling temperature: higher is more varied and less faithful; 0 is deterministic"
     )
     backend: Literal["server", "transformers"] = Field(
-        "server", description="who looks: a server at base_url, or transformers in this process"
+        "server", description="where the model runs: on a server at base_url, or in this process by transformers"
     )
     base_url: str = Field(
         "",
@@ -43,22 +43,24 @@ class RecapOptions(ServerOptions):
         description=f"its name at the server; or a repository or folder for transformers, there {DEFAULT} unless given",
     )
     revision: str = Field("", description="commit of the repository, for transformers")
-    hints: bool = Field(False, description="whether the model is told what was found, to say that as well")
-    max_side: int = Field(1024, ge=32, description="longer side, in pixels, of what the model is shown")
-    quality: int = Field(90, ge=1, le=100, description="JPEG quality of what a server is sent")
+    hints: bool = Field(
+        False, description="whether the prompt lists what was found, so that captions mention it as well"
+    )
+    max_side: int = Field(1024, ge=32, description="longer side of the image that the model gets, in pixels")
+    quality: int = Field(90, ge=1, le=100, description="JPEG quality of the image that a server gets")
 
     @model_validator(mode="after")
     def _somewhere(self) -> RecapOptions:
         if self.backend == "server" and not self.base_url:
             raise ValueError(
-                "say which server to ask, for example --set recap.base_url=http://127.0.0.1:8000/v1, or "
+                "name the server, for example --set recap.base_url=http://127.0.0.1:8000/v1, or "
                 "--set recap.backend=transformers to run a model in this process"
             )
         return self
 
 
 def prompt_of(options: RecapOptions, request: FusionRequest) -> str:
-    """What the model is told beside the picture; without hints, nothing of the bag."""
+    """The text that goes with the image; without hints, nothing from the bag."""
     from dataclasses import replace
 
     seen = request if options.hints else replace(request, bag=Bag(()), missed=())
@@ -66,7 +68,7 @@ def prompt_of(options: RecapOptions, request: FusionRequest) -> str:
 
 
 def build(options: RecapOptions, runtime: Runtime) -> Fuser:
-    """The fuser of the backend that was chosen."""
+    """The fuser for the chosen backend."""
     if options.backend == "transformers":
         from .backends.recap_transformers import LocalRecap
 
@@ -86,4 +88,5 @@ def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
         extra="recap",
         summary=f"captions of what the photo shows, by a vision language model: a server's, or {DEFAULT} (Apache-2.0)",
         prompt=prompt_of,
+        unreachable=lambda options: unreachable("recap", options) if options.backend == "server" else "",
     )

@@ -29,6 +29,19 @@ NOTE = (
     "13 billion weights of 16 bits in three files, 26 GB; Meta's licence and acceptable use policy bind you; "
     "tuned on conversations with ChatGPT, and meant for research by its authors"
 )
+# Sizes as the repository's page rounds them; its LFS pointers, which state hashes, could not be read when this was
+# written: the hashes are those of the first download.
+SIZES = {
+    "pytorch_model-00001-of-00003.bin": 9_950_000_000,
+    "pytorch_model-00002-of-00003.bin": 9_900_000_000,
+    "pytorch_model-00003-of-00003.bin": 6_180_000_000,
+    "pytorch_model.bin.index.json": 33_400,
+    "config.json": 600,
+    "generation_config.json": 200,
+    "special_tokens_map.json": 400,
+    "tokenizer.model": 500_000,
+    "tokenizer_config.json": 800,
+}
 ARTIFACTS = tuple(
     Artifact(
         PREFIX + file,
@@ -36,21 +49,14 @@ ARTIFACTS = tuple(
         licence="Llama 2 Community",
         licence_url=f"https://huggingface.co/{VICUNA}",
         note=NOTE if file.startswith("pytorch_model-") else "",
+        approximate_size=size,
     )
-    for file in (
-        *(f"pytorch_model-0000{part}-of-00003.bin" for part in (1, 2, 3)),
-        "pytorch_model.bin.index.json",
-        "config.json",
-        "generation_config.json",
-        "special_tokens_map.json",
-        "tokenizer.model",
-        "tokenizer_config.json",
-    )
+    for file, size in SIZES.items()
 )
 
 
 class VicunaOptions(LanguageModelOptions):
-    """Which model writes, and how vLLM runs it."""
+    """Which model writes the captions, and how vLLM runs it."""
 
     model: str = Field(
         VICUNA, description="a causal language model of the Hugging Face Hub, or the path of a folder that holds one"
@@ -59,16 +65,21 @@ class VicunaOptions(LanguageModelOptions):
     chat_format: Literal["auto", "vicuna", "model"] = Field(
         "auto", description="auto: Vicuna's for models whose name says vicuna, else the model's own chat template"
     )
-    stop: tuple[str, ...] = Field((), description="texts that end an answer, besides those of the chat format")
-    max_model_len: int = Field(2048, ge=64, description="tokens of prompt and answer together; memory is kept for them")
-    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each layer")
-    gpu_memory_utilization: float = Field(
-        0.9, gt=0, le=1, exclude=True, description="share of a GPU's memory that vLLM takes"
+    stop: tuple[str, ...] = Field((), description="stop sequences, in addition to those of the chat format")
+    max_model_len: int = Field(
+        2048, ge=64, description="context length in tokens: prompt and answer together; memory is reserved for it"
     )
-    enable_prefix_caching: bool = Field(True, description="read what all prompts begin with only once")
+    tensor_parallel_size: int = Field(1, ge=1, description="tensor parallelism: GPUs that share each layer")
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, exclude=True, description="share of a GPU's memory that vLLM reserves"
+    )
+    enable_prefix_caching: bool = Field(
+        True, description="prefix caching: process the common beginning of prompts once"
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="auto: as the model is stored")
     quantization: str = Field(
-        "", description='vLLM\'s name of it, as "fp8" or "bitsandbytes"; unless given, what the model says of itself'
+        "",
+        description='quantization by vLLM\'s name, such as "fp8" or "bitsandbytes"; by default as the model is stored',
     )
 
     @property
@@ -85,7 +96,7 @@ def needs(options: VicunaOptions) -> tuple[Artifact, ...]:
 
 
 def prompt_of(options: VicunaOptions, request: FusionRequest) -> str:
-    """What the model is told, in Vicuna's format where that is ours to apply."""
+    """The model's input, in Vicuna's chat format if the plugin applies it."""
     prompt = prompts(options.prompt).render(request)
     return FORMATS["vicuna"].wrap(prompt) if options.wraps else prompt
 
@@ -109,4 +120,5 @@ def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
         extra="vicuna",
         summary="the paper's Vicuna 1.5 13B (licence: Llama 2 Community), or any other model, by vLLM on GPUs",
         prompt=prompt_of,
+        gpu="28 GB of memory for Vicuna 13B, less with vicuna.quantization",
     )

@@ -1,4 +1,4 @@
-"""The detector for photos of anything: each is taken as a whole, as if it were one face."""
+"""Detector for photos of any content: returns each photo whole, as if it were one face."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from text2face_core import hookimpl
 from text2face_core.contracts import Component, Detector, Options, Runtime
 from text2face_core.records import Face, Pixels
 
-# Where a face that fills the photo would have its eyes, nose and mouth corners, in units of its sides. Nobody is there:
-# they keep what asks for landmarks from falling over.
+# Where a face that fills the photo would have its eyes, nose and mouth corners, in units of its sides. No face
+# is there: they only keep code that asks for landmarks from failing.
 LANDMARKS = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.57], [0.38, 0.72], [0.62, 0.72]], np.float32)
 
 
 class NoneOptions(Options):
-    """There is nothing to choose."""
+    """No options."""
 
 
 class WholePhoto(Detector):
@@ -45,5 +45,5 @@ def t2f_detectors() -> Iterable[Component[NoneOptions, Detector]]:
         "none",
         build,
         NoneOptions,
-        summary="takes every photo whole, whatever it shows; for captions of scenes (recap), not for face models",
+        summary="returns every photo whole, whatever it shows; for captions of scenes (recap), not for face models",
     )

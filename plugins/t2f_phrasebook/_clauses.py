@@ -12,6 +12,12 @@ _MODIFIERS = {"has": "with", "wears": "wearing", "is": "", "looks": "looking"}
 _VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"), "looks": ("looks", "look")}
 
 
+def group_by_role(words: Sequence[Grammar]) -> list[Grammar]:
+    """Words of one role together: adjectives first, then roles as they first appear; "without …" last in its role."""
+    roles = ["is", *dict.fromkeys(word.role for word in words)]
+    return sorted(words, key=lambda word: (roles.index(word.role), word.text.startswith("without ")))
+
+
 def runs(words: Sequence[Grammar]) -> list[tuple[Grammar, ...]]:
     """Groups of neighbours with the same role."""
     return [tuple(group) for _, group in groupby(words, key=lambda word: word.role)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Sequence
@@ -14,16 +15,21 @@ from text2face_core.language import FILTERS, Grammar, Vocabulary, as_sentences, 
 from text2face_core.records import Bag
 from text2face_core.utils import environment
 
-from ._clauses import choppy, modifiers, predicates, runs, share
+from ._clauses import choppy, group_by_role, modifiers, predicates, runs, share
 from ._subject import subjects
 
 SENTENCES = ("short", "long")
 STYLES = (*SENTENCES, "tags")
+SHORT = 12  # words that a short caption has if its bag allows
+_ROUNDS = 12  # of all plans, until a short caption is short
 _TRIES = 6  # draws for each text that should differ from the others
 
 
 class Phrasebook(Fuser):
-    """Captions that mention every item of a bag once, in the bag's order within each level, and nothing else.
+    """Captions that mention every item of a bag once, and nothing else.
+
+    Findings of F1 keep the bag's order. Those of F2 are grouped by how they are attached, so that no verb is repeated
+    ("has bangs and a big nose and wears a hat"); groups, and findings in a group, keep the bag's order.
 
     A sentence plan is a template in templates/phrasebook/STYLE. It renders to nothing if it does not suit a bag, and
     then another is tried; each folder has a plan that always fits. Tags have no plan: phrases with commas between.
@@ -64,8 +70,11 @@ class Phrasebook(Fuser):
             return _tags([*first, *details], photo, rng)
         pronoun = next((word.pronoun for word in first if word.pronoun), "they")
         plans: list[Template] = self._plans[style] if first or details else [self._no_one]
+        details = group_by_role(details)
         subject = rng.choice(subjects(first, details, sentences=style == "long"))
-        for plan in rng.sample(plans, len(plans)):
+        texts: list[str] = []
+        rounds = _ROUNDS if style == "short" else 1
+        for plan in itertools.chain.from_iterable(rng.sample(plans, len(plans)) for _ in range(rounds)):
             text = plan.render(
                 subject=subject,
                 pronoun=pronoun,
@@ -78,7 +87,11 @@ class Phrasebook(Fuser):
                 share=share,
             )
             if text.strip():
-                return as_sentences(text)
+                texts.append(as_sentences(text))
+                if style != "short" or len(texts[-1].split()) <= SHORT:
+                    return texts[-1]
+        if texts:
+            return texts[0]
         raise AssertionError(f"no plan of the style {style} fits {bag}")
 
 

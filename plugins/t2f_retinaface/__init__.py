@@ -55,14 +55,19 @@ WEIGHTS: dict[Backbone, Artifact] = {
 
 
 class RetinaFaceOptions(Options):
-    """How the detector looks for faces."""
+    """Detection settings."""
 
     backbone: Backbone = Field("resnet50", description="resnet50 (the paper's), or mobilenet0.25: small and fast")
     weights: str = Field("", description="a .pth file of your own; empty: the public one, from the model store")
     # On 100 portraits 0.7 is the first step at which no hand or ear counts as a second face (MobileNet-0.25; they reach
     # 0.68, the faces start at 0.995), and the step from 0.7 to 0.8 loses a tenth of the smallest faces of groups.
-    score: float = Field(0.7, ge=0.02, lt=1, description="faces that score less are not reported")
-    iou: float = Field(0.4, gt=0, le=1, description="of two boxes that overlap by more, the better one stays")
+    score: float = Field(0.7, ge=0.02, lt=1, description="score threshold: faces below it are not reported")
+    iou: float = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="non-maximum suppression: of two boxes with a larger IoU only the better one is kept",
+    )
     top_k: int = Field(5000, ge=1, description="candidates that are compared with each other, at most")
     longest_side: int = Field(
         640, ge=64, le=4096, description="pixels; larger photos are shrunk to it; faces are found from 10 to 16 pixels"
@@ -83,7 +88,7 @@ def build(options: RetinaFaceOptions, runtime: Runtime) -> "RetinaFace":
 
     given = Path(options.weights).expanduser()
     if options.weights and not given.is_file():
-        raise ArtifactError(f"retinaface.weights names {given}, but there is no such file")
+        raise ArtifactError(f"retinaface.weights names {given}, but that file does not exist")
     weights = given if options.weights else runtime.models.path(WEIGHTS[options.backbone])
     return RetinaFace(load_network(options.backbone, weights), options, runtime)
 

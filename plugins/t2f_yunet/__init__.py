@@ -33,10 +33,15 @@ WEIGHTS = Artifact(
 
 
 class YuNetOptions(Options):
-    """How the detector looks for faces."""
+    """Detection settings."""
 
-    score: float = Field(0.6, ge=0.05, le=1, description="faces that score less are not reported")
-    iou: float = Field(0.3, gt=0, le=1, description="of two boxes that overlap by more, the better one stays")
+    score: float = Field(0.6, ge=0.05, le=1, description="score threshold: faces below it are not reported")
+    iou: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="non-maximum suppression: of two boxes with a larger IoU only the better one is kept",
+    )
     longest_side: int = Field(
         640, ge=64, le=4096, description="pixels; larger photos are shrunk to it for the first look"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from support.paths import ROOT
 from t2f_deepface import WEIGHTS, DeepFaceOptions
 from t2f_deepface._crop import CROP, inputs
 
-from text2face_core import Face, Photo, Portrait, Runtime
-from text2face_core.errors import ArtifactError, DegenerateFace
+from text2face_core import Face, Photo, Plugins, Portrait, Runtime
+from text2face_core.errors import ArtifactError, DegenerateFace, MissingExtra
 from text2face_core.models.store import ModelStore
 
 EXAMPLES = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
@@ -248,3 +250,34 @@ def test_only_the_files_that_options_ask_for_are_pulled(options, files):
     (component,) = t2f_deepface.t2f_extractors()
     assert [artifact.name for artifact in component.files(DeepFaceOptions(**options))] == files
     assert set(component.files(DeepFaceOptions(**options))) <= set(component.artifacts)
+
+
+def test_the_package_itself_finds_what_our_own_path_finds(build, portraits, monkeypatch):
+    pytest.importorskip("deepface")
+    monkeypatch.setenv("DEEPFACE_HOME", "/a/home/of/the/user")
+    theirs, ours = build(backend="package"), build()
+    for number in (1, len(portraits)):
+        assert [
+            [(found.name, found.value, found.score) for found in findings]
+            for findings in theirs.extract(portraits[:number])
+        ] == [
+            [(found.name, found.value, found.score) for found in findings]
+            for findings in ours.extract(portraits[:number])
+        ]
+    assert os.environ["DEEPFACE_HOME"] == "/a/home/of/the/user"
+
+
+def test_the_package_gets_the_verified_file_and_downloads_nothing(build, store, tmp_path):
+    pytest.importorskip("deepface")
+    broken = tmp_path / "age.onnx"
+    broken.write_bytes(b"no network")
+    with pytest.raises(ArtifactError, match=r"age\.onnx"):
+        build(backend="package", traits=("age",), age_weights=str(broken))
+
+
+def test_the_package_backend_says_what_to_install(monkeypatch, store):
+    monkeypatch.setitem(sys.modules, "deepface.models.demography.onnx.Age", None)
+    plugins = Plugins.load(builtin_only=True)
+    options = DeepFaceOptions(backend="package", traits=("age",))
+    with pytest.raises(MissingExtra, match=r"pip install .*\[deepface\]'|cannot use the packages"):
+        plugins.build(plugins.component("deepface", "extractor"), options, Runtime(store))

@@ -163,7 +163,7 @@ def test_files_that_are_no_detector_are_refused(make, insightface, tmp_path):
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(ArtifactError, match=r"text.onnx cannot be loaded"):
         make(weights=str(tmp_path / "text.onnx"))
-    with pytest.raises(ArtifactError, match="no such file"):
+    with pytest.raises(ArtifactError, match="does not exist"):
         make(weights=str(tmp_path / "nowhere.onnx"))
 
 

@@ -7,7 +7,7 @@ import t2f_photo
 from PIL import Image
 from pydantic import ValidationError
 from support.paths import ROOT
-from t2f_photo import PhotoOptions, chroma, sharpness
+from t2f_photo import PhotoOptions, SharpOptions, chroma, sharpness
 
 from text2face_core import Face, Photo, Portrait
 
@@ -42,8 +42,8 @@ def blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(pixels, (0, 0), sigma * face / 256)
 
 
-def compressed(pixels: np.ndarray) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], cv2.IMREAD_COLOR)
+def compressed(pixels: np.ndarray, quality: int = 50) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
 
 
 def stamped(pixels: np.ndarray) -> np.ndarray:
@@ -195,3 +195,59 @@ def test_a_batch_is_judged_as_each_photo_alone():
     extractor = t2f_photo.build(PhotoOptions(), None)
     together = extractor.extract([portrait(pixels) for pixels in PIXELS])
     assert together == [extractor.extract([portrait(pixels)])[0] for pixels in PIXELS]
+
+
+def dimmed(pixels: np.ndarray, light: float) -> np.ndarray:
+    """With a share of the light, as an underexposed photo is stored."""
+    linear = (pixels / 255.0) ** 2.2 * light
+    return compressed((linear ** (1 / 2.2) * 255).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize("light", [0.3, 0.1, 0.04, 0.02])
+def test_a_dim_photo_is_as_colourful_as_it_was(light):
+    for name, pixels in EVERY.items():
+        assert seen(dimmed(pixels, light))["monochrome"].value is (ALTERED.get(name) == "monochrome"), name
+        assert seen(dimmed(grey(pixels), light))["monochrome"].value is True, name
+
+
+def judged(pixels: np.ndarray, **options) -> str:
+    (rejection,) = t2f_photo.build_sharp(SharpOptions(**options), None).judge([portrait(pixels)])
+    return rejection.reason if rejection else ""
+
+
+def pixelated(pixels: np.ndarray, block: int) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    small = cv2.resize(pixels, (width // block, height // block), interpolation=cv2.INTER_AREA)
+    return compressed(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), 85)
+
+
+def test_sharp_and_somewhat_soft_faces_pass():
+    for name, pixels in EVERY.items():
+        assert judged(pixels) == judged(compressed(pixels)) == "", name
+    for pixels in PIXELS:
+        assert judged(blurred(pixels, 1.5)) == judged(cv2.resize(pixels, (120, 120))) == ""
+
+
+@pytest.mark.parametrize("block", [4, 6, 8, 12, 16, 24])
+def test_pixelated_faces_are_rejected(block):
+    for name, pixels in EVERY.items():
+        assert "pixelated" in judged(pixelated(pixels, block)), name
+
+
+@pytest.mark.parametrize("sigma", [8, 12, 20])
+def test_faces_blurred_beyond_recognition_are_rejected(sigma):
+    for name, pixels in EVERY.items():
+        assert "blurred" in judged(blurred(pixels, sigma)), name
+
+
+def test_a_pixelated_face_in_a_sharp_photo_is_rejected():
+    pixels = PIXELS[3].copy()
+    x0, y0, x1, y1 = (np.array(MIDDLE) * pixels.shape[0]).astype(int)
+    pixels[y0:y1, x0:x1] = pixelated(pixels[y0:y1, x0:x1], 10)
+    assert "pixelated" in judged(pixels)
+
+
+def test_the_lines_between_faces_that_pass_and_others_can_be_moved():
+    assert judged(blurred(PIXELS[0], 12), detail=0) == ""
+    assert judged(pixelated(PIXELS[0], 12), blocks=1) == ""
+    assert "blurred" in judged(PIXELS[0], detail=1e6)

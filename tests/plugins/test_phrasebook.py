@@ -131,14 +131,33 @@ def account(text, bag):
     added = {word.lower() for word in re.findall(r"[\w'-]+", left)} - set(FILLER.split())
     if added:
         complaints.append(f"added: {added}")
+    roles = [VOCABULARY.grammar(item.name, item.value, item.phrase).role for item in bag.items]
     for level in ("F1", "F2"):
-        order = [places[index] for index, item in enumerate(bag.items) if item.level == level and index in places]
+        here = [index for index, item in enumerate(bag.items) if item.level == level]
+        if level == "F2":  # grouped by role, so that no verb is repeated
+            first_seen = ["is", *(roles[index] for index in here)]
+            here.sort(key=lambda index, seen=first_seen: seen.index(roles[index]))
+        order = [places[index] for index in here if index in places]
         if order != sorted(order):
             complaints.append(f"{level} is out of order")
     last_of_first = max((places.get(i, 0) for i, item in enumerate(bag.items) if item.level == "F1"), default=0)
     if any(places.get(i, 10**6) < last_of_first for i, item in enumerate(bag.items) if item.level == "F2"):
         complaints.append("F2 begins before F1 ends")
     return complaints
+
+
+def test_no_verb_is_repeated_in_a_sentence():
+    for number, bag in enumerate(BAGS):
+        for style in STYLES:
+            for sentence in write(bag, style, number)[0].split("."):
+                for verb in ("has", "have", "wears", "wear", "looks", "look"):
+                    assert len(re.findall(rf"\b{verb}\b", sentence)) <= 1, sentence
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_short_caption_of_a_small_bag_has_twelve_words_at_most(seed):
+    bag = bag_of(AGE, WOMAN, ("bangs", True, "bangs"), ("smiling", True, "smiling"), ("wearing_hat", True, "a hat"))
+    assert len(write(bag, "short", seed)[0].split()) <= 12
 
 
 # ---- The properties -----------------------------------------------------------------------------------------------

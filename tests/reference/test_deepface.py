@@ -102,7 +102,7 @@ def one_by_one(deepface: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return rows, np.array([float(client.predict(image)) for image in images])
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
+@pytest.mark.parametrize("backend", ["onnx", "torch", "package"])
 def test_ages_are_those_of_deepface(deepface, age_files, portraits, tmp_path, backend):
     images = inputs(portraits)
     expected, ages = one_by_one(deepface, images)

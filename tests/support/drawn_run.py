@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, Status
+from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef, Status
 from text2face_core.run.directory import RunDirectory
-from text2face_core.sources import Listed, uri_of
+from text2face_core.sources import uri_of
 
 GROUND, SKIN, MARK = (40, 90, 160), (225, 185, 155), (255, 0, 0)
 HOSTILE = "<img src=x onerror=alert(1)> \"&'\nnext.jpg"
@@ -87,7 +87,7 @@ def make_run(path: Path, photos: tuple[Drawn, ...] = PHOTOS, chunk_size: int = 3
             draw(photo, folder / photo.name)
     run = RunDirectory(path)
     run.write_settings({"recipe": {"detector": "toy", "note": "</pre><b>bold</b>"}})
-    run.add_photos((Listed(photo_id, uri_of(folder / photo.name)) for photo_id, photo in named.items()), chunk_size)
+    run.add_photos((PhotoRef(photo_id, uri_of(folder / photo.name)) for photo_id, photo in named.items()), chunk_size)
     for chunk, refs in run.chunks().items():
         rows = [_row(ref.photo_id, ref.uri, chunk, named[ref.photo_id]) for ref in refs]
         run.commit_analysis(chunk, rows, "key")

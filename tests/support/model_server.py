@@ -32,6 +32,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             nth = sum(path == self.path for _, path, _ in self.server.requests)
         if manner == "missing":
             return self.answer(404, b"no such file")
+        if manner.startswith("to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path.partition("?")[2])
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        if manner == "endless":
+            return self.answer_without_end()
         if manner == "login-page":
             return self.answer(200, b"<html>please log in</html>", kind="text/html; charset=utf-8")
         body = BODY[::-1] if manner == "other-bytes" else BODY
@@ -66,6 +73,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.server.go_on.wait(20)
             self.close_connection = True
 
+    def answer_without_end(self) -> None:
+        """No length, and no end before a gigabyte."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for _ in range(2000):
+                self.wfile.write(BODY)
+                self.server.sent += len(BODY)
+
     def log_message(self, *_: object) -> None:
         """Quiet."""
 
@@ -74,6 +92,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.lock, self.stalled, self.go_on = threading.Lock(), threading.Event(), threading.Event()
+        self.sent = 0
         self.requests: list[tuple[str, str, str | None]] = []
 
     def url(self, path: str) -> str:

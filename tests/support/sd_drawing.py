@@ -17,7 +17,7 @@ REQUESTS = [GenerationRequest(text, 10 + number, 64, 64, steps=4) for number, te
 
 def open_one(base: Path | None, model: Any = None, dtype: str = "float32", **options: Any) -> Any:
     """What draws on that base model, or on the one that the LoRA names; with a LoRA or none."""
-    from t2f_sd_lora._generate import open_generator
+    from t2f_sd_lora.generation.generator import open_generator
     from t2f_sd_lora.options import SdLoraOptions
 
     given = {"base": str(base), **options} if base else options
@@ -30,13 +30,14 @@ def make_lora(
 ) -> tuple[Path, Any]:
     """A folder with a LoRA for a base model, as training leaves it, and that base with the LoRA on."""
     import torch
-    from t2f_sd_lora import _base, _lora, _lora_files
+    from t2f_sd_lora.model import adapters, lora_files
+    from t2f_sd_lora.model.base import load_base
     from t2f_sd_lora.options import SdLoraOptions
 
-    loaded = _base.load(str(pipeline), offline=True)
+    loaded = load_base(str(pipeline), offline=True)
     options = SdLoraOptions(rank=4, alpha=alpha, text_rank=2, text_alpha=alpha)
-    parts = [_lora.add_unet_lora(loaded.unet, options, 1)]
-    parts += [_lora.add_text_lora(loaded.text_encoder, options, 1)] if text else []
+    parts = [adapters.add_unet_lora(loaded.unet, options, 1)]
+    parts += [adapters.add_text_lora(loaded.text_encoder, options, 1)] if text else []
     generator = torch.Generator().manual_seed(2)
     for part in parts:
         for _, parameter in part.named():
@@ -44,8 +45,8 @@ def make_lora(
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.15
     states = [part.state() for part in parts]
     given = (states[0], states[1] if text else None, {"unet": alpha, "text_encoder": alpha}, metadata)
-    _lora_files.save(folder / _lora_files.NAME, *given)
-    _lora_files.save_kohya(folder / _lora_files.KOHYA_NAME, *given, v2=True, v_prediction=True)
+    lora_files.save(folder / lora_files.NAME, *given)
+    lora_files.save_kohya(folder / lora_files.KOHYA_NAME, *given, v2=True, v_prediction=True)
     return folder, loaded
 
 

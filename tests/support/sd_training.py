@@ -20,7 +20,7 @@ SHORT = {
     "text_learning_rate": 1e-3,
     "held_out": 0,
     "prompts": (),
-    "draw_steps": 2,
+    "inference_steps": 2,
     "tensorboard": False,
 }
 """Options that take a second."""
@@ -148,7 +148,7 @@ def _serve() -> None:
     import torch
     import torch.distributed
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel  # noqa: F401
-    from t2f_sd_lora import _trainer  # noqa: F401
+    from t2f_sd_lora.training import trainer  # noqa: F401
     from transformers import CLIPTextModel, CLIPTokenizer  # noqa: F401
 
     from text2face_core.cli import main

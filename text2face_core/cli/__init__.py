@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,25 +12,29 @@ import click
 
 from .._version import __version__
 from ..errors import NothingToDo, Text2FaceError
+from . import process
 
 VERBS = {
-    "run": ("run:run", "Caption photos: find the face, read it, write captions, leave a data set and a report."),
+    "run": ("run:run", "Caption photos: find the face, analyse it, write captions, leave a data set and a report."),
     "fuse": ("run:fuse", "Write the captions of a finished run again, with another fuser or other settings."),
-    "prompt": ("prompt:prompt", "Show what a fuser's language model is told for a photo of a run."),
-    "check": ("check:check", "Say what captions mention, miss and invent against their bags."),
+    "caption": ("run:fuse", "Another name of fuse."),
+    "prompt": ("prompt:prompt", "Show the prompt of a fuser's language model for a photo of a run."),
+    "check": ("check:check", "Check what captions mention, miss and invent, compared with their bags of words."),
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
-    "export": ("export:export", "Turn a run into a data set that trainers read."),
-    "train": ("train:train", "Teach a text-to-image model what captions say."),
-    "generate": ("generate:generate", "Draw pictures of prompts."),
-    "sweep": ("sweep:sweep", "Draw one prompt with changing words as a labelled grid."),
-    "compare": ("compare:compare", "Draw prompts with the base model and with the LoRA, side by side."),
-    "plugins": ("plugins:plugins", "List, show and make plugins."),
+    "export": ("export:export", "Export a run as a data set for trainers."),
+    "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
+    "train": ("train:train", "Train a text-to-image model on captioned photos."),
+    "generate": ("generate:generate", "Generate images of prompts."),
+    "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
+    "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
+    "settings": ("settings:settings", "List every setting of photos, faces, captions, bag and dataset."),
+    "plugins": ("plugins:plugins", "List, show and create plugins."),
     "models": ("models:models", "List, fetch and check model files."),
-    "doctor": ("doctor:doctor", "Say what is installed, what is missing, and how to get it."),
+    "doctor": ("doctor:doctor", "Show what is installed, what is missing, and how to get it."),
 }
 
-DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 
 class LazyGroup(click.Group):
@@ -55,10 +60,10 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, "--version", prog_name="t2f")
-@click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--log-file", type=click.Path(dir_okay=False), help="Also write everything to this file.")
-@click.option("--no-plugins", is_flag=True, help="Use built-in plugins only.")
+@click.option("-v", "--verbose", count=True, help="Log level: more messages; twice for all of them.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors.")
+@click.option("--log-file", type=click.Path(dir_okay=False), help="Log file: all messages with time and place.")
+@click.option("--no-plugins", is_flag=True, help="Only built-in plugins.")
 @click.pass_context
 def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_plugins: bool) -> None:
     """Photos of faces in, accurate captions out.
@@ -66,7 +71,13 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_
     \b
     t2f run PHOTOS                     captions, data set and report in runs/PHOTOS
     t2f run PHOTOS --plugins NAME,…    with other plugins (see: t2f plugins list)
-    t2f plugins new NAME               begin a plugin of your own
+    t2f plugins new NAME               start a plugin of your own
+
+    \b
+    finding        one observed characteristic of a face, with a value and a score: age = 34
+    bag of words   the findings of a photo in words; a caption is asked to say them
+    fuser          the plugin that writes captions from bags of words
+    recipe         which plugins run and with what options; a TOML file
 
     Findings are estimates of models and can be wrong, above all about age, gender and ethnicity.
     """
@@ -80,22 +91,53 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `t2f` and return its exit code.
 
-    0 done, 1 some photos failed, 2 wrong usage, 3 nothing to do, 130 interrupted.
+    Args:
+        arguments: What stands behind `t2f`; by default those of this process, which then belongs to `t2f` alone: after
+            an interruption it ends without waiting for its threads.
+
+    Returns:
+        0 done, 1 done but some photos failed, 2 wrong usage, 3 nothing to do, 70 internal error, 130 interrupted.
     """
-    try:
-        result: Any = cli.main(arguments, prog_name="t2f", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except NothingToDo as error:
-        click.echo(f"t2f: {error}", err=True)
-        return NOTHING_TO_DO
-    except Text2FaceError as error:
-        click.echo(f"t2f: {error}", err=True)
-        return WRONG_USAGE
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
+    process.open_streams()
+    with process.interruptible(alone=arguments is None):
+        try:
+            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        except BaseException as error:  # noqa: BLE001  each has its exit code
+            code = _code_of(error)
+    code = process.flush(code, WRONG_USAGE)
+    if arguments is None and code == INTERRUPTED:
+        os._exit(code)  # a thread inside a decoder may need minutes to come back
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if "_T2F_COMPLETE" in os.environ:
+        cli.main(arguments, prog_name="t2f")
+    with cli.make_context("t2f", arguments) as context:
+        result: Any = cli.invoke(context)
     return result if isinstance(result, int) else DONE
+
+
+def _code_of(error: BaseException) -> int:  # noqa: PLR0911  one for each kind of error
+    """Say what went wrong, in one line, and return the exit code for it."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else DONE
+        case click.ClickException():
+            error.show()
+            return WRONG_USAGE
+        case click.Abort() | KeyboardInterrupt():
+            return INTERRUPTED
+        case Text2FaceError():
+            process.say(str(error))
+            return NOTHING_TO_DO if isinstance(error, NothingToDo) else WRONG_USAGE
+        case BrokenPipeError():
+            return DONE
+        case OSError() if process.is_the_systems(error):
+            process.say(process.explain(error))
+            return WRONG_USAGE
+        case _:
+            process.report(error)
+            return INTERNAL_ERROR

@@ -1,10 +1,11 @@
-"""What several verbs share: logging, the plugins in use, options that many take."""
+"""Shared by several verbs: logging, the plugins in use, common options."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +23,7 @@ accept_option: Callable[[Any], Any] = click.option(
     "accept",
     multiple=True,
     metavar="NAME",
-    help="Accept the licence of this model file, once; needed for those that exclude commercial use.",
+    help="Licence to accept, by model file, once; needed if it excludes commercial use.",
 )
 trust_option: Callable[[Any], Any] = click.option(
     "--trust",
@@ -34,11 +35,36 @@ trust_option: Callable[[Any], Any] = click.option(
 CORE = "text2face_core"
 
 
+def quiet_of(ctx: click.Context) -> bool:
+    """Whether --quiet was given."""
+    return bool((ctx.find_root().obj or {}).get("quiet"))
+
+
+@contextlib.contextmanager
+def resumable(*, show: bool = True) -> Iterator[None]:
+    """Say, if the work inside is interrupted, that the same command resumes it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if show:
+            click.echo("t2f: stopped; the same command resumes from here", err=True)
+        raise
+
+
+class _OnScreen(logging.Formatter):
+    """Messages as they can be printed on any terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..utils import printable
+
+        return printable(super().format(record))
+
+
 def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: str | None) -> None:
-    """Messages of the core go to stderr as `t2f: …`; the log file gets everything with time and place."""
+    """Send messages of the core to stderr as `t2f: …`, and all of them to the log file with time and place."""
     screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
-    screen.setFormatter(logging.Formatter("t2f: %(message)s"))
+    screen.setFormatter(_OnScreen("t2f: %(message)s"))
     handlers: list[logging.Handler] = [screen]
     if log_file:
         try:
@@ -54,7 +80,7 @@ def set_up_logging(ctx: click.Context, verbose: int, *, quiet: bool, log_file: s
 
 
 def plugins_of(ctx: click.Context) -> Plugins:
-    """The plugins that this command may use; what they log goes where the core's messages go."""
+    """The plugins that this command may use; their log messages go where the core's go."""
     from ..plugins import Plugins
 
     plugins = Plugins.load(builtin_only=bool((ctx.find_root().obj or {}).get("no_plugins")))
@@ -71,11 +97,12 @@ def _hear(package: str, handlers: Sequence[logging.Handler]) -> None:
 
 
 def store_of(ctx: click.Context, accept: tuple[str, ...] = (), *, offline: bool | None = None) -> ModelStore:
-    """The model store, saying on stderr what it fetches."""
+    """The model store, which reports on stderr what it fetches."""
     from ..models import ModelStore
 
-    quiet = bool((ctx.find_root().obj or {}).get("quiet"))
-    return ModelStore(accept=accept, offline=offline, say=None if quiet else lambda text: click.echo(text, err=True))
+    return ModelStore(
+        accept=accept, offline=offline, say=None if quiet_of(ctx) else lambda text: click.echo(text, err=True)
+    )
 
 
 def settle_trust(
@@ -99,6 +126,8 @@ def describe_artifact(artifact: Artifact, store: ModelStore) -> dict[str, Any]:
     return {
         "name": artifact.name,
         "size": artifact.size,
+        "approximate_size": artifact.approximate_size,
+        "shown_size": artifact.shown_size,
         "licence": artifact.licence,
         "licence_url": artifact.licence_url,
         "non_commercial": artifact.non_commercial,

@@ -1,4 +1,4 @@
-"""t2f models: which model files there are, under which licences, and where they lie."""
+"""`t2f models`: model files, their licences and their places."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Declared = dict[str, "tuple[Artifact, list[str]]"]
 def models() -> None:
     """Model files: list, fetch, find and check them.
 
-    Files are fetched when a run first needs them, each with its licence said and its sha256 checked. They lie in one
+    Files are fetched when a run first needs them; the licence is shown and the sha256 checked. They are kept in one
     folder, the user's cache folder unless T2F_MODELS names another. With T2F_OFFLINE=1 nothing is fetched: what is
     missing can be put into that folder by hand, under the name that `t2f models list` shows.
     """
@@ -78,14 +78,17 @@ def pull(
     from ..errors import ArtifactError
 
     if not names and not recipe and not everything:
-        raise click.UsageError("say what to fetch: model files or plugins by name, --recipe NAME, or --all")
+        raise click.UsageError("name what to fetch: model files or plugins, --recipe NAME, or --all")
     plugins = plugins_of(ctx)
     wanted = _select(plugins, names)
     if recipe:
         wanted |= _of_recipe(ctx, plugins, recipe, trust=trust)
     if everything:
         wanted |= _artifacts(artifacts_of(plugins))
+    check_accepted(plugins, accept)
     store = store_of(ctx, accept)
+    if line := _to_fetch([artifact for artifact in wanted.values() if store.find(artifact) is None]):
+        click.echo(line, err=True)
     failures = []
     for artifact in wanted.values():
         try:
@@ -99,17 +102,18 @@ def pull(
 @click.argument("name")
 @click.pass_context
 def path(ctx: click.Context, name: str) -> None:
-    """Print where the model file NAME lies; nothing is fetched."""
+    """Print where model files lie; nothing is fetched. NAME is a model file, a plugin or a component."""
     from ..errors import ArtifactError
 
-    declared = artifacts_of(plugins_of(ctx))
-    if name not in declared:
-        raise ArtifactError(_unknown(name, declared))
-    store, artifact = store_of(ctx), declared[name][0]
-    found = store.find(artifact)
-    if found is None:
-        raise ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {name}")
-    click.echo(found)
+    store = store_of(ctx)
+    failures = []
+    for artifact in _select(plugins_of(ctx), [name]).values():
+        found = store.find(artifact)
+        if found is None:
+            failures.append(ArtifactError(f"{artifact} is not here. Fetch it with: t2f models pull {artifact.name}"))
+        else:
+            click.echo(found)
+    _raise_all(failures)
 
 
 @models.command()
@@ -118,7 +122,7 @@ def path(ctx: click.Context, name: str) -> None:
 def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
     """Read model files whole and compare their sha256 with what was declared.
 
-    Without a NAME, everything that is here is checked. A file that fails is fetched anew when it is next needed.
+    Without a NAME, everything that is here is checked. A file that fails is fetched again when it is next needed.
     """
     from ..errors import ArtifactError
 
@@ -161,6 +165,20 @@ def artifacts_of(plugins: Plugins) -> Declared:
             if component.name not in users:
                 users.append(component.name)
     return dict(sorted(declared.items()))
+
+
+def check_accepted(plugins: Plugins, names: Sequence[str]) -> None:
+    """Raises UsageError for a name in --accept-licence that is neither a model file's nor a licence's."""
+    from ..recipe import did_you_mean
+
+    declared = artifacts_of(plugins) if names else {}
+    known = {one.casefold() for file, (artifact, _) in declared.items() for one in (file, artifact.licence)}
+    for name in names:
+        if name.casefold() not in known:
+            raise click.BadParameter(
+                f'no model file is called "{name}".{did_you_mean(name, declared)} All names: t2f models list',
+                param_hint="--accept-licence",
+            )
 
 
 def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
@@ -208,21 +226,34 @@ def _print_table(rows: Sequence[dict[str, Any]], store: ModelStore) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..models import human_size
-
     # One line a file where another program reads the table.
     console = Console(width=None if sys.stdout.isatty() else 500)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("model file", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    for title in ("licence", "used by", "here"):
+    for title in ("hash", "licence", "used by", "here"):
         table.add_column(title)
     for row in rows:
+        hash_ = "stated" if row["sha256"] else "first use"
         licence = row["licence"] + (", non-commercial" if row["non_commercial"] else "")
-        cells = (row["name"], human_size(row["size"]), licence, ", ".join(row["used_by"]))
+        cells = (row["name"], row["shown_size"], hash_, licence, ", ".join(row["used_by"]))
         table.add_row(*map(Text, cells), "yes" if row["present"] else "no")
     console.print(table)
     console.print(Text(f"in {store.folder}"), soft_wrap=True)
+
+
+def _to_fetch(missing: Sequence[Artifact]) -> str:
+    """How much will be fetched, and for how many files no publisher states a hash; empty if nothing is missing."""
+    from ..models import human_size
+
+    if not missing:
+        return ""
+    unknown = sum(artifact.planned_size is None for artifact in missing)
+    size = f"about {human_size(sum(artifact.planned_size or 0 for artifact in missing))}"
+    size += f" and {unknown} of unknown size" if unknown else ""
+    unstated = [artifact.name for artifact in missing if artifact.sha256 is None]
+    trusted = f"; no publisher states a hash for {len(unstated)} of them: trusted on first use" if unstated else ""
+    return f"{len(missing)} file(s) to fetch, {size}{trusted}"
 
 
 def _raise_all(failures: Sequence[Exception]) -> None:

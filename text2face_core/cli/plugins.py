@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .common import describe_artifact, json_option, plugins_of, store_of
+from .options import describe_options, shown_default
 
 if TYPE_CHECKING:
-    from ..contracts import Component, Role
+    from ..contracts import Role
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
-ROLES = ("detector", "filter", "extractor", "fuser", "trainer")
-SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer")
-SYMBOLS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
-LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long", "pattern": "matches {}"}
+ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source")
 
 WHY_NOT = {
     "disabled": "switched off by T2F_LOAD_PLUGINS or --no-plugins",
@@ -26,19 +25,19 @@ WHY_NOT = {
 }
 
 
-@click.group(short_help="List, show and make plugins.")
+@click.group(short_help="List, show and create plugins.")
 def plugins() -> None:
-    """What can be plugged in: detectors, filters, extractors, fusers and trainers."""
+    """List, show and create plugins: sources, detectors, filters, extractors, fusers and trainers."""
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(ROLES), help="Only plugins that offer this.")
+@click.option("--kind", type=click.Choice(ROLES), help="Role: only plugins that offer this.")
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
-    """List every plugin: where it comes from, whether it can be used, what it offers."""
+    """List every plugin: its distribution, whether it can be used, and what it offers."""
     rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
-    # What a broken plugin would offer is not known, so it is never left out.
+    # It is unknown what a broken plugin would offer, so it is never left out.
     shown = [row for row in rows if kind is None or row["components"] or row["status"] == "broken"]
     if as_json:
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
@@ -84,13 +83,13 @@ def new(name: str, kind: Role, out: Path | None) -> None:
 
     taken = {found.name: found.label for found in discover()}
     folder = write_plugin(name, kind, out, taken)
-    beside = _selection(kind, name)[-1]["command"]
+    command = _selection(kind, name)[-1]["command"]
     click.echo(str(folder))
     for line in (
         f"A new {kind} called {name}, ready to install. Next:",
         f"  pip install -e {folder}",
         f"  t2f plugins show {name}",
-        f"  {beside}",
+        f"  {command}",
         f"  python -m pytest {folder}",
         f"Then make it yours: {folder}/README.md says what to change.",
     ):
@@ -98,7 +97,7 @@ def new(name: str, kind: Role, out: Path | None) -> None:
 
 
 def _named(plugins: Plugins, name: str) -> Plugin:
-    """The plugin of that name, or of the component of that name, in whatever state. Raises PluginError otherwise."""
+    """The plugin of that name, or of the component of that name, in any state. Raises PluginError if there is none."""
     from ..errors import PluginError
 
     rows = [row for row in plugins.listing() if row.found.name == name.partition(".")[0]]
@@ -161,55 +160,12 @@ def _details(one: Registered, store: ModelStore) -> dict[str, Any]:
     }
 
 
-def describe_options(component: Component) -> list[dict[str, Any]]:
-    """Name, type, default, constraints and description of each option, as plain data that JSON can hold."""
-    return [
-        {
-            "name": name,
-            "type": _type(field.annotation),
-            "required": field.is_required(),
-            "default": None if field.is_required() else _plain(field.get_default(call_default_factory=True)),
-            "constraints": _constraints(field.annotation, field.metadata),
-            "description": field.description or "",
-        }
-        for name, field in component.options.model_fields.items()
-    ]
-
-
-def _plain(value: Any) -> Any:
-    from pydantic_core import to_jsonable_python
-
-    return to_jsonable_python(value, fallback=str)
-
-
-def _type(annotation: Any) -> str:
-    if choices := _choices(annotation):
-        return " | ".join(dict.fromkeys(type(choice).__name__ for choice in choices))
-    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-
-
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    from enum import Enum
-    from typing import Literal, get_origin
-
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return tuple(member.value for member in annotation)
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _constraints(annotation: Any, metadata: list[Any]) -> list[str]:
-    words = [f"one of {', '.join(map(str, choices))}"] if (choices := _choices(annotation)) else []
-    for limit in metadata:
-        for attribute, form in (SYMBOLS | LENGTHS).items():
-            if (value := getattr(limit, attribute, None)) is not None:
-                words.append(form.format(value))
-    return words
-
-
 def _selection(kind: str, name: str) -> list[dict[str, str]]:
-    """How to have the component in a run."""
+    """How to use the component in a run."""
     from ..recipe import Recipe
 
+    if kind == "source":
+        return [{"what": "use it", "command": f"t2f run {name}:PLACE"}]
     if kind == "trainer":
         return [{"what": "use it", "command": f"t2f train RUN --plugins {name}"}]
     ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]
@@ -218,13 +174,11 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
         others = [one for one in (starter.filters if kind == "filter" else starter.extractors) if one != name]
         if others:
             ways[0]["what"] = "use it alone"
-            ways.append({"what": "beside others", "command": f"t2f run PHOTOS --plugins {','.join([*others, name])}"})
+            ways.append({"what": "with others", "command": f"t2f run PHOTOS --plugins {','.join([*others, name])}"})
     return ways
 
 
 def _text(part: dict[str, Any]) -> list[str]:
-    from ..models import human_size
-
     lines = [f"{part['kind']} {click.style(part['name'], bold=True)}: {part['summary']}"]
     facts = [("finds", ", ".join(part["provides"])), ("packages", part["install"] or "")]
     facts += [(way["what"], way["command"]) for way in part["select"]]
@@ -232,14 +186,14 @@ def _text(part: dict[str, Any]) -> list[str]:
     if part["options"]:
         lines.append(f"  {'options':<14}--set {part['name']}.OPTION=VALUE")
     for option in part["options"]:
-        default = "required" if option["required"] else f"= {json.dumps(option['default'], ensure_ascii=False)}"
+        default = "required" if option["required"] else f"= {shown_default(option['default'])}"
         limits = f"  ({', '.join(option['constraints'])})" if option["constraints"] else ""
         lines += [f"    {option['name']} {default}  {option['type']}{limits}", f"      {option['description']}"]
     if part["artifacts"]:
         lines.append("  model files")
     for file in part["artifacts"]:
         terms = ", not for commercial use" if file["non_commercial"] else ""
-        lines.append(f"    {file['name']}  {human_size(file['size'])}, licence {file['licence']}{terms}")
+        lines.append(f"    {file['name']}  {file['shown_size']}, licence {file['licence']}{terms}")
         here = f"here: {file['path']}" if file["present"] else f"not here yet: t2f models pull {file['name']}"
         lines += [
             f"      {text}" for text in (file["note"], *(f"from {source}" for source in file["sources"]), here) if text

@@ -1,4 +1,4 @@
-"""How far a run has come, on stderr: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of a run on stderr: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import time
 from collections import Counter
 
 from ..contracts import Progress
+from ..utils import printable
 
 log = logging.getLogger(__name__)
 LINE_EVERY_SECONDS = 10.0
 
 
 def make_progress(*, quiet: bool, unit: str = "photo") -> Progress:
-    """What suits where stderr goes; the log file gets plain lines in any case. unit: what work is counted in."""
+    """Progress that suits where stderr goes; the log file always gets plain lines. unit: what is counted."""
     if quiet:
         return Lines(show=False, unit=unit)
     return Bar(unit) if sys.stderr.isatty() else Lines(unit=unit)
 
 
 def shown_rate(rate: float) -> str:
-    """A number per second, with what counts of it also where it is small.
+    """A number per second, with its significant digits even if it is small.
 
     >>> shown_rate(12.345), shown_rate(0.0431)
     ('12.3', '0.043')
@@ -36,6 +37,7 @@ class Lines:
         self._show = show
         self._unit = unit
         self._counts: Counter[str] = Counter()
+        self._what = ""
 
     def start(self, what: str, total: int, done: int = 0) -> None:
         """Begin."""
@@ -45,7 +47,7 @@ class Lines:
         self._print(f"{what} {total - done} {self._unit}(s)" + (f", {done} done before" if done else ""))
 
     def advance(self, count: int, **counts: int) -> None:
-        """Count, and speak now and then."""
+        """Count, and print a line now and then."""
         self._done += count
         self._counts.update(counts)
         if time.monotonic() - self._spoke >= LINE_EVERY_SECONDS:
@@ -57,8 +59,10 @@ class Lines:
         self._print(message)
 
     def finish(self) -> None:
-        """The last state."""
-        self._print(self._state())
+        """The last state, if work has begun and was not finished before."""
+        if self._what:
+            self._print(self._state())
+            self._what = ""
 
     def _state(self) -> str:
         taken = max(time.monotonic() - self._began, 1e-9)
@@ -70,7 +74,7 @@ class Lines:
     def _print(self, text: str) -> None:
         log.debug("%s", text)
         if self._show:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(printable(text) + "\n")
             sys.stderr.flush()
 
 
@@ -116,7 +120,7 @@ class Bar:
 
     def say(self, message: str) -> None:
         """A line above the bar."""
-        self._bar.console.print(message, markup=False, highlight=False)
+        self._bar.console.print(printable(message), markup=False, highlight=False)
 
     def finish(self) -> None:
         """Leave the bar as it stands."""

@@ -1,4 +1,4 @@
-"""What is shown at the end of a run, on stderr: counts, reasons, a few captions."""
+"""The summary of a run, on stderr: counts, reasons, a few captions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..run import PERSON, RunDirectory
 from ..stats import Stats
+from ..utils import on_one_line
 
 SAMPLES = 3
 
@@ -27,12 +28,12 @@ def show_summary(run: RunDirectory, stats: Stats, *, report: bool) -> None:
         table.add_row("of these by people", str(people["number"]))
     for status, reasons in stats["reasons"].items():
         for reason, number in reasons.items():
-            table.add_row(Text(f"{status}: {reason}"), str(number))
+            table.add_row(Text(on_one_line(f"{status}: {reason}")), str(number))
     console.print(table)
     captioned = ((row, captions.captions[0]) for row, captions in run.rows() if captions.captions)
     for row, caption in islice(captioned, SAMPLES):
-        console.print(Text.assemble((Path(row.uri).name, "dim"), "  ", caption.text))
+        console.print(Text.assemble((on_one_line(Path(row.uri).name), "dim"), "  ", on_one_line(caption.text)))
     if stats["photos"]["failed"]:
-        console.print("photos that failed are tried again with --retry-failed", style="dim")
+        console.print("to analyse photos that failed again: --retry-failed", style="dim")
     if report:
         console.print(Text(f"report: {run.path / 'report.html'}"), soft_wrap=True)

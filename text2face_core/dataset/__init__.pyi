@@ -2,6 +2,7 @@ from .crops import DatasetSettings as DatasetSettings, save_crop as save_crop
 from .export import FORMATS as FORMATS, ExportSettings as ExportSettings, export_dataset as export_dataset
 from .formats.imagefolder import write_metadata as write_metadata
 from .images import ImageRef as ImageRef
+from .importing import Imported as Imported, import_captions as import_captions
 from .open import open_dataset as open_dataset
 from .readable import (
     check_some as check_some,

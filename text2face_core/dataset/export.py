@@ -105,7 +105,8 @@ def _why_nothing(run: RunDirectory, format: Format) -> str:  # noqa: A002
     if captioned:
         return (
             f"{captioned} photos of {run.path} have captions, but none has its picture in {run.dataset}, and {format} "
-            "holds pictures. Export as jsonl, or run again with --set dataset.enabled=true --redo"
+            "holds pictures. Put the photos back, export as jsonl, or if the run was made without crops, "
+            "run again with --set dataset.enabled=true --redo"
         )
     accepted = sum(row.status == "ok" for row, _ in rows)
     if accepted:

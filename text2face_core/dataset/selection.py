@@ -15,6 +15,7 @@ from ..records import AnalysisRow, Caption, CaptionRow
 from ..run import RunDirectory
 from ..utils import random_stream
 from .crops import has_content
+from .restoring import CropRestorer
 
 
 class ExportSettings(Options):
@@ -31,12 +32,13 @@ class ExportSettings(Options):
 
 
 def pictured(run: RunDirectory) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
-    """The rows of the data set: accepted photos that have captions and a crop."""
-    wording = run.wording
+    """The rows of the data set: accepted photos that have captions and a crop. Missing crops are made."""
+    wording, restorer = run.wording, CropRestorer(run)
     for row, found in run.rows():
         captioned = wording.apply(found)
-        if row.status == "ok" and captioned.captions and has_content(run.image_path(row)):
+        if row.status == "ok" and captioned.captions and restorer.has_crop(row):
             yield row, captioned
+    restorer.report()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,12 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
     Exported are accepted photos that have captions and, where `pictures` are needed, a crop; or `everything`.
     """
     seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
-    wording = job.run.wording
+    wording, restorer = job.run.wording, CropRestorer(job.run)
     for row, found in job.run.rows():
         captioned = wording.apply(found)
         picture = job.run.image_path(row)
-        pictured = has_content(picture)
+        wanted = pictures and row.status == "ok" and captioned.captions
+        pictured = restorer.has_crop(row) if wanted else has_content(picture)
         if not everything and not (row.status == "ok" and captioned.captions and (pictured or not pictures)):
             yield None
             continue
@@ -119,6 +122,7 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
         line = "".join(map(_one_line, _choose(chosen, "random", seed, row.photo_id)))
         file_name = picture.relative_to(job.run.dataset).as_posix()
         yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name)
+    restorer.report()
 
 
 def _choose(captions: tuple[Caption, ...], which: str, seed: int, photo_id: str) -> tuple[Caption, ...]:

@@ -1,4 +1,4 @@
-"""Parts of a chunk that take about as long as somebody likes to wait for a sign of progress."""
+"""Parts of a chunk, sized so that progress can be reported every few seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOON, LATE = 5.0, 20.0
 
 
 class Parts:
-    """Cuts chunks into parts, minding how long the last ones took: a language model may take seconds or hours a chunk.
+    """Cuts chunks into parts by how long the last part took: a language model may need seconds or hours for a chunk.
 
     last: seconds that the part before took.
     """

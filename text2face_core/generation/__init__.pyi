@@ -5,6 +5,6 @@ from .generate import (
     plan_images as plan_images,
     warn_of_unread as warn_of_unread,
 )
-from .grids import grid as grid, open_font as open_font, pairs as pairs, save as save
-from .prompts import read_prompts as read_prompts
-from .sweep import cells_of as cells_of, pages as pages, parse_values as parse_values
+from .grids import make_grid as make_grid, make_pairs as make_pairs, open_font as open_font, save_sheet as save_sheet
+from .prompts import Prompt as Prompt, read_prompts as read_prompts
+from .sweep import Page as Page, parse_values as parse_values, plan_cells as plan_cells, plan_pages as plan_pages

@@ -1,6 +1,6 @@
-"""Sheets of pictures with words: rows and columns with labels, and pairs with the prompt under them.
+"""Sheets of images with words: rows and columns with labels, and pairs with the prompt under them.
 
-Pictures keep their pixels unless a smaller side is asked for, so a cell of a sheet is the picture itself.
+Images keep their pixels unless a smaller width is given, so a cell of a sheet is the image itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]
 LEAST_SLOT = 96
 """Pixels that a cell has at least, so that words fit over small pictures."""
 PAPER, INK, MISSING = "white", "#1a1a1a", "#d8d8d8"
-# What common systems have, tried in this order where a text has letters that Pillow's own font has not.
+# What common systems have, tried in this order if a text has letters that Pillow's own font lacks.
 FONTS = (
     *("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "Arial Unicode.ttf"),
     *("NotoSansCJK-Regular.ttc", "msyh.ttc", "YuGothM.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc"),
@@ -32,14 +32,14 @@ FONTS = (
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A finished sheet. boxes: (x0, y0, x1, y1) of each cell's picture, row by row."""
+    """A finished sheet. boxes: (x0, y0, x1, y1) of each cell's image, row by row."""
 
     image: Image
     boxes: tuple[tuple[Box, ...], ...]
 
 
-def save(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], told: Mapping[str, Any]) -> None:
-    """Write the sheet as PNG; `told`, and the box and file of each cell, go into it as JSON (text "text2face")."""
+def save_sheet(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], record: Mapping[str, Any]) -> None:
+    """Write the sheet as PNG; `record`, and the box and file of each cell, go into it as JSON (text "text2face")."""
     from PIL.PngImagePlugin import PngInfo
 
     placed = [
@@ -48,12 +48,12 @@ def save(sheet: Sheet, path: Path, cells: Sequence[Sequence[Path | None]], told:
         for box, file in zip(boxes, files, strict=True)
     ]
     info = PngInfo()
-    info.add_text("text2face", json.dumps({**told, "cells": placed}))
+    info.add_text("text2face", json.dumps({**record, "cells": placed}))
     with replacing(path) as temporary:
         sheet.image.save(temporary, "PNG", pnginfo=info)
 
 
-def grid(
+def make_grid(
     cells: Sequence[Sequence[Path | None]],
     columns: Sequence[str],
     rows: Sequence[str] = (),
@@ -63,11 +63,11 @@ def grid(
     wrap: int = 0,
     font: Path | None = None,
 ) -> Sheet:
-    """Pictures in rows and columns, column labels above, row labels at the left.
+    """Images in rows and columns, column labels above, row labels at the left.
 
-    cells: files, row by row; None where there is no picture. rows: labels, or nothing for a grid of one row.
-    size: width and height of each picture on the sheet. wrap: at most so many columns beside each other, the others
-    follow below; 0 for no limit.
+    cells: files, row by row; None if there is no image. rows: labels, or nothing for a grid of one row.
+    size: width and height of each image on the sheet. wrap: most columns next to each other, the others follow below;
+    0 for no limit.
     """
     paint = _Painter(size, _font([title, *columns, *rows], size, font))
     beside = min(wrap or len(columns), len(columns))
@@ -99,7 +99,7 @@ def grid(
     return Sheet(paint.sheet(left + whole + paint.gap, y), tuple(map(tuple, boxes)))
 
 
-def pairs(
+def make_pairs(
     prompts: Sequence[str],
     cells: Sequence[tuple[Path | None, Path | None]],
     names: tuple[str, str],
@@ -108,7 +108,7 @@ def pairs(
     beside: int = 2,
     font: Path | None = None,
 ) -> Sheet:
-    """Two pictures of each prompt side by side, the prompt under them; `beside` pairs in a row, `names` over each."""
+    """Two images of each prompt side by side, the prompt under them; `beside` pairs in a row, `names` over each."""
     paint = _Painter(size, _font([*prompts, *names], size, font))
     beside = min(beside, len(prompts))
     pair = 2 * paint.slot + paint.gap // 3
@@ -133,7 +133,7 @@ def pairs(
 
 @dataclass(slots=True)
 class _Painter:
-    """Collects pictures and words by place, and paints them when the sheet's size is known."""
+    """Collects images and words by place, and paints them when the sheet's size is known."""
 
     size: tuple[int, int]
     font: FreeTypeFont
@@ -172,7 +172,7 @@ class _Painter:
         return len(lines) * self._line
 
     def picture(self, path: Path | None, x: int, y: int) -> Box:
-        """Put a picture into the middle of the column that begins at x; returns its box."""
+        """Put an image into the middle of the column that begins at x; returns its box."""
         x += (self.slot - self.size[0]) // 2
         box = (x, y, x + self.size[0], y + self.size[1])
         self._pictures.append((path, box))
@@ -188,7 +188,7 @@ class _Painter:
             if path is None:
                 pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), MISSING)
                 middle = ((box[0] + box[2]) // 2, (box[1] + box[3]) // 2)
-                pen.text(middle, "no\npicture", INK, self.font, anchor="mm", align="center")
+                pen.text(middle, "no\nimage", INK, self.font, anchor="mm", align="center")
                 continue
             with Image.open(path) as image:
                 shown = image.convert("RGB")
@@ -224,7 +224,7 @@ class _Painter:
 
 
 def open_font(path: Path, points: int = 12) -> FreeTypeFont:
-    """A font file. Raises UsageError where it is none."""
+    """Open a font file. Raises UsageError if it is not one."""
     from PIL import ImageFont
 
     try:
@@ -255,7 +255,7 @@ def _font(texts: Sequence[str], size: tuple[int, int], wanted: Path | None) -> F
 
 
 def _has(font: Any, letter: str) -> bool:
-    """Whether the font draws the letter, and not the box that stands for all it has not."""
+    """Whether the font has the letter, and does not show a box in its place."""
     if letter.isascii():
         return True
     drawn, box = (font.getmask(one) for one in (letter, "\uffff"))

@@ -1,4 +1,4 @@
-"""Where prompts come from: the command line, files, and the captions of a run."""
+"""Prompts from the command line, from files, and from the captions of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..run import RunDirectory
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt, and where it came from: a photo's id or file; empty where somebody wrote it."""
+    """A prompt, and where it came from: a photo's id or file; empty if it was typed."""
 
     text: str
     source: str = ""
@@ -26,7 +26,7 @@ def read_prompts(
 ) -> list[Prompt]:
     """All prompts: those given, then those of a file, then captions; `limit` of them at most.
 
-    Raises SourceError where a file cannot be read, NothingToDo where there is no prompt.
+    Raises SourceError if a file cannot be read, NothingToDo if there is no prompt.
     """
 
     def all_prompts() -> Iterator[Prompt]:
@@ -47,7 +47,7 @@ def read_prompts(
 
 
 def of_file(path: Path) -> Iterator[Prompt]:
-    """A prompt a line; or, in a .jsonl file, "prompt" or "text" of each line, the first where it is a list."""
+    """A prompt a line, # begins a comment; in a .jsonl file "prompt" or "text" of each line, the first of a list."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # not at Unicode's other ends of lines
     except (OSError, UnicodeDecodeError) as error:
@@ -57,7 +57,7 @@ def of_file(path: Path) -> Iterator[Prompt]:
             continue
         if path.suffix.lower() in {".jsonl", ".ndjson"}:
             yield _of_json(line, f"{path}, line {number}")
-        else:
+        elif not line.lstrip().startswith("#"):
             yield Prompt(line.strip())
 
 
@@ -75,10 +75,10 @@ def _of_json(line: str, where: str) -> Prompt:
     try:
         entry: Any = json.loads(line)
     except ValueError as error:
-        raise SourceError(f"{where} is no JSON: {error}") from error
+        raise SourceError(f"{where} is not valid JSON: {error}") from error
     found = entry.get("prompt", entry.get("text")) if isinstance(entry, dict) else None
     if isinstance(found, list) and found:
         found = found[0]
     if not isinstance(found, str):
-        raise SourceError(f'{where} has no prompt; wanted is {{"prompt": "…"}} or {{"text": "…"}}')
+        raise SourceError(f'{where} has no prompt; it should be {{"prompt": "…"}} or {{"text": "…"}}')
     return Prompt(found, str(entry.get("file_name", "")))

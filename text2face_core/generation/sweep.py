@@ -23,7 +23,7 @@ EXAMPLE = '"A {age} year old man with {hair} hair." --values age=10,20,30 --valu
 class Page:
     """What one grid shows: a row for each of `rows`, a column for each of `columns`, and a prompt for each cell.
 
-    title: the values that hold for the whole page, such as "beard: long"; empty where there are none.
+    title: the values that hold for the whole page, such as "beard: long"; empty if there are none.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Page:
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The names in braces, in the order in which they come first. Raises UsageError where braces do not match.
+    """The names in braces, in the order in which they come first. Raises UsageError if braces do not match.
 
     >>> placeholders("A {age} year old {who} with {{braces}}, {age}.")
     ('age', 'who')
@@ -48,7 +48,7 @@ def placeholders(template: str) -> tuple[str, ...]:
     for _, name, form, conversion in found:
         if name is not None and (not name.strip() or form or conversion or not name.strip().isidentifier()):
             raise UsageError(
-                f'"{{{name}}}" in "{template}" is no placeholder: write a name between braces, like {EXAMPLE}'
+                f'"{{{name}}}" in "{template}" is not a placeholder: write a name between braces, like {EXAMPLE}'
             )
     return tuple(dict.fromkeys(name.strip() for name in names))
 
@@ -56,7 +56,7 @@ def placeholders(template: str) -> tuple[str, ...]:
 def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The lists in "age=10,20,30"; a value with a comma stands in double quotes, an empty one leaves the place empty.
 
-    Raises UsageError where one is none.
+    Raises UsageError if a text is not a list of values.
 
     >>> parse_values(['hair=black,"long, blond"'])
     {'hair': ('black', 'long, blond')}
@@ -66,7 +66,7 @@ def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
         name, equals, listed = text.partition("=")
         name = name.strip()
         if not equals or not name or not listed.strip():
-            raise UsageError(f'"{text}" is no list of values: write name=one,two, for example --values age=10,20,30')
+            raise UsageError(f'"{text}" is not a list of values: write name=one,two, for example --values age=10,20,30')
         if name in found:
             raise UsageError(f"values for {name} are given twice: put them into one list, {name}=one,two")
         if '"' in listed.replace('""', "") and listed.count('"') % 2:
@@ -79,10 +79,10 @@ def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
+def plan_pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
     """The first list makes rows, the second columns, a list alone columns; of further ones every choice is a page.
 
-    Raises UsageError where a placeholder has no values or values have no placeholder.
+    Raises UsageError if a placeholder has no values or values have no placeholder.
     """
     names = placeholders(template)
     _check(template, names, values)
@@ -106,10 +106,10 @@ def pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
     return found
 
 
-def cells_of(
+def plan_cells(
     page: Page, like: GenerationRequest, seeds: Sequence[int], first: int = 0
 ) -> tuple[tuple[str, ...], list[list[ImageSpec]]]:
-    """The page's row labels and its pictures, row by row; of a page without rows one for each seed.
+    """The page's row labels and its images, row by row; of a page without rows one for each seed.
 
     first: the number of its first prompt, for the names of files.
     """
@@ -127,7 +127,7 @@ def cells_of(
 
 
 def label(name: str, value: str) -> str:
-    """What stands beside a row or over a column.
+    """The label of a row or a column.
 
     >>> label("hair_colour", "black"), label("beard", "")
     ('hair colour: black', 'beard: –')

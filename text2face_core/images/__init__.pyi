@@ -1,4 +1,5 @@
 from .decode import DEFAULT_LIMITS as DEFAULT_LIMITS, DecodeLimits as DecodeLimits, decode_image as decode_image
+from .evidence import supported as supported
 from .geometry import (
     BoxCrop as BoxCrop,
     LandmarkCrop as LandmarkCrop,
@@ -8,6 +9,7 @@ from .geometry import (
     similarity as similarity,
     warp as warp,
 )
+from .loading import load_image as load_image
 from .regions import (
     ParsedFace as ParsedFace,
     Region as Region,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,17 @@ _REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 _FOREIGN = {
     **dict.fromkeys((b"ftyphe", b"ftypmif1", b"ftypmsf1"), "HEIC"),
     b"JXL \r\n\x87\n": "JPEG XL",
+}
+# Signatures of cameras' RAW formats that are not TIFF; of CR3, from the fourth byte on.
+_RAW_SIGNATURES = {
+    b"FUJIFILMCCD-RAW": "RAF",
+    b"IIRO": "ORF",
+    b"IIRS": "ORF",
+    b"MMOR": "ORF",
+    b"IIU\0": "RW2",
+    b"FOVb": "X3F",
+    b"\0MRM": "MRW",
+    b"ftypcrx ": "CR3",
 }
 # EXIF orientation -> what makes the stored pixels upright: CIPA DC-008, tag 0x0112.
 _ORIENTATION = 0x0112
@@ -123,6 +134,9 @@ def _open(content: bytes) -> Image.Image:
 
     Pillow's own `Image.open` judges sizes by a global of the process, warns, and names object addresses in its errors.
     """
+    if kind := _raw_kind(content):
+        # Readers of TIFF would find the small preview, and call it the photo.
+        raise BadPhoto(f"unreadable: {kind} (RAW) is not supported; develop it to JPEG, PNG or TIFF")
     failure: BadPhoto | None = None
     for name in _formats():
         factory, accept = Image.OPEN[name]
@@ -140,10 +154,47 @@ def _open(content: bytes) -> Image.Image:
                 # The readers of WebP and AVIF take in all of the file first, so that the end says nothing.
                 ended = _cut_off(content) if name in {"WEBP", "AVIF"} else stream.tell() >= len(content)
                 failure = failure or BadPhoto("truncated image" if ended else _reason(error))
-    for signature, kind in _FOREIGN.items():
-        if content.startswith(signature, 4):
-            raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
+    if kind := _foreign_kind(content):
+        raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
     raise failure or BadPhoto("not an image")
+
+
+def _foreign_kind(content: bytes) -> str:
+    """Name of a known format that cannot be decoded; empty for others."""
+    if content.startswith(b"\xff\x0a"):  # a bare codestream, without a box around it
+        return "JPEG XL"
+    return next((kind for signature, kind in _FOREIGN.items() if content.startswith(signature, 4)), "")
+
+
+def _raw_kind(content: bytes) -> str:
+    """Name of a camera's RAW format; empty for others.
+
+    Most are TIFF files whose first image is a preview. DNG says so by a tag; CR2 and the others by their signature, or
+    by a first image of reduced size beside others (SubIFDs).
+    """
+    for start, kind in _RAW_SIGNATURES.items():
+        if content.startswith(start) or (kind == "CR3" and content.startswith(start, 4)):
+            return kind
+    if content[8:10] == b"CR" and content[:4] == b"II*\0":
+        return "CR2"
+    tags = _first_tags(content)
+    if 0xC612 in tags:
+        return "DNG"
+    return "camera RAW" if tags.get(254, 0) & 1 and 330 in tags else ""
+
+
+def _first_tags(content: bytes) -> dict[int, int]:
+    """Tags of a TIFF file's first image with their values, as far as these fit into the table itself."""
+    order: Literal["little", "big"] = "little" if content[:2] == b"II" else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(content[at : at + size], order)
+
+    if content[:2] not in {b"II", b"MM"} or number(2, 2) != 42:
+        return {}
+    at = number(4, 4)
+    entries = range(at + 2, min(at + 2 + 12 * number(at, 2), len(content) - 11), 12)
+    return {number(entry, 2): number(entry + 8, 2 if number(entry + 2, 2) == 3 else 4) for entry in entries}
 
 
 def _cut_off(content: bytes) -> bool:
@@ -190,7 +241,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         transform = _to_srgb(profile, image.mode)
         if transform is not None:
             return transform.apply(image)
+    elif (curve := _gamma_curve(image.info)) is not None and image.mode in {"RGB", "L"}:
+        image = image.point(curve * len(image.getbands()))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _gamma_curve(info: Mapping[Any, Any]) -> list[int] | None:
+    """Of a PNG with a gAMA chunk, the 256 values that bring its samples to sRGB; None where that changes nothing.
+
+    PNG specification, 3rd edition, 11.3.2.2: an sRGB chunk overrides gAMA, and an ICC profile both.
+    """
+    gamma = info.get("gamma")
+    if not isinstance(gamma, float) or "srgb" in info or not 0.05 <= gamma <= 5 or abs(gamma - 1 / 2.2) < 0.02:
+        return None
+    linear = (np.arange(256) / 255) ** (1 / gamma)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return [int(value) for value in (encoded * 255 + 0.5).clip(0, 255)]
 
 
 def _over_white(image: Image.Image) -> Image.Image:

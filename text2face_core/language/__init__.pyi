@@ -2,6 +2,7 @@ from .bag import (
     BagSettings as BagSettings,
     check_names as check_names,
     draw_bag as draw_bag,
+    trim_bag as trim_bag,
     unknown_names as unknown_names,
 )
 from .english import FILTERS as FILTERS, as_sentences as as_sentences, series as series, with_article as with_article

@@ -21,6 +21,7 @@ from .vocabulary import AgeTemplates, Condition, FindingWords, Phrase, ValueWord
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 AgeForm = Literal["number", "bracket", "word"]
+_SAME_AGE = 10  # years between two sources that count as agreement
 LEVELS: tuple[Level, ...] = ("F1", "F2", "photo")
 Known = Mapping[str, tuple[Finding, ...]]
 
@@ -38,6 +39,12 @@ class BagSettings(Options):
 
     leave_out: tuple[str, ...] = Field((), description="findings that never enter a bag")
     min_scores: dict[str, Probability] = Field({}, description="minimum score by finding; overrides the vocabulary's")
+    absences: tuple[str, ...] = Field(
+        (), description="findings whose absence is mentioned too, such as eyeglasses: without glasses"
+    )
+    prefer: dict[str, tuple[str, ...]] = Field(
+        {}, description="plugins that decide a finding by themselves, in order; overrides the vocabulary's"
+    )
     age_forms: tuple[AgeForm, ...] = Field(
         ("number", "bracket", "word"), min_length=1, description="forms of age, each equally likely"
     )
@@ -53,7 +60,12 @@ class BagSettings(Options):
 
 def check_names(settings: BagSettings, vocabulary: Vocabulary) -> None:
     """Raise RecipeError if the settings name a finding that has no words; a misspelt name would have no effect."""
-    named = {"leave_out": settings.leave_out, "min_scores": tuple(settings.min_scores)}
+    named = {
+        "leave_out": settings.leave_out,
+        "min_scores": tuple(settings.min_scores),
+        "absences": settings.absences,
+        "prefer": tuple(settings.prefer),
+    }
     named["drops"] = tuple(name for rule in settings.drops for name in (rule.drop, *rule.when))
     for setting, names in named.items():
         for name in names:
@@ -71,9 +83,10 @@ def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[
 def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings, rng: random.Random) -> Bag:
     """The bag of words for one caption.
 
-    If several extractors report a finding, the one with the highest score counts. Findings that are absent, below
-    their minimum score, excluded by a finding with a higher score, or not in the vocabulary are ignored; a bag may be
-    empty. Equal findings, in any order, and an equally seeded `rng` give equal bags.
+    If several extractors report a finding, a preferred one or the majority decides; without either it is left out.
+    Findings that are below their minimum score, excluded by a sharper or surer finding, absent (unless the settings
+    ask for absences), or not in the vocabulary are ignored; a bag may be empty. Equal findings, in any order, and an
+    equally seeded `rng` give equal bags.
     """
     known = _select(findings, vocabulary, settings)
     dropped = {
@@ -93,8 +106,36 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
     return Bag(tuple(item for name in order for item in phrases.drawn[name]))
 
 
+def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
+    """The bag without its last findings of F2, as many as a caption of so many words has no room for; one always stays.
+
+    Two emotions stay or go together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
+    """
+    names = list(dict.fromkeys(item.name for item in bag.at("F2")))
+    while len(names) > 1 and _words_needed(bag, vocabulary, names) > most_words:
+        names.pop()
+    return Bag(tuple(item for item in bag.items if item.level != "F2" or item.name in names))
+
+
+def _words_needed(bag: Bag, vocabulary: Vocabulary, names: Collection[str]) -> int:
+    grammars = {item: vocabulary.grammar(item.name, item.value, item.phrase) for item in bag.items}
+    nouns = [number for number, item in enumerate(bag.at("F1")) if grammars[item].role == "noun"]
+    first = [  # "a white woman, 34 years old": what follows the noun is not shortened
+        f"is {item.phrase}" if nouns and number > nouns[0] else grammars[item].before or item.phrase
+        for number, item in enumerate(bag.at("F1"))
+    ]
+    details = [item for item in bag.at("F2") if item.name in names]
+    photo = [item.phrase for item in bag.at("photo")]
+    joints = len({grammars[item].role for item in details}) + (len(details) > 1)
+    words = sum(len(text.split()) for text in (*first, *(item.phrase for item in details), *photo))
+    return 1 + words + joints + 2 * bool(photo) + words // 5  # pronouns and verbs of further sentences
+
+
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
-    """By name, in alphabetical order: the finding with the highest score, or the `at_most` highest of its source."""
+    """By name, in alphabetical order: the value that the sources agree on, or the `at_most` highest of its source.
+
+    The minimum score applies to the highest value; a second emotion may have a lower score.
+    """
     by_name: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=lambda f: (f.name, -f.score, f.source, str(f.value))):
         by_name.setdefault(finding.name, []).append(finding)
@@ -104,28 +145,81 @@ def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSe
         if entry is None:
             continue
         floor = settings.min_scores.get(name, entry.floor)
-        of_source = {f.value: f for f in reversed(reported) if f.source == reported[0].source}  # one of each value
-        best = [f for f in reported if of_source.get(f.value) is f][: entry.at_most]
-        usable = tuple(f for f in best if f.score >= floor and vocabulary.words(name, f.value))
+        agreed = _agree(reported, entry, floor, settings.prefer.get(name, entry.prefer))
+        of_source = {f.value: f for f in reversed(agreed) if f.source == agreed[0].source}  # one of each value
+        best = [f for f in agreed if of_source.get(f.value) is f][: entry.at_most]
+        usable = (
+            tuple(f for f in best if _has_words(f, vocabulary, settings)) if best and best[0].score >= floor else ()
+        )
         if usable:
             selected[name] = usable
     return selected
 
 
+def _has_words(finding: Finding, vocabulary: Vocabulary, settings: BagSettings) -> bool:
+    """Whether a value may be mentioned: an absence only if the settings ask for it."""
+    words = vocabulary.words(finding.name, finding.value)
+    return words is not None and (not words.on_request or finding.name in settings.absences)
+
+
+def _agree(reported: Sequence[Finding], entry: FindingWords, floor: float, prefer: Sequence[str]) -> list[Finding]:
+    """The findings of those sources that are believed, highest score first.
+
+    A preferred source decides by itself. Otherwise the value that most sources report wins, whatever their scores; if
+    as many report something else, the finding is left out. Reports below the minimum score have no vote.
+    """
+    for source in prefer:
+        own = [f for f in reported if (f.source == source or f.source.startswith(f"{source}.")) and f.score >= floor]
+        if own:
+            return own
+    if entry.at_most > 1:
+        return list(reported)  # mixed emotions do not contradict each other
+    votes = [next(f for f in reported if f.source == source) for source in dict.fromkeys(f.source for f in reported)]
+    votes = [vote for vote in votes if vote.score >= floor]
+    camps: list[list[Finding]] = []
+    for vote in votes:
+        camp = next((camp for camp in camps if _same_value(camp[0], vote)), None)
+        if camp is None:
+            camps.append([vote])
+        else:
+            camp.append(vote)
+    camps.sort(key=len, reverse=True)
+    if not camps or (len(camps) > 1 and len(camps[0]) == len(camps[1])):
+        return []
+    return camps[0]
+
+
+def _same_value(one: Finding, other: Finding) -> bool:
+    numbers = [f.value for f in (one, other) if isinstance(f.value, int | float) and not isinstance(f.value, bool)]
+    return abs(numbers[0] - numbers[1]) <= _SAME_AGE if len(numbers) == 2 else one.value == other.value
+
+
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
-    """Of findings that exclude each other, the one with the higher score; of equal scores, the first by name."""
+    """Of findings that exclude each other, the sharper one or the one with the higher score; else the first by name."""
+    everything = [f for values in known.values() for f in values]
+    sharp = [f for f in everything if not any(_yields(f, other, vocabulary) for other in everything)]
     kept: list[Finding] = []
-    for finding in sorted(
-        (f for values in known.values() for f in values), key=lambda f: (-f.score, f.name, str(f.value))
-    ):
+    for finding in sorted(sharp, key=lambda f: (-f.score, f.name, str(f.value))):
         if not any(_excludes(finding, other, vocabulary) or _excludes(other, finding, vocabulary) for other in kept):
             kept.append(finding)
     return {name: left for name, values in known.items() if (left := tuple(f for f in values if f in kept))}
 
 
+def _yields(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
+    """Whether the other finding says more precisely what this one says."""
+    words = vocabulary.words(one.name, one.value)
+    listed = (*vocabulary.findings[one.name].yields_to, *(words.yields_to if words else ()))
+    return other.name != one.name and (other.name in listed or f"{other.name}={_text(other.value)}" in listed)
+
+
 def _excludes(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    listed = vocabulary.findings[one.name].excludes
-    return other.name in listed or f"{other.name}={other.value}" in listed
+    words = vocabulary.words(one.name, one.value)
+    listed = (*vocabulary.findings[one.name].excludes, *(words.excludes if words else ()))
+    return f"{other.name}={_text(other.value)}" in listed or (other.name in listed and other.value is not False)
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Random) -> list[str]:

@@ -19,15 +19,18 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from jinja2 import FunctionLoader, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import FileSystemLoader, FunctionLoader, TemplateError, TemplateSyntaxError, meta, nodes
 from pydantic import AfterValidator, Field, PlainSerializer
 
 from ..errors import RecipeError
-from ..utils import environment, templates
+from ..utils import BoundedEnvironment, render_bounded, templates
 from .english import FILTERS
 
 if TYPE_CHECKING:
     from ..contracts import FusionRequest
+
+LARGEST = 100_000
+"""Characters of a template."""
 
 VARIABLES = frozenset({"f1", "f2", "photo", "items", "style", "missed", "photo_id", "number"})
 
@@ -46,16 +49,14 @@ class Prompts:
     def __init__(self, template: str) -> None:
         own = template not in built_in()
         path = _own_file(template) if own else None
-        self._jinja = environment("prompts", filters=FILTERS, trim_blocks=True, lstrip_blocks=True)
+        self._jinja = BoundedEnvironment(FILTERS, trim_blocks=True, lstrip_blocks=True)
         self._jinja.globals["fail"] = _fail
-        ours = self._jinja.loader
+        ours = FileSystemLoader(templates() / "prompts")
         self.name = str(path) if path else f"{template}.j2"
 
         def load(name: str) -> tuple[str, str, None]:
             if path and name == self.name:
                 return _read(path), name, None
-            if not ours:
-                raise AssertionError  # `environment` sets one
             return ours.get_source(self._jinja, name)[0], name, None
 
         self._jinja.loader = FunctionLoader(load)
@@ -65,6 +66,8 @@ class Prompts:
             self._template = self._jinja.get_template(self.name)
         except TemplateError as error:
             raise RecipeError(f"{self._place(error)}: {error.message}") from error
+        except RecursionError as error:
+            raise RecipeError(f"{self.name} is nested too deeply") from error
 
     @property
     def fingerprint(self) -> str:
@@ -75,7 +78,8 @@ class Prompts:
         """The prompt for one request. Raises RecipeError with the template and line if rendering fails."""
         bag = request.bag
         try:
-            text = self._template.render(
+            text = render_bounded(
+                self._template,
                 {level.lower(): [item.phrase for item in bag.at(level)] for level in ("F1", "F2", "photo")},
                 items=bag.items,
                 style=request.style,
@@ -157,9 +161,13 @@ def _own_file(template: str) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the prompt {path}: {error}") from error
+    if len(text) > LARGEST:
+        raise RecipeError(f"the prompt {path} is longer than {LARGEST} characters: is it a template?")
+    return text
 
 
 def _fail(message: str) -> NoReturn:

@@ -94,6 +94,9 @@ class ValueWords(_Entry):
     range: tuple[float, float] | None = None
     pronoun: Literal["she", "he"] | None = None
     pair: PhraseOrText | None = None
+    excludes: tuple[str, ...] = ()
+    yields_to: tuple[str, ...] = ()
+    on_request: bool = False
 
 
 class AgeTemplate(_Entry):
@@ -125,6 +128,8 @@ class FindingWords(_Entry):
     min_score: float | None = Field(None, ge=0, le=1)
     at_most: int = Field(1, ge=1)
     excludes: tuple[str, ...] = ()
+    yields_to: tuple[str, ...] = ()
+    prefer: tuple[str, ...] = ()
     when: dict[str, Condition] = {}
     unless: dict[str, Condition] = {}
     number: AgeTemplates | None = None

@@ -104,18 +104,28 @@ def licence_accepted(folder: Path, artifact: str, licence: str, accept: Collecti
     """
     from filelock import FileLock
 
-    file = folder / "accepted.json"
     with FileLock(folder / "accepted.lock"):
-        try:
-            earlier: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            earlier = {}
-        given = {name.casefold() for name in accept}
-        now = {name: licence for name in (artifact, licence) if name.casefold() in given}
+        earlier = accepted_before(folder)
+        now = accepted_now(artifact, licence, accept)
         if now:
             with contextlib.suppress(RunError):  # accepted for this call, but not stored
-                write_text(file, json.dumps(earlier | now, indent=1))
+                write_text(folder / "accepted.json", json.dumps(earlier | now, indent=1))
         return bool(now) or licence in {earlier.get(artifact), earlier.get(licence)}
+
+
+def accepted_before(folder: Path) -> dict[str, str]:
+    """Licences by the names under which they were accepted in earlier calls; nothing is written."""
+    try:
+        earlier: dict[str, str] = json.loads((folder / "accepted.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return earlier
+
+
+def accepted_now(artifact: str, licence: str, accept: Collection[str]) -> dict[str, str]:
+    """The licence by those of its two names that `accept` holds, in upper or lower case."""
+    given = {name.casefold() for name in accept}
+    return {name: licence for name in (artifact, licence) if name.casefold() in given}
 
 
 def sha256_of(path: Path) -> str:

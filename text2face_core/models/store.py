@@ -14,14 +14,16 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ArtifactError, LicenceRefused
 from ..utils import sync_folder
-from .records import Records, licence_accepted, sha256_of
+from .records import Records, accepted_before, accepted_now, licence_accepted, sha256_of
 from .sources import HubFile, Say, Source, SourceFailed, Url, WheelMember, cached_hub_file, fetch, human_size
 
 __all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verification", "WheelMember", "human_size"]
@@ -39,10 +41,11 @@ class Artifact:
         licence: Its licence, such as "MIT" or "CC-BY-NC-4.0".
         sha256: 64 lower-case hexadecimal digits. If None, the hash of the first download is stored and later ones must
             match it.
-        size: Exact size in bytes; None if it is not known.
+        size: Exact size in bytes; None if it is not known. A download of another size is refused.
         non_commercial: Whether the licence must be accepted by name, once.
         licence_url: Where the licence can be read.
         note: What it was trained on, and its limits.
+        approximate_size: Size in bytes to show and to plan with, if only that is known.
 
     Raises:
         ValueError: `name` is not a plain file name, or `sha256` does not have this form.
@@ -60,6 +63,7 @@ class Artifact:
     non_commercial: bool = False
     licence_url: str = ""
     note: str = ""
+    approximate_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
@@ -68,7 +72,18 @@ class Artifact:
             raise ValueError(f"the sha256 of {self.name} is 64 lower-case hexadecimal digits, not {self.sha256!r}")
 
     def __str__(self) -> str:
-        return f"{self.name} ({human_size(self.size)}, licence {self.licence})"
+        return f"{self.name} ({self.shown_size}, licence {self.licence})"
+
+    @property
+    def planned_size(self) -> int | None:
+        """Bytes to expect: the exact size, or else the approximate one."""
+        return self.size if self.size is not None else self.approximate_size
+
+    @property
+    def shown_size(self) -> str:
+        """For people: "10.8 MB", "about 540.0 MB" or "size unknown"."""
+        about = "about " if self.size is None and self.approximate_size is not None else ""
+        return about + human_size(self.planned_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,7 @@ class ModelStore:
         """
         if artifact.name in self._local:
             return self._given(artifact)
+        _warn_if_others_may_write(self.folder)
         if (found := self.find(artifact)) is not None:
             return found
         if self.offline and self._hub_copy(artifact) is None:
@@ -291,7 +307,7 @@ class ModelStore:
 
     def _require_space(self, artifact: Artifact) -> None:
         free = shutil.disk_usage(self.folder).free
-        if artifact.size is not None and free < artifact.size:
+        if free < (artifact.planned_size or 0):
             raise ArtifactError(
                 f"{artifact} does not fit: {human_size(free)} are free in {self.folder}. "
                 "Free some space, or set T2F_MODELS to a folder on another disk"
@@ -305,6 +321,17 @@ class ModelStore:
                 f"{artifact} may not be used commercially. Read its licence{see}; if you accept it, say so once "
                 f"with --accept-licence {shlex.quote(artifact.name)}"
             )
+
+    def unaccepted(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
+        """Those with a non-commercial licence that was accepted neither now nor earlier; nothing is written."""
+        earlier = accepted_before(self._own)
+        return [
+            one
+            for one in artifacts
+            if one.non_commercial
+            and not accepted_now(one.name, one.licence, self._accept)
+            and one.licence not in {earlier.get(one.name), earlier.get(one.licence)}
+        ]
 
     # --- what to tell the user ---
 
@@ -328,6 +355,17 @@ class ModelStore:
             f"{artifact} is needed, but {self.folder} cannot be written: {why}. "
             "Make room or change its permissions, or set T2F_MODELS to another folder"
         )
+
+
+@cache
+def _warn_if_others_may_write(folder: Path) -> None:
+    """Warn, once in a process, if any user of this machine could put another file in the place of a verified one."""
+    try:
+        others = os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH
+    except OSError:
+        return
+    if others:
+        log.warning("anybody on this machine can write to %s: model files there may be replaced (chmod o-w)", folder)
 
 
 def default_folder() -> Path:

@@ -1,15 +1,16 @@
-"""The order of work from photos to findings; `captioning` goes on from there. Nothing here knows a model."""
+"""Analysis: the stages from decoded photos to findings. Nothing here knows a model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..contracts import Rejection, Runtime
-from ..records import AnalysisRow, Finding, Photo, PhotoRef, Portrait, Status
+from ..images import supported
+from ..records import AnalysisRow, Face, Finding, Photo, PhotoRef, Pixels, Portrait, Status
+from .checks import check_faces, check_findings, check_rejection
+from .faces import FaceSelection
 from .stage import Clock, Failure, Stage
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo that was asked for, and what decoding made of it."""
+    """A photo of the run, and the result of decoding it."""
 
     ref: PhotoRef
     outcome: Photo | Failure
@@ -27,72 +28,90 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """A row, and the portrait behind it where the photo was accepted."""
+    """A row, and the portrait behind it if the photo was accepted."""
 
     row: AnalysisRow
     portrait: Portrait | None = None
 
 
 class Analysis:
-    """detect → one face? → filters → extractors."""
+    """detect → one face → filters → extractors → what the photo supports."""
 
     def __init__(self, resolved: Resolved, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
-        def stage(part: Any, method: str) -> Stage[Any, Any]:
+        def stage(part: Any, method: str, check: Callable[[Any], Any]) -> Stage[Any, Any]:
             built = plugins.build(part.registered, part.options, runtime)
-            return Stage(part.registered.name, getattr(built, method), clock)
+            return Stage(part.registered.name, getattr(built, method), clock, check)
 
-        self._min_size = resolved.recipe.faces.min_size
-        self._detector = stage(resolved.of("detector")[0], "detect")
-        self._filters = [stage(part, "judge") for part in resolved.of("filter")]
-        self._extractors = [stage(part, "extract") for part in resolved.of("extractor")]
+        self._detector: Stage[Pixels, tuple[Face, ...]]
+        self._detector = stage(resolved.of("detector")[0], "detect", check_faces)
+        self._selection = FaceSelection(resolved.recipe.faces, self._detector)
+        self._filters = [stage(part, "judge", check_rejection) for part in resolved.of("filter")]
+        self._extractors = [stage(part, "extract", check_findings) for part in resolved.of("extractor")]
 
     def __call__(self, batch: Sequence[Decoded]) -> list[Analysed]:
-        """One row per photo, in order, whatever becomes of each."""
+        """One row per photo, in order, whatever happens to each."""
         found = {one.ref.photo_id: _undecoded(one) for one in batch}
         photos = [one.outcome for one in batch if isinstance(one.outcome, Photo)]
         for photo, faces in zip(photos, self._detector([photo.pixels for photo in photos]), strict=True):
             row = replace(found[photo.photo_id].row, status="ok", reason="", width=photo.width, height=photo.height)
             found[photo.photo_id] = self._one_face(photo, row, faces)
+        self._require_upright(found)
         for judge in self._filters:
             self._judge(found, judge)
         for extract in self._extractors:
             self._extract(found, extract)
-        return [found[one.ref.photo_id] for one in batch]
+        return [_supported(found[one.ref.photo_id]) for one in batch]
 
-    def _one_face(self, photo: Photo, row: AnalysisRow, faces: Any) -> Analysed:
+    def _one_face(self, photo: Photo, row: AnalysisRow, faces: tuple[Face, ...] | Failure) -> Analysed:
         if isinstance(faces, Failure):
             return Analysed(replace(row, status="failed", reason=faces.reason))
-        if len(faces) != 1:
-            return Analysed(replace(row, status="rejected", reason=f"{len(faces)} faces" if faces else "no face"))
-        (face,) = faces
-        if not (np.isfinite(face.box).all() and np.isfinite(face.landmarks).all()):
-            return Analysed(replace(row, status="failed", reason="the detector gave a face without a place"))
+        row = replace(row, faces=faces if len(faces) > 1 else ())
+        face = self._selection.choose(photo, faces)
+        if isinstance(face, str):
+            return Analysed(replace(row, status="rejected", reason=face))
         row = replace(row, face=face)
-        if face.size < self._min_size:
-            reason = f"face too small: {face.size:.0f} pixels (the least is {self._min_size:.0f})"
-            return Analysed(replace(row, status="rejected", reason=reason))
+        if refusal := self._selection.refuse(photo, face):
+            return Analysed(replace(row, status="rejected", reason=refusal))
         return Analysed(row, Portrait(photo, face))
+
+    def _require_upright(self, found: dict[str, Analysed]) -> None:
+        accepted = _accepted(found)
+        for photo_id, refusal in zip(accepted, self._selection.refuse_turned(list(accepted.values())), strict=True):
+            if refusal:
+                found[photo_id] = Analysed(replace(found[photo_id].row, status="rejected", reason=refusal))
 
     @staticmethod
     def _judge(found: dict[str, Analysed], judge: Stage[Portrait, Rejection | None]) -> None:
-        portraits = [one.portrait for one in found.values() if one.portrait]
-        for portrait, verdict in zip(portraits, judge(portraits), strict=True):
-            if verdict is None:
+        accepted = _accepted(found)
+        for photo_id, refusal in zip(accepted, judge(list(accepted.values())), strict=True):
+            if refusal is None:
                 continue
-            row = found[portrait.photo.photo_id].row
-            status: Status = "failed" if isinstance(verdict, Failure) else "rejected"
-            found[row.photo_id] = Analysed(replace(row, status=status, reason=verdict.reason))
+            status: Status = "failed" if isinstance(refusal, Failure) else "rejected"
+            found[photo_id] = Analysed(replace(found[photo_id].row, status=status, reason=refusal.reason))
 
     @staticmethod
-    def _extract(found: dict[str, Analysed], extract: Stage[Portrait, Sequence[Finding]]) -> None:
-        portraits = [one.portrait for one in found.values() if one.portrait]
-        for portrait, findings in zip(portraits, extract(portraits), strict=True):
-            row = found[portrait.photo.photo_id].row
+    def _extract(found: dict[str, Analysed], extract: Stage[Portrait, tuple[Finding, ...]]) -> None:
+        accepted = _accepted(found)
+        for photo_id, findings in zip(accepted, extract(list(accepted.values())), strict=True):
+            row = found[photo_id].row
             if isinstance(findings, Failure):
-                found[row.photo_id] = Analysed(replace(row, status="failed", reason=findings.reason, findings=()))
+                found[photo_id] = Analysed(replace(row, status="failed", reason=findings.reason, findings=()))
                 continue
             signed = tuple(finding if finding.source else replace(finding, source=extract.name) for finding in findings)
-            found[row.photo_id] = Analysed(replace(row, findings=row.findings + signed), portrait)
+            found[photo_id] = Analysed(replace(row, findings=row.findings + signed), accepted[photo_id])
+
+
+def _accepted(found: dict[str, Analysed]) -> dict[str, Portrait]:
+    return {photo_id: one.portrait for photo_id, one in found.items() if one.portrait}
+
+
+def _supported(one: Analysed) -> Analysed:
+    """Without the findings that the photo, or another finding, makes doubtful."""
+    row = one.row
+    if row.face is None or not row.findings:
+        return one
+    findings = supported(row.findings, row.face, row.width, row.height)
+    return one if len(findings) == len(row.findings) else replace(one, row=replace(row, findings=findings))
 
 
 def _undecoded(one: Decoded) -> Analysed:

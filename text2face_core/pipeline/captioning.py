@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ..contracts import FusionRequest, Runtime
 from ..errors import FuserError
-from ..language import draw_bag, find_flaw, tidy_text, token_counter, unknown_names
+from ..language import draw_bag, find_flaw, tidy_text, token_counter, trim_bag, unknown_names
 from ..language.fidelity import Fidelity, check_caption, find_language_flaw, spans
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..utils import random_stream, stream_seed
+from .checks import check_texts
 from .refusals import RefusalWatch
 from .stage import Clock, Failure, Stage
 
@@ -108,6 +109,8 @@ def first_request(recipe: Recipe, vocabulary: Vocabulary, row: AnalysisRow, numb
     bag = draw_bag(row.findings, vocabulary, recipe.bag, stream)
     styles = recipe.captions.styles
     style = stream.choices(list(styles), list(styles.values()))[0]
+    if style in recipe.captions.words:
+        bag = trim_bag(bag, vocabulary, recipe.captions.words[style])
     seed = stream_seed(recipe.seed, row.photo_id, "fuser", number, 0)
     return FusionRequest(row.photo_id, row.uri, number, bag, style, seed, recipe.captions.candidates)
 
@@ -118,7 +121,7 @@ class _Writer:
     def __init__(self, part: Part, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
         built = plugins.build(part.registered, part.options, runtime)
         self.name = part.registered.name
-        self.fuse: Stage[FusionRequest, list[str]] = Stage(self.name, built.fuse, clock)
+        self.fuse: Stage[FusionRequest, list[str]] = Stage(self.name, built.fuse, clock, check_texts)
         self._prompt, self._options = part.registered.component.prompt, part.options
 
     def render_prompt(self, request: FusionRequest) -> str:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Trainer
+from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
 from .discovery import Found, discover
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 ROLES: tuple[Role, ...] = get_args(Role)
 SINGLE: frozenset[Role] = frozenset({"detector", "fuser", "trainer"})
 BASES: Mapping[Role, type] = {
+    "source": Source,
     "detector": Detector,
     "filter": Filter,
     "extractor": Extractor,

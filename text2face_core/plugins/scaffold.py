@@ -17,6 +17,7 @@ from ..errors import PluginError, UsageError
 from ..utils import templates
 
 SUMMARIES: Mapping[Role, str] = {
+    "source": "photos in zip files",
     "extractor": "is the face lit warmly?",
     "filter": "turns away tilted heads",
     "detector": "faces already cut out and aligned as in FFHQ",

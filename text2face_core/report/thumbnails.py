@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
 from PIL import Image
 
-from ..errors import BadPhoto
+from .. import sources
+from ..errors import BadPhoto, SourceError
 from ..images import decode_image
 from ..records import AnalysisRow
 from ..run import RunDirectory
-from ..sources import path_of
 
 SIDE = 224
 """Longer side of a thumbnail, in pixels."""
@@ -56,13 +55,13 @@ def thumbnail(run: RunDirectory, row: AnalysisRow) -> Thumbnail | None:
     window = window_of(row)
     try:
         shrink = SIDE / max(window[2] - window[0], window[3] - window[1])
-        image = _small(path_of(row.uri), math.ceil(min(row.width, row.height) * shrink))
+        image = _small(sources.open(row.uri), math.ceil(min(row.width, row.height) * shrink))
         if abs(image.width / image.height - row.width / row.height) < 0.02:  # else it is another photo by now
             return Thumbnail(_jpeg(image, _scaled(window, image.width / row.width, image.height / row.height)), window)
-    except (BadPhoto, OSError, ValueError):
+    except (BadPhoto, SourceError, OSError, ValueError):
         pass
     try:
-        crop = _small(run.image_path(row), SIDE)
+        crop = _small(run.image_path(row).read_bytes(), SIDE)
         return Thumbnail(_jpeg(crop, (0, 0, crop.width, crop.height)), None)
     except (BadPhoto, OSError, ValueError):
         return None
@@ -79,9 +78,9 @@ def window_of(row: AnalysisRow) -> Window:
     return left, top, left + side, top + side
 
 
-def _small(path: Path, least: int) -> Image.Image:
+def _small(content: bytes, least: int) -> Image.Image:
     """The photo, upright, in sRGB, its shorter side at least `least` pixels where it has as many."""
-    return Image.fromarray(decode_image(_reduced(path.read_bytes(), least)))
+    return Image.fromarray(decode_image(_reduced(content, least)))
 
 
 def _reduced(data: bytes, least: int) -> bytes:

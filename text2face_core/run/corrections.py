@@ -50,13 +50,6 @@ class Corrections:
         kept |= {number: Correction(text, when) for number, text in new.items()}
         return len(new)
 
-    def add_line(self, photo_id: str, texts: Mapping[int, str | None], when: str) -> int:
-        """The same for a line of metadata.jsonl, in which captions that were removed earlier are missing."""
-        removed = {number for number, text in self.of(photo_id).items() if not text}
-        last = max(texts, default=0) + len(removed)
-        numbers = [number for number in range(last + 1) if number not in removed]
-        return self.add(photo_id, {numbers[place]: text for place, text in texts.items()}, when)
-
     def apply(self, row: CaptionRow) -> CaptionRow:
         """The photo's captions as people want them; corrected ones have the fuser "person"."""
         texts = self.of(row.photo_id)
@@ -65,7 +58,8 @@ class Corrections:
         known = dict(enumerate(row.captions))
         made = {number: _caption(text, known.get(number)) for number, text in texts.items() if text}
         numbers = sorted((known.keys() - texts.keys()) | made.keys())
-        return CaptionRow(row.photo_id, tuple(made.get(number) or known[number] for number in numbers))
+        captions = tuple(made.get(number) or known[number] for number in numbers)
+        return CaptionRow(row.photo_id, captions, tuple(numbers))
 
     def apply_texts(self, photo_id: str, captions: Captions) -> Captions:
         """The same for pairs of text and style."""
@@ -108,7 +102,7 @@ def add_edits(corrections: Corrections, written: Path, metadata: Path) -> int:
     """
     edits = find_edits(written, metadata)
     when = datetime.fromtimestamp(metadata.stat().st_mtime, UTC).isoformat(timespec="seconds") if edits else ""
-    return sum(corrections.add_line(photo_id, texts, when) for photo_id, texts in edits.items())
+    return sum(corrections.add(photo_id, texts, when) for photo_id, texts in edits.items())
 
 
 def write_corrections(path: Path, corrections: Corrections) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ..errors import RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
 from ..utils import explain, path_inside, remove_unfinished, write_text
 from . import tables
+from .changes import Changes, compare_photos
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
 from .wording import Wording
 from .written import WrittenTexts
@@ -26,7 +27,6 @@ from .written import WrittenTexts
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from ..sources import Listed
 
 FORMAT = 1
 
@@ -115,7 +115,7 @@ class RunDirectory:
             found[photo.chunk].append(photo)
         return dict(found)
 
-    def add_photos(self, listed: Iterable[Listed], chunk_size: int) -> int:
+    def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
         """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
         before = self.photos()
         known = {photo.photo_id for photo in before} | {photo.uri for photo in before}
@@ -128,6 +128,54 @@ class RunDirectory:
             tables.write_photos(self.photos_path, before + added)
         return len(new)
 
+    def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int) -> Changes:
+        """Take over a new listing of the run's source, and return what changed.
+
+        Photos that were replaced wait for analysis again. Photos that are gone are left out of `rows`; the crops of
+        both are deleted.
+        """
+        before = self.photos()
+        photos, changes = compare_photos(before, listed, chunk_size)
+        # What is not current any more goes first: a process that is killed here finds the same changes again.
+        for photo in (*changes.changed, *changes.gone):
+            self._crop_path(photo.chunk, photo.photo_id).unlink(missing_ok=True)
+        replaced = {photo.photo_id for photo in changes.changed}
+        for chunk in sorted({photo.chunk for photo in changes.changed}):
+            for path in (self.analysis_path(chunk), _unfinished(self.analysis_path(chunk))):
+                if key := tables.read_metadata(path).get("text2face.key"):
+                    rows = [row for row in tables.read_analysis(path) if row.photo_id not in replaced]
+                    self.keep_analysis(chunk, rows, key)
+                    break
+            self.analysis_path(chunk).unlink(missing_ok=True)
+        if photos != before or not before:
+            tables.write_photos(self.photos_path, photos)
+        return changes
+
+    def forget_gone(self) -> int:
+        """Delete what the run knows of photos that are gone, and return how many they are."""
+        photos = self.photos()
+        gone = {photo.photo_id for photo in photos if photo.gone}
+        for chunk in sorted({photo.chunk for photo in photos if photo.gone}):
+            self._forget(chunk, gone)
+        if gone:
+            tables.write_photos(self.photos_path, [photo for photo in photos if not photo.gone])
+        return len(gone)
+
+    def _forget(self, chunk: int, gone: Collection[str]) -> None:
+        key = tables.read_metadata(self.analysis_path(chunk)).get("text2face.key")
+        if key is None:
+            return
+        captions_key = tables.read_metadata(self.captions_path(chunk)).get("text2face.key", "").rpartition("-")[0]
+        is_done = self.captions_are_done(chunk, captions_key)
+        rows = [row for row in tables.read_analysis(self.analysis_path(chunk)) if row.photo_id not in gone]
+        tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
+        if self.captions_path(chunk).is_file():
+            captions = [row for row in tables.read_captions(self.captions_path(chunk)) if row.photo_id not in gone]
+            kept = self._captions_key(chunk, captions_key) if is_done else ""
+            tables.write_captions(self.captions_path(chunk), captions, {"key": kept})
+        for path in (self.analysis_path(chunk), self.captions_path(chunk)):
+            _unfinished(path).unlink(missing_ok=True)
+
     def analysis_path(self, chunk: int) -> Path:
         """Shard of one chunk's analysis."""
         return self.path / "analysis" / f"{chunk:05d}.parquet"
@@ -139,7 +187,7 @@ class RunDirectory:
     @property
     def has_analysis(self) -> bool:
         """Whether any chunk was analysed, in whatever way."""
-        return any((self.path / "analysis").glob("*.parquet"))
+        return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
     def analysis_is_done(self, chunk: int, key: str) -> bool:
         """Whether the shard is there and was computed from what `key` stands for."""
@@ -154,25 +202,34 @@ class RunDirectory:
         """Write the shard; from then on the chunk's analysis is done."""
         remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
+        _unfinished(self.analysis_path(chunk)).unlink(missing_ok=True)
+
+    def keep_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
+        """Keep what is done of a chunk, for `analysis_so_far`."""
+        tables.write_analysis(_unfinished(self.analysis_path(chunk)), rows, {"key": key})
+
+    def analysis_so_far(self, chunk: int, key: str) -> dict[str, AnalysisRow]:
+        """The rows that `keep_analysis` kept, by photo, if they were computed from what `key` stands for."""
+        path = _unfinished(self.analysis_path(chunk))
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != key:
+            return {}
+        return {row.photo_id: row for row in tables.read_analysis(path)}
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Write the shard; from then on the chunk's captions are done."""
         tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
-        self._unfinished_path(chunk).unlink(missing_ok=True)
+        _unfinished(self.captions_path(chunk)).unlink(missing_ok=True)
 
     def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Keep what is done of a chunk, for `captions_so_far`."""
-        tables.write_captions(self._unfinished_path(chunk), rows, {"key": self._captions_key(chunk, key)})
+        tables.write_captions(_unfinished(self.captions_path(chunk)), rows, {"key": self._captions_key(chunk, key)})
 
     def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
         """What `keep_captions` kept, by photo, if it was made from the same."""
-        path = self._unfinished_path(chunk)
+        path = _unfinished(self.captions_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return {}
         return {row.photo_id: row for row in tables.read_captions(path)}
-
-    def _unfinished_path(self, chunk: int) -> Path:
-        return self.captions_path(chunk).with_name(f"_{chunk:05d}.unfinished.parquet")  # readers of folders skip "_"
 
     def _captions_key(self, chunk: int, key: str) -> str:
         analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
@@ -180,7 +237,10 @@ class RunDirectory:
 
     def image_path(self, row: AnalysisRow) -> Path:
         """The photo's square crop in the data set."""
-        return path_inside(self.dataset, "images", f"{row.chunk:05d}", f"{row.photo_id}.jpg")
+        return self._crop_path(row.chunk, row.photo_id)
+
+    def _crop_path(self, chunk: int, photo_id: str) -> Path:
+        return path_inside(self.dataset, "images", f"{chunk:05d}", f"{photo_id}.jpg")
 
     @property
     def metadata_path(self) -> Path:
@@ -209,6 +269,10 @@ class RunDirectory:
             write_corrections(self.corrections_path, corrections)
         return new
 
+    def replace_corrections(self, corrections: Corrections) -> None:
+        """Keep these instead of those that were kept."""
+        write_corrections(self.corrections_path, corrections)
+
     def written_texts(self) -> WrittenTexts:
         """To be told what is written to metadata.jsonl."""
         return WrittenTexts(self._written_path, self.wording)
@@ -223,15 +287,19 @@ class RunDirectory:
 
         Captions that people corrected are as they want them. Captions of other settings than run.toml's, which a
         `t2f fuse` that was stopped has not yet replaced, are left out, so that no two kinds are ever mixed.
+        Photos that are gone, see `update_photos`, are left out as well.
         """
-        corrections = self.corrections()
-        for chunk in sorted({photo.chunk for photo in self.photos()}):
+        corrections, photos = self.corrections(), self.photos()
+        gone = {photo.photo_id for photo in photos if photo.gone}
+        for chunk in sorted({photo.chunk for photo in photos}):
             if not self.analysis_path(chunk).is_file():
                 continue
             captions, captioned = {}, self.is_captioned(chunk)
             if captioned:
                 captions = {row.photo_id: row for row in tables.read_captions(self.captions_path(chunk))}
             for row in tables.read_analysis(self.analysis_path(chunk)):
+                if row.photo_id in gone:
+                    continue
                 found = captions.get(row.photo_id, CaptionRow(row.photo_id))
                 yield row, corrections.apply(found) if captioned and row.status == "ok" else found
 
@@ -245,3 +313,8 @@ class RunDirectory:
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None
         return key is None or self.captions_are_done(chunk, key)
+
+
+def _unfinished(shard: Path) -> Path:
+    """Where what is done of a chunk waits for the rest."""
+    return shard.with_name(f"_{shard.stem}.unfinished.parquet")  # readers of folders skip "_"

@@ -27,9 +27,9 @@ def _schemas() -> dict[str, Any]:
     caption |= {"mentioned": names, "missed": names, "invented": names, "tokens": count, "refusals": names}
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
-    analysis |= {"face": face, "findings": pa.list_(finding)}
+    analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
     return {
-        "photos": pa.schema(photo),
+        "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
         "captions": pa.schema({"photo_id": text, "captions": pa.list_(pa.struct(caption))}),
     }
@@ -41,13 +41,25 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
         "photo_id": [photo.photo_id for photo in photos],
         "uri": [photo.uri for photo in photos],
         "chunk": [photo.chunk for photo in photos],
+        "size": [photo.size for photo in photos],
+        "modified": [photo.modified for photo in photos],
+        "gone": [photo.gone for photo in photos],
     }
     _write(path, "photos", columns, {})
 
 
 def read_photos(path: Path) -> list[PhotoRef]:
     """The list of photos, in the order in which they were listed."""
-    return [PhotoRef(checked_id(row["photo_id"], path), row["uri"], row["chunk"]) for row in _read(path)]
+    kept = ("size", "modified", "gone")  # older tables have none of these
+    return [
+        PhotoRef(
+            checked_id(row["photo_id"], path),
+            row["uri"],
+            row["chunk"],
+            **{name: row[name] for name in kept if name in row},
+        )
+        for row in _read(path)
+    ]
 
 
 def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:
@@ -58,6 +70,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     }
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
+    columns["faces"] = [[_face_to_json(face) for face in row.faces] for row in rows]
     _write(path, "analysis", columns, metadata)
 
 
@@ -65,11 +78,11 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
     """One chunk's analysis."""
     rows = []
     for row in _read(path):
-        face, findings = row.pop("face"), row.pop("findings")
         checked_id(row["photo_id"], path)
-        rows.append(
-            AnalysisRow(**row, face=_face_from_json(face), findings=tuple(_finding_from_json(one) for one in findings))
-        )
+        face = _face_from_json(row.pop("face"))
+        findings = tuple(_finding_from_json(one) for one in row.pop("findings"))
+        faces = map(_face_from_json, row.pop("faces", None) or ())  # older tables have no such column
+        rows.append(AnalysisRow(**row, face=face, findings=findings, faces=tuple(one for one in faces if one)))
     return rows
 
 

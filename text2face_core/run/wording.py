@@ -48,8 +48,9 @@ class Wording:
         """The photo's captions as they are written."""
         if self == Wording(replaced={}):
             return row
-        written = ((caption, self.apply_to(caption.text)) for caption in row.captions)
-        return CaptionRow(row.photo_id, tuple(replace(one, text=text) for one, text in written if text is not None))
+        written = [(number, caption, self.apply_to(caption.text)) for number, caption in row.numbered]
+        kept = [(number, replace(caption, text=text)) for number, caption, text in written if text is not None]
+        return CaptionRow(row.photo_id, tuple(one for _, one in kept), tuple(number for number, _ in kept))
 
     def apply_texts(self, captions: Captions) -> Captions:
         """The same for pairs of text and style."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RunError
+from ..records import CaptionRow
 from ..utils import replacing
 from .wording import Wording
 
@@ -28,11 +29,14 @@ class WrittenTexts:
         self._path = path
         self._wording = wording
         self._photos, self._digests, self._ends = array("q"), array("q"), array("i", [0])
+        self._numbers = array("i")
 
-    def add(self, photo_id: str, texts: Sequence[str]) -> None:
+    def add(self, row: CaptionRow) -> None:
         """Note a line."""
-        self._photos.append(_digest(photo_id))
-        self._digests.extend(map(_digest, texts))
+        self._photos.append(_digest(row.photo_id))
+        for number, caption in row.numbered:
+            self._digests.append(_digest(caption.text))
+            self._numbers.append(number)
         self._ends.append(len(self._digests))
 
     def save(self, metadata: Path) -> None:
@@ -40,8 +44,10 @@ class WrittenTexts:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        texts = pa.ListArray.from_arrays(np.array(self._ends, np.int32), np.array(self._digests, np.int64))
-        table = pa.table({"photo": np.array(self._photos, np.int64), "texts": texts})
+        ends = np.array(self._ends, np.int32)
+        texts = pa.ListArray.from_arrays(ends, np.array(self._digests, np.int64))
+        numbers = pa.ListArray.from_arrays(ends, np.array(self._numbers, np.int32))
+        table = pa.table({"photo": np.array(self._photos, np.int64), "texts": texts, "numbers": numbers})
         around = {_HEAD: self._wording.head.encode(), _TAIL: self._wording.tail.encode()}
         with replacing(_next(self._path)) as temporary:
             table = table.replace_schema_metadata({_STATE: _state(metadata), **around})
@@ -76,23 +82,27 @@ def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
     if about.get(_STATE) == _state(metadata):
         return {}
     wording = Wording(*(about.get(name, b"").decode() for name in (_HEAD, _TAIL)))
-    photos, texts = table["photo"].to_numpy(), table["texts"].combine_chunks()
+    photos = table["photo"].to_numpy()
+    texts, numbers = (table[name].combine_chunks() for name in ("texts", "numbers"))
     order = np.argsort(photos)
     edits = {}
     for photo_id, now in _lines(metadata):
         place = np.searchsorted(photos, key := _digest(photo_id), sorter=order)
         if place < len(photos) and photos[order[place]] == key:
-            before = texts[int(order[place])].as_py()
-            if changed := _changes(before, now):
+            at = int(order[place])
+            if changed := _changes(texts[at].as_py(), numbers[at].as_py(), now):
                 edits[photo_id] = {number: text and wording.strip(text) for number, text in changed.items()}
     return edits
 
 
-def _changes(before: Sequence[int], now: Sequence[str]) -> dict[int, str | None]:
+def _changes(before: Sequence[int], numbers: Sequence[int], now: Sequence[str]) -> dict[int, str | None]:
+    """By number, the texts that differ; texts beyond those that were written get the numbers that follow."""
+    first = max(numbers, default=-1) + 1
+    places = [*numbers, *range(first, first + max(0, len(now) - len(numbers)))]
     changed: dict[int, str | None] = {
-        number: text for number, text in enumerate(now) if number >= len(before) or _digest(text) != before[number]
+        places[place]: text for place, text in enumerate(now) if place >= len(before) or _digest(text) != before[place]
     }
-    return changed | dict.fromkeys(range(len(now), len(before)))
+    return changed | dict.fromkeys(numbers[len(now) :])
 
 
 def _lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:

@@ -1,1 +1,8 @@
-from .files import Listed as Listed, list_photos as list_photos, path_of as path_of, uri_of as uri_of
+from .names import path_of as path_of, uri_of as uri_of
+from .registry import (
+    Sources as Sources,
+    list_photos as list_photos,
+    open as open,  # noqa: A004  sources.open, as in webbrowser.open
+    scheme_of as scheme_of,
+    use_sources as use_sources,
+)

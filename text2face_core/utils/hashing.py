@@ -1,12 +1,22 @@
-"""Fingerprints of plain data, by which a result is recognised as still current."""
+"""Fingerprints of plain data and names, by which results and photos are recognised."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import Any
 
 
 def fingerprint(what: Any) -> str:
     """16 hexadecimal digits that change when `what` (plain JSON data) changes."""
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def photo_id_of(key: str) -> str:
+    """A photo's id: 16 hexadecimal digits of a key that is its own within a source, such as a path below a folder.
+
+    >>> photo_id_of("holidays/ann.jpg")
+    'c5bbcf6a4a4ea2aa'
+    """
+    return hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()

@@ -128,7 +128,10 @@ def _escaped(text: str) -> str:
 
 def verbs() -> str:
     """A table of all verbs with links to their pages."""
-    rows = [f"| [`t2f {name}`](verbs/{name}.md) | {_escaped(line)} |" for name, (_, line) in VERBS.items()]
+    pages: dict[str, str] = {}  # another name of a verb has the verb's page
+    for name, (place, _) in VERBS.items():
+        pages.setdefault(place, name)
+    rows = [f"| [`t2f {name}`](verbs/{pages[at]}.md) | {_escaped(line)} |" for name, (at, line) in VERBS.items()]
     return "\n".join(["| verb | what it does |", "|---|---|", *rows])
 
 

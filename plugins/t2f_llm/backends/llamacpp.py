@@ -1,4 +1,4 @@
-"""llama.cpp in this process, made to write the same for equal requests.
+"""llama.cpp in this process, with equal texts for equal requests.
 
 Its floats depend on how tokens were batched: a prompt read in one go and the same prompt read as a remembered beginning
 and a rest differ in the last bits, which in sampled text soon is another word. So there is one slot, and what it
@@ -34,14 +34,14 @@ log = logging.getLogger(__name__)
 
 SEEDS = 2**32 - 1  # llama.cpp's seeds have 32 bits, and with the highest it draws its own
 ALL_LAYERS = 999
-# Models that may think first are told not to; templates that print today's date would change captions overnight.
+# Reasoning is switched off; templates that print today's date would change captions overnight.
 TEMPLATE_SETTINGS = {"enable_thinking": False, "date_string": "1 January 2025"}
 
 
 class LlamaCpp(Fuser):
     """One GGUF model with its own chat template; one caption at a time.
 
-    Raises ArtifactError where its file cannot be had or is no GGUF, FuserError where llama.cpp cannot load it.
+    Raises ArtifactError if its file cannot be fetched or is not GGUF, FuserError if llama.cpp cannot load it.
     """
 
     def __init__(self, options: LlamaCppOptions, runtime: Runtime) -> None:
@@ -94,13 +94,13 @@ class OneSlot:
 
     def __init__(self, path: Path, options: LlamaCppOptions, runtime: Runtime) -> None:
         self._options = options
-        # The engine always listens somewhere: here, where nobody else can knock.
+        # The engine always listens somewhere: here, on a socket that no other user can reach.
         room = tempfile.mkdtemp(prefix="t2f-")
         weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
         self._server = _load(path, options, runtime, str(Path(room) / "llama.sock"))
         self._head = ""
         self._trusted = 0  # how many tokens of the head are remembered as they were first read
-        # An engine that is given up before its thread has begun waits for it for ever. An answer, whichever, shows that
+        # An engine that is given up before its thread has begun waits for it forever. An answer, whichever, shows that
         # it has.
         with contextlib.suppress(Refused):
             self._chat("", 0, max_tokens=0, remember=False)
@@ -108,7 +108,7 @@ class OneSlot:
     def ask(self, head: str, prompt: str, seeds: Sequence[int]) -> list[str]:
         """One text for each seed. `head` is the part of the prompt to be remembered for further prompts.
 
-        Raises Refused, before anything is written, where the prompt does not fit.
+        Raises Refused, before anything is generated, if the prompt does not fit.
         """
         texts = []
         for number, seed in enumerate(seeds):
@@ -128,7 +128,7 @@ class OneSlot:
         elif head != self._head:
             self._read(head)
         else:
-            # Drops what the request before put behind the head. The end of this message is read anew, in another
+            # Drops what the request before put behind the head. The end of this message is read again, in another
             # batch than at first, and trusted no longer.
             _, known = self._chat(head, 0, max_tokens=0)
             self._trusted = min(self._trusted, known)
@@ -171,7 +171,7 @@ def check_gguf(path: Path) -> None:
         ) from error
     if magic != b"GGUF":
         raise ArtifactError(
-            f'{path} is no GGUF file: it begins with {magic!r}, not b"GGUF". Give llamacpp.path a .gguf file'
+            f'{path} is not a GGUF file: it begins with {magic!r}, not b"GGUF". Give llamacpp.path a .gguf file'
         )
 
 

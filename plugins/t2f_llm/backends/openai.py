@@ -1,4 +1,4 @@
-"""The fuser: what is sent for one caption. How it is sent is the business of `server`."""
+"""The request body of one caption; `client.server` sends it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..options import prompts
 
 
 class OpenAIFuser(Fuser):
-    """Asks for all captions of a batch side by side."""
+    """Requests all captions of a batch concurrently."""
 
     def __init__(self, options: OpenAIOptions, folder: Path) -> None:
         self._options = options
@@ -23,9 +23,9 @@ class OpenAIFuser(Fuser):
         self._server = Server("openai", options, folder, path)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; fewer, down to none, where the server refused to answer.
+        """`count` texts each; fewer, down to none, if the server refused to answer.
 
-        Raises FuserError where the server answers nobody.
+        Raises FuserError if the server answers no request.
         """
         return self._server.ask(requests, self._body)
 

@@ -1,4 +1,4 @@
-"""A vision language model behind an OpenAI-compatible server: the picture goes along as a data: URL."""
+"""A vision language model behind an OpenAI-compatible server; the image is sent as a data: URL."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 
 class ServerRecap(Fuser):
-    """Asks for all captions of a batch side by side; a photo is read when its turn comes."""
+    """Requests all captions of a batch concurrently; a photo is read when its request is sent."""
 
     def __init__(self, options: RecapOptions, folder: Path) -> None:
         self._options = options
         self._server = Server("recap", options, folder)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; none for a photo that cannot be read any more.
+        """`count` texts each; none for a photo that can no longer be read.
 
-        Raises FuserError where the server answers nobody.
+        Raises FuserError if the server answers no request.
         """
         readable = {request.uri: _is_there(request.uri) for request in requests}
         asked = [request for request in requests if readable[request.uri]]

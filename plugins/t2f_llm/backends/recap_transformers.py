@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class LocalRecap(Fuser):
     """One photo and one text at a time, so that a text depends on nothing but its request; for speed, use a server.
 
-    Raises FuserError where transformers cannot load the model.
+    Raises FuserError if transformers cannot load the model.
     """
 
     def __init__(self, options: RecapOptions, runtime: Runtime) -> None:
@@ -33,7 +33,7 @@ class LocalRecap(Fuser):
         self._pipeline = _pipeline(options, runtime)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; none for a photo that cannot be read any more."""
+        """`count` texts each; none for a photo that can no longer be read."""
         return [self._texts(request) for request in requests]
 
     def _texts(self, request: FusionRequest) -> list[str]:

@@ -1,4 +1,4 @@
-"""vLLM's offline engine: all prompts of a batch at once, each with its own seed, several captions from one reading."""
+"""vLLM's offline engine: all prompts of a batch at once, each with its own seed; candidates share one prefill."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Vicuna(Fuser):
     """A causal language model by vLLM.
 
     Draws come from each request's own seed, whatever else is in its batch. Probabilities may still differ in their last
-    bits with the batch (see docs/fusers.md), unless VLLM_BATCH_INVARIANT=1 is set where vLLM supports that.
-    Raises FuserError where the engine cannot be started, or dies.
+    bits with the batch (see docs/fusers.md), unless VLLM_BATCH_INVARIANT=1 is set and vLLM supports it.
+    Raises FuserError if the engine cannot be started, or dies.
     """
 
     def __init__(self, options: VicunaOptions, runtime: Runtime) -> None:
@@ -81,7 +81,7 @@ class Vicuna(Fuser):
 
 
 def sampling(options: VicunaOptions, request: FusionRequest) -> SamplingParams:
-    """All that decides over the request's texts, besides its prompt. Without it vLLM stops after 16 tokens."""
+    """Sampling parameters of a request. By default vLLM would stop after 16 tokens."""
     from vllm import SamplingParams
 
     format_stops = FORMATS["vicuna"].stop if options.wraps else ()
@@ -116,7 +116,7 @@ def _engine(options: VicunaOptions, runtime: Runtime) -> LLM:
             tensor_parallel_size=options.tensor_parallel_size,
             gpu_memory_utilization=options.gpu_memory_utilization,
             enable_prefix_caching=options.enable_prefix_caching,
-            # Not the sampling that the model's authors recommend: Vicuna's (0.9 and 0.6) would creep in.
+            # Not the sampling that the model's authors recommend: Vicuna's (0.9 and 0.6) would apply.
             generation_config="vllm",
         )
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Answers that were paid for once: a file that several processes may share, and that no kill leaves half written."""
+"""Cache of answers in SQLite: shared between processes, and intact after a kill."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUSY_SECONDS = 10.0
 class Answers:
     """Texts by key, in SQLite; use it in a `with` block, in one thread.
 
-    A cache must never stop a run: a damaged file is set aside, and where none can be written nothing is kept; each with
+    A cache must never stop a run: a damaged file is set aside, and if it cannot be written, nothing is kept; both with
     a warning. path: None keeps nothing. option: what a user sets to have them elsewhere, for the warning.
     """
 
@@ -34,7 +34,7 @@ class Answers:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._base = _opened(self._path)
             except (OSError, sqlite3.DatabaseError) as error:
-                self._mend(error)
+                self._recover(error)
         return self
 
     def __exit__(
@@ -57,12 +57,12 @@ class Answers:
         try:
             row: tuple[str, ...] | None = self._base.execute(command, values).fetchone()
         except sqlite3.DatabaseError as error:
-            self._mend(error)
+            self._recover(error)
             return None
         return row
 
-    def _mend(self, error: Exception) -> None:
-        """Set a damaged file aside and begin a new one; with any other trouble go on without."""
+    def _recover(self, error: Exception) -> None:
+        """Set a damaged file aside and begin a new one; after any other error work without a cache."""
         self._close()
         if not self._path:
             raise AssertionError(error)

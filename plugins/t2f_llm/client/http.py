@@ -1,4 +1,4 @@
-"""One exchange with an OpenAI-compatible server, and what its failure means: never, not this request, or not now."""
+"""One HTTP exchange with an OpenAI-compatible server; errors say whether to retry: never, not this request, later."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Client:
                 raise FuserError(f"{self.base_url} shows a certificate that is not trusted: {said}") from None
             raise NotNow(said, away=True) from None
         except (httpx2.InvalidURL, UnicodeError) as error:
-            raise FuserError(f"{self.base_url} is no address that can be asked: {error}") from None
+            raise FuserError(f"{self.base_url} is not a valid address: {error}") from None
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise NotNow(f"the connection was cut ({self._shown(str(error)) or type(error).__name__})") from None
         if not 200 <= status < 300:
@@ -106,7 +106,7 @@ class Client:
         """Raise what this status means."""
         said = f"{status}" + (f": {message}" if message else "")
         if code in OUT_OF_MONEY or status == 402:
-            raise FuserError(f"{self.base_url} wants to be paid first: {said}. Then give the same command again")
+            raise FuserError(f"{self.base_url} requires payment: {said}. Then give the same command again")
         if status in {401, 403}:
             sent = (
                 f"the key in {self._key_env}" if self._secret else f"a request without key ({self._key_env} is not set)"
@@ -117,8 +117,8 @@ class Client:
             )
         if status in {404, 405}:
             raise FuserError(
-                f"{self.base_url} knows no such model or address: {said}. See that {self._name}.model is one of those "
-                f"listed at {self.base_url}/models, and that {self._name}.base_url is whole: most end in /v1"
+                f"{self.base_url} does not know this model or address: {said}. Check that {self._name}.model is one of "
+                f"those listed at {self.base_url}/models, and that {self._name}.base_url is whole: most end in /v1"
             )
         if 300 <= status < 400:
             place = self._shown(_place(headers))
@@ -131,16 +131,16 @@ class Client:
         try:
             found = json.loads(content)
         except (ValueError, RecursionError):
-            raise NotNow("an answer that is no JSON") from None
+            raise NotNow("an answer that is not JSON") from None
         if not isinstance(found, dict):
-            raise NotNow("an answer that is no JSON object")
+            raise NotNow("an answer that is not a JSON object")
         if found.get("error"):  # some hosted servers say 200 first
-            raise NotNow(self._shown(_message(content)) or "an error without a word")
+            raise NotNow(self._shown(_message(content)) or "an error without a message")
         return found
 
     def _shown(self, text: str) -> str:
-        """What came from outside, on one line of bearable length and without the key: some servers repeat it."""
-        if len(self._secret) > 3:  # a shorter one, such as "x", is no secret
+        """What came from outside, on one line, cut to 300 characters and without the key, which some servers repeat."""
+        if len(self._secret) > 3:  # a shorter one, such as "x", is not a secret
             text = text.replace(self._secret, "…")
         text = " ".join(text.split())
         return text if len(text) <= 300 else f"{text[:300]}…"
@@ -149,7 +149,9 @@ class Client:
 def _key(variable: str) -> str:
     key = os.environ.get(variable, "").strip() if variable else ""
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise FuserError(f"the environment variable {variable} holds no key: there are spaces or odd characters in it")
+        raise FuserError(
+            f"the environment variable {variable} does not hold a valid key: it contains spaces or special characters"
+        )
     return key
 
 

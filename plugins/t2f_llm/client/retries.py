@@ -1,4 +1,4 @@
-"""How long to go on asking: again at once, later, not for this request, or not at all."""
+"""Retries with exponential back-off, shared by all requests to one server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Patience:
     """Shared by all requests to one server while a batch is asked for.
 
     A request that fails while the server answers others is sent again `retries` times. While the server itself is away
-    nothing is counted, and everybody waits, until it has answered nobody for `seconds`.
+    no failure is counted and all requests wait, until it has answered none of them for `seconds`.
     """
 
     def __init__(self, name: str, where: str, retries: int, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Patience:
     async def answer(self, send: Callable[[], Awaitable[T]]) -> T:
         """What `send` returns once it does not raise NotNow.
 
-        Raises Refused or GaveUp where only this request fails, FuserError where the server answers nobody.
+        Raises Refused or GaveUp if only this request fails, FuserError if the server answers no request.
         """
         failures = tries = 0
         began: float | None = None
@@ -74,16 +74,16 @@ class Patience:
                 return answer
 
     async def _turn(self) -> None:
-        """Wait while the server is away; then come one after the other, not all in one moment."""
+        """Wait while the server is away; then resume one request after the other, not all at once."""
         while (left := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.uniform(0, 0.1) * min(left, 5))
 
     def _over(self, error: NotNow, now: float) -> FuserError:
         gone = now - (self._failing_since or now)
-        asked = f" and asks to be left alone for {error.after:.0f} s" if error.after else ""
+        asked = f" and asks for a pause of {error.after:.0f} s" if error.after else ""
         return FuserError(
-            f"{self._where} has answered nobody for {gone:.0f} s ({error}){asked}. See that it runs; the same "
-            f"command then goes on where this one stopped ({self._name}.patience={self._seconds:g} is the wait)"
+            f"{self._where} has answered no request for {gone:.0f} s ({error}){asked}. Check that it runs; the same "
+            f"command then resumes where this one stopped ({self._name}.patience={self._seconds:g} is the wait)"
         )
 
     def _speak(self, error: NotNow, now: float, until: float) -> None:

@@ -1,4 +1,4 @@
-"""Asks an OpenAI-compatible server for many texts side by side: bounded, patient, and nothing twice."""
+"""Concurrent, rate-limited, cached requests to an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_WARNINGS = 20  # about refused requests, each of another kind
 
 @dataclass(slots=True)
 class _Failures:
-    """Requests that were refused; where that befalls photo after photo from the beginning, nobody is answered."""
+    """Requests that were refused; if every photo is refused from the beginning, the run stops."""
 
     name: str
     where: str
@@ -56,14 +56,14 @@ class _Failures:
     def stop(self) -> NoReturn:
         if isinstance(self.first, GaveUp):
             raise FuserError(
-                f"{self.where} answers no request ({self.first}). See what the server itself says of them; the same "
-                f"command then goes on where this one stopped ({self.name}.timeout and {self.name}.retries say how "
-                "long is waited for an answer)"
+                f"{self.where} answers no request ({self.first}). Look at the server's own log; the same "
+                f"command then resumes where this one stopped ({self.name}.timeout and {self.name}.retries set how "
+                "long to wait for an answer)"
             )
         raise FuserError(
             f"{self.where} refuses every request ({self.first}). If it does not know a field of them: "
             f"{self.name}.send_seed=false leaves out the seed, {self.name}.extra_body={{top_p=''}} any other. "
-            "The same command goes on where this one stopped"
+            "The same command resumes where this one stopped"
         )
 
 
@@ -102,7 +102,7 @@ class Server:
 
         body: what is sent for a request, less what the options say; called when its turn comes, not before. A request
         that the server will not answer, or for which `body` raises BadPhoto, gets the texts that there are, down to
-        none. Raises FuserError where nobody is answered. Works beside a running event loop, as in a notebook.
+        none. Raises FuserError if no request is answered. Works inside of a running event loop, as in a notebook.
         """
         different = list(dict.fromkeys(requests))
         texts = dict(zip(different, _apart(lambda: self._ask(different, body)), strict=True))

@@ -1,4 +1,4 @@
-"""The command line as a user meets it, on a plugin that finds magenta squares (see toys.py)."""
+"""The command line as a user meets it, on a plugin that finds magenta squares (see tests/support/toys.py)."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def installed(tmp_path, monkeypatch):
     info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = toys\n")
+    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "site"
@@ -146,5 +146,5 @@ def test_an_interrupt_exits_130_and_says_how_to_go_on(installed, toy_photos):
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1]
     assert process.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "the same command resumes from here" in said
     assert "Traceback" not in said

@@ -7,11 +7,12 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from text2face_core.cli import doctor, main
-from text2face_core.cli.requirements import RUNTIME_DEMANDS, Installed
+from text2face_core.cli import main
 from text2face_core.errors import UsageError
+from text2face_core.library import diagnosis
 from text2face_core.models.store import ModelStore
 from text2face_core.utils import install_command
+from text2face_core.utils.requirements import RUNTIME_DEMANDS, Installed
 
 
 def examined(capsys, *arguments):
@@ -70,7 +71,7 @@ def test_a_full_disk_is_a_problem(capsys, empty_store, monkeypatch):
     class Usage:
         free = 10
 
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: Usage)
+    monkeypatch.setattr(diagnosis.shutil, "disk_usage", lambda folder: Usage)
     code, facts = examined(capsys)
     assert code == 1
     assert "10 bytes are free" in facts["problems"][0]
@@ -238,7 +239,7 @@ def test_an_extra_with_versions_that_do_not_fit_is_reported_once_and_in_the_way_
     distribution(site, "t2f-picky", "3.1", "t2f-old>=2")
     requires = ("numpy>=1", "t2f-picky; extra == 'big'", "t2f-old; extra == 'big'", "text2face[big]; extra == 'all'")
     distribution(site, "text2face", "9.0", *requires, extras=("big", "all"))
-    monkeypatch.setattr(doctor, "__file__", str(site / "text2face_core" / "cli" / "doctor.py"))
+    monkeypatch.setattr(diagnosis, "__file__", str(site / "text2face_core" / "library" / "diagnosis.py"))
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert "extra big         installed, but versions do not fit\n" in shown
@@ -255,14 +256,12 @@ def test_a_base_package_that_gets_a_wrong_version_of_another_is_a_problem(site, 
     distribution(site, "pooch", "9.0", "t2f-old>=2")
     code, facts = examined(capsys)
     assert code == 1
-    assert facts["problems"] == [
-        "pooch 9.0 needs t2f-old>=2, but 1.0 is installed: pip install 'text2face' 't2f-old>=2'"
-    ]
+    assert facts["problems"] == [f"pooch 9.0 needs t2f-old>=2, but 1.0 is installed: {install_command()} 't2f-old>=2'"]
 
 
 def test_a_package_that_dies_on_import_is_reported_and_takes_nobody_with_it(capsys, monkeypatch):
-    monkeypatch.setitem(doctor.PROBES, "onnxruntime", "import os; os.kill(os.getpid(), 9)")
-    monkeypatch.setitem(doctor.PROBES, "numpy", "raise ImportError('libcudart.so.12 is missing')")
+    monkeypatch.setitem(diagnosis.PROBES, "onnxruntime", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setitem(diagnosis.PROBES, "numpy", "raise ImportError('libcudart.so.12 is missing')")
     code, facts = examined(capsys)
     assert code == 1
     assert "onnxruntime cannot be imported" in facts["problems"][0]
@@ -326,8 +325,8 @@ def test_what_is_declared_is_read_from_the_installed_distribution_where_there_is
         "Requires-Dist: text2face[big]; extra == 'all'\nRequires-Dist: old; python_version < '3'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(doctor, "__file__", str(tmp_path / "text2face_core" / "cli" / "doctor.py"))
-    found = doctor.examine(ModelStore(tmp_path / "models"))
+    monkeypatch.setattr(diagnosis, "__file__", str(tmp_path / "text2face_core" / "library" / "diagnosis.py"))
+    found = diagnosis.diagnose(models=ModelStore(tmp_path / "models"))
     assert set(found.facts["packages"]) == {"numpy"}
     assert {extra["name"]: extra["packages"] for extra in found.facts["extras"]} == {
         "big": {"a-heavy-package": None},

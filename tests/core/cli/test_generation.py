@@ -19,7 +19,7 @@ from text2face_core.cli.sweep import sweep
 from text2face_core.contracts import CaptionedDataset, GenerationRequest, TrainedModel, Trainer
 from text2face_core.errors import PluginError
 from text2face_core.generation.generate import image_seed
-from text2face_core.generation.sweep import pages, parse_values
+from text2face_core.generation.sweep import parse_values, plan_pages
 
 PLATES = ["--plugins=plates", "--device=cpu", "--dtype=float32", "--steps=3"]
 
@@ -125,7 +125,7 @@ def test_the_commands_that_are_shown_can_be_given(line, here):
     context = {"generate": generate, "sweep": sweep, "compare": compare}[verb].make_context(verb, arguments)
     assert context.params["model"]
     if verb == "sweep":
-        assert pages(context.params["prompt"], parse_values(context.params["values"]))
+        assert plan_pages(context.params["prompt"], parse_values(context.params["values"]))
 
 
 def test_each_command_is_shown():

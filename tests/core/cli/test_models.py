@@ -202,3 +202,19 @@ def t2f_detectors():
 def test_every_verb_explains_itself(capsys, verb):
     assert main(["models", verb, "--help"]) == 0
     assert "Usage: t2f models" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["acme", "acme.hats", "free.onnx"])
+def test_path_finds_files_by_plugin_and_by_component(store, capsys, name):
+    assert main(["models", "pull", "free.onnx"]) == 0
+    capsys.readouterr()
+    main(["models", "path", name])
+    assert str(store / "free.onnx") in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("arguments", [["models", "pull", "free.onnx"], ["run", "photos"]])
+def test_a_licence_of_no_model_file_is_refused_with_the_nearest_name(store, capsys, arguments):
+    assert main([*arguments, "--accept-licence", "fre.onnx"]) == 2
+    said = capsys.readouterr().err
+    assert '"fre.onnx"' in said
+    assert 'Did you mean "free.onnx"' in said

@@ -3,17 +3,17 @@
 import enum
 import hashlib
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
-from text2face_core import Artifact, Component, Options, Url
+from text2face_core import Artifact, Component, Options, Plugins, Url
 from text2face_core.cli import main
-from text2face_core.cli.plugins import describe_options
+from text2face_core.cli.options import describe_options, plain_type
 
 PLUGIN = """
-from typing import Literal
+from typing import Annotated, Literal
 from pydantic import Field
 from text2face_core import Artifact, Component, HubFile, Options, WheelMember, hookimpl
 
@@ -113,7 +113,7 @@ def test_show_gives_commands_that_can_be_run_as_they_stand(zoo, capsys):
     (part,) = shown(capsys, "zoo.eyes")["components"]
     assert part["select"] == [
         {"what": "use it alone", "command": "t2f run PHOTOS --plugins zoo.eyes"},
-        {"what": "beside others", "command": "t2f run PHOTOS --plugins agegender,starter,photo,zoo.eyes"},
+        {"what": "with others", "command": "t2f run PHOTOS --plugins agegender,starter,photo,zoo.eyes"},
     ]
     (part,) = shown(capsys, "zoo.writer")["components"]
     assert part["select"] == [{"what": "use it", "command": "t2f run PHOTOS --plugins zoo.writer"}]
@@ -127,9 +127,9 @@ def test_show_for_people_holds_the_same(zoo, capsys):
         "extractor zoo.eyes: eyes",
         "eyes, lids",
         "--set zoo.eyes.OPTION=VALUE",
-        "score = 0.6  float  (≥ 0, < 1)",
-        'mode = "fast"  str  (one of fast, exact)',
-        "key required  str",
+        "score = 0.6  number  (≥ 0, < 1)",
+        'mode = "fast"  text  (one of fast, exact)',
+        "key required  text",
         "shared.bin  5 bytes, licence MIT",
         "licence CC-BY-NC-4.0, not for commercial use",
         "not here yet: t2f models pull others.onnx",
@@ -177,18 +177,18 @@ class Every(Options):
 @pytest.mark.parametrize(
     ("name", "kind", "default", "constraints"),
     [
-        ("plain", "int", 3, []),
-        ("bounded", "float", 0.5, ["> 0", "≤ 1"]),
-        ("even", "int", 2, ["a multiple of 2"]),
-        ("word", "str", "abc", ["at least 1 long", "matches [a-z]+"]),
-        ("choice", "str | int", "a", ["one of a, 2"]),
-        ("look", "str", "near", ["one of near, far"]),
-        ("maybe", "int | None", None, []),
-        ("rows", "list[int]", [1], []),
-        ("needed", "bool", None, []),
+        ("plain", "whole number", 3, []),
+        ("bounded", "number", 0.5, ["> 0", "≤ 1"]),
+        ("even", "whole number", 2, ["a multiple of 2"]),
+        ("word", "text", "abc", ["at least 1 long", "matches [a-z]+"]),
+        ("choice", "text or whole number", "a", ["one of a, 2"]),
+        ("look", "text", "near", ["one of near, far"]),
+        ("maybe", "whole number or none", None, []),
+        ("rows", "list of whole number", [1], []),
+        ("needed", "true or false", None, []),
     ],
 )
-def test_options_are_described_as_pydantic_has_them(name, kind, default, constraints):
+def test_options_are_described_in_plain_words(name, kind, default, constraints):
     described = {option["name"]: option for option in describe_options(Component("every", print, Every))}
     option = described[name]
     assert (option["type"], option["default"], option["constraints"]) == (kind, default, constraints)
@@ -197,3 +197,17 @@ def test_options_are_described_as_pydantic_has_them(name, kind, default, constra
 
 def test_a_component_without_options_has_none():
     assert describe_options(Component("none", print, artifacts=(Artifact("a", (Url("x"),), "MIT"),))) == []
+
+
+@pytest.mark.parametrize("kind", ["built-in trainers", "every built-in"])
+def test_no_type_of_a_built_in_option_is_written_in_python(kind):
+    signs = set("[]|.'")
+    for one in Plugins.load(builtin_only=True).components():
+        if kind == "every built-in" or one.kind == "trainer":
+            for option in describe_options(one.component):
+                assert not signs & set(option["type"]), f"{one.name}.{option['name']}: {option['type']}"
+
+
+def test_types_inside_of_types_are_plain_too():
+    assert plain_type(dict[str, list[int] | None]) == "table of list of whole number or none by text"
+    assert plain_type(Annotated[int, Field(ge=1)] | None) == "whole number or none"

@@ -114,9 +114,9 @@ def test_a_photo_that_is_not_analysed_yet_has_no_prompt(run, capsys):
 
 
 def test_photos_of_one_name_are_told_apart_by_their_ids(run, capsys, tmp_path):
-    from text2face_core.sources import Listed
+    from text2face_core.records import PhotoRef
 
-    run.add_photos([Listed("00000000000000aa", "/elsewhere/0.jpg")], 3)
+    run.add_photos([PhotoRef("00000000000000aa", "/elsewhere/0.jpg")], 3)
     assert show(run) == 2
     shown = capsys.readouterr().err
     assert '2 photos are called "0.jpg"' in shown

@@ -236,6 +236,7 @@ def test_a_picture_tells_what_of_its_prompt_was_not_read(generator, tmp_path):
     [
         ("p.txt", "One.\n\n  Two. \r\nThree", ["One.", "Two.", "Three"]),
         ("p.txt", "\ufeffWith a mark.\n", ["With a mark."]),
+        ("p.txt", "# Portraits\nOne # two.\n  # three\n", ["One # two."]),
         ("p.jsonl", '{"prompt": "One."}\n{"text": "Two."}\n\n{"text": ["Three.", "x"]}', ["One.", "Two.", "Three."]),
         ("p.JSONL", '{"prompt": "One.", "text": "not this"}', ["One."]),
     ],
@@ -250,10 +251,10 @@ def test_prompts_from_a_file(name, content, expected, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("p.jsonl", b'{"prompt": "One."}\n{"caption": "Two."}', 'line 2 has no prompt; wanted is {"prompt"'),
+        ("p.jsonl", b'{"prompt": "One."}\n{"caption": "Two."}', 'line 2 has no prompt; it should be {"prompt"'),
         ("p.jsonl", b'"One."', "line 1 has no prompt"),
         ("p.jsonl", b'{"text": []}', "line 1 has no prompt"),
-        ("p.jsonl", b"One.", "line 1 is no JSON"),
+        ("p.jsonl", b"One.", "line 1 is not valid JSON"),
         ("p.jsonl", b'{"prompt": "\\ud800"}', "not valid Unicode"),
         ("p.txt", b"\xff\xfe\xfa", "cannot be read"),
     ],

@@ -33,9 +33,9 @@ def test_values_are_lists_with_commas(text, expected):
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["10,20"], "is no list of values: write name=one,two"),
-        (["=10,20"], "is no list of values"),
-        (["age="], "is no list of values"),
+        (["10,20"], "is not a list of values: write name=one,two"),
+        (["=10,20"], "is not a list of values"),
+        (["age="], "is not a list of values"),
         (["age=1", "age=2"], "given twice: put them into one list"),
         (["age=1,2,1"], '"1" is twice among the values of age'),
         (['age="long, blond'], "quotes"),
@@ -59,43 +59,43 @@ def test_values_that_are_no_lists_are_refused(texts, words):
         ("A {age} man.", {}, "give values for age"),
         ("A {age man.", {"age": ["1"]}, "braces in .* do not match"),
         ("A age} man.", {"age": ["1"]}, "braces in .* do not match"),
-        ("A {} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {0} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {age:d} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {age.x} man.", {"age": ["1"]}, "is no placeholder"),
-        ("A {hair colour} man.", {"age": ["1"]}, "is no placeholder"),
+        ("A {} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {0} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {age:d} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {age.x} man.", {"age": ["1"]}, "is not a placeholder"),
+        ("A {hair colour} man.", {"age": ["1"]}, "is not a placeholder"),
     ],
 )
 def test_placeholders_and_values_must_fit(template, values, words):
     with pytest.raises(UsageError, match=words):
-        sweep.pages(template, values)
+        sweep.plan_pages(template, values)
 
 
 def test_one_list_makes_columns():
-    (page,) = sweep.pages("A {age} {{year}} old, {age}.", {"age": ["10", ""]})
+    (page,) = sweep.plan_pages("A {age} {{year}} old, {age}.", {"age": ["10", ""]})
     assert (page.rows, page.columns, page.title) == ((), ("age: 10", "age: –"), "")
     assert page.prompts == (("A 10 {year} old, 10.", "A  {year} old, ."),)
 
 
 def test_two_lists_make_rows_and_columns_in_the_order_given():
     template = "A {age} year old with {hair} hair."
-    (page,) = sweep.pages(template, {"hair": ["red", "black"], "age": ["1", "2", "3"]})
+    (page,) = sweep.plan_pages(template, {"hair": ["red", "black"], "age": ["1", "2", "3"]})
     assert (page.rows, page.columns) == (("hair: red", "hair: black"), ("age: 1", "age: 2", "age: 3"))
     assert page.prompts[1] == tuple(f"A {age} year old with black hair." for age in "123")
 
 
 def test_further_lists_make_pages():
-    found = sweep.pages("{a} {b} {c} {d}", {"a": ["1"], "b": ["1", "2"], "c": ["x", "y"], "d": ["p", "q"]})
+    found = sweep.plan_pages("{a} {b} {c} {d}", {"a": ["1"], "b": ["1", "2"], "c": ["x", "y"], "d": ["p", "q"]})
     assert [page.title for page in found] == ["c: x, d: p", "c: x, d: q", "c: y, d: p", "c: y, d: q"]
     assert found[2].prompts == (("1 1 y p", "1 2 y p"),)
 
 
 def test_a_sweep_is_of_one_seed_and_several_seeds_make_rows():
-    (page,) = sweep.pages("A {age}.", {"age": ["1", "2", "3"]})
-    rows, cells = sweep.cells_of(page, LIKE, [5])
+    (page,) = sweep.plan_pages("A {age}.", {"age": ["1", "2", "3"]})
+    rows, cells = sweep.plan_cells(page, LIKE, [5])
     assert rows == ()
     assert [[one.request.seed for one in row] for row in cells] == [[5, 5, 5]]
-    rows, cells = sweep.cells_of(page, LIKE, [5, 8], first=10)
+    rows, cells = sweep.plan_cells(page, LIKE, [5, 8], first=10)
     assert rows == ("seed 5", "seed 8")
     assert [[one.request.seed for one in row] for row in cells] == [[5] * 3, [8] * 3]
     assert [[(one.prompt, one.number) for one in row] for row in cells][1] == [(10, 1), (11, 1), (12, 1)]
@@ -144,7 +144,7 @@ def test_each_cell_is_the_picture_itself_and_no_word_touches_one(plates, size, r
     cells = plates(rows, columns, size)
     names = [f"age: {column * 10} and some words that are far too long for a column" for column in range(columns)]
     labels = [f"hair: {row}" for row in range(rows)] if rows > 1 else []
-    sheet = grids.grid(cells, names, labels, "A title. " * 30, size=size, wrap=wrap)
+    sheet = grids.make_grid(cells, names, labels, "A title. " * 30, size=size, wrap=wrap)
     check_cells(sheet, cells)
     boxes = [box for row in sheet.boxes for box in row]
     assert len(set(boxes)) == rows * columns
@@ -160,7 +160,7 @@ def test_each_cell_is_the_picture_itself_and_no_word_touches_one(plates, size, r
 
 
 def test_a_grid_is_as_large_as_its_pictures_words_and_gaps(plates):
-    sheet = grids.grid(plates(2, 3, (256, 200)), ["a", "b", "c"], ["one", "two"], size=(256, 200))
+    sheet = grids.make_grid(plates(2, 3, (256, 200)), ["a", "b", "c"], ["one", "two"], size=(256, 200))
     rows = {box[1] for row in sheet.boxes for box in row}
     columns = {box[0] for row in sheet.boxes for box in row}
     assert (len(rows), len(columns)) == (2, 3)
@@ -172,7 +172,7 @@ def test_a_grid_is_as_large_as_its_pictures_words_and_gaps(plates):
 
 def test_smaller_cells_and_missing_pictures(plates):
     cells = [[plates(1, 1, (200, 100))[0][0], None]]
-    sheet = grids.grid(cells, ["a", "b"], size=(100, 50))
+    sheet = grids.make_grid(cells, ["a", "b"], size=(100, 50))
     assert cut(sheet, 0, 0).shape == (50, 100, 3)
     assert (cut(sheet, 0, 0) == (20, 40, 200)).all()
     missing = cut(sheet, 0, 1)
@@ -182,7 +182,7 @@ def test_smaller_cells_and_missing_pictures(plates):
 
 def test_labels_in_any_script_are_drawn_where_a_font_has_them(plates):
     def inked(text):
-        return ink(grids.grid(plates(1, 1, (256, 64)), [text], size=(256, 64)))[0].size
+        return ink(grids.make_grid(plates(1, 1, (256, 64)), [text], size=(256, 64)))[0].size
 
     assert inked("Żółć") != inked("Żółt"), "the letters are drawn, and not a box for each"
 
@@ -191,7 +191,7 @@ def test_labels_in_any_script_are_drawn_where_a_font_has_them(plates):
 def test_pairs_have_their_prompt_below(plates, beside):
     cells = [tuple(files) for files in plates(3, 2, (64, 64))]
     prompts = ["Short.", "A long prompt with a great many words in it, " * 6, "Last."]
-    sheet = grids.pairs(prompts, cells, ("base", "loras/mine"), size=(64, 64), beside=beside)
+    sheet = grids.make_pairs(prompts, cells, ("base", "loras/mine"), size=(64, 64), beside=beside)
     check_cells(sheet, cells)
     y, x = ink(sheet)
     assert y.max() < sheet.image.height - 1
@@ -214,8 +214,8 @@ def test_words_over_two_pairs_do_not_run_into_each_other():
 
 def test_a_saved_sheet_tells_where_each_picture_is(plates, tmp_path):
     cells = [[*plates(1, 2)[0], None]]
-    sheet = grids.grid(cells, ["a", "b", "c"], size=(40, 30))
-    grids.save(sheet, tmp_path / "sheets" / "grid.png", cells, {"prompt": "A {x}."})
+    sheet = grids.make_grid(cells, ["a", "b", "c"], size=(40, 30))
+    grids.save_sheet(sheet, tmp_path / "sheets" / "grid.png", cells, {"prompt": "A {x}."})
     with Image.open(tmp_path / "sheets" / "grid.png") as image:
         told = json.loads(image.text["text2face"])
         assert image.size == sheet.image.size
@@ -228,12 +228,12 @@ def test_a_saved_sheet_tells_where_each_picture_is(plates, tmp_path):
 def test_a_font_that_is_none_is_refused(tmp_path, plates):
     (tmp_path / "font.ttf").write_text("no font")
     with pytest.raises(UsageError, match="cannot be read as a font"):
-        grids.grid(plates(1, 1), ["a"], size=(40, 30), font=tmp_path / "font.ttf")
+        grids.make_grid(plates(1, 1), ["a"], size=(40, 30), font=tmp_path / "font.ttf")
 
 
 def test_a_grid_of_real_size_holds_its_pictures_as_they_are(plates):
     cells = plates(6, 7, (768, 768))
-    sheet = grids.grid(
+    sheet = grids.make_grid(
         cells, [f"age: {age}" for age in range(7)], [f"hair: {one}" for one in range(6)], size=(768, 768)
     )
     assert sheet.image.width > 7 * 768

@@ -9,7 +9,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from text2face_core.language.bag import BagSettings, draw_bag, unknown_names
+from text2face_core.language.bag import BagSettings, draw_bag, trim_bag, unknown_names
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import Finding
 from text2face_core.utils.seeding import random_stream
@@ -50,11 +50,62 @@ def test_a_finding_that_is_left_out_on_purpose_does_not_come_back_by_another_nam
     ).keys() == {"bangs"}
 
 
-def test_the_surest_of_several_sources_is_believed():
+def test_the_majority_of_sources_decides_whatever_the_scores():
     findings = [Finding("eyeglasses", True, 0.6, "farl"), Finding("eyeglasses", False, 0.8, "starter")]
     assert draw(findings).items == ()
     findings += [Finding("eyeglasses", True, 0.9, "clip")]
     assert draw(findings).names == ("eyeglasses",)
+
+
+@pytest.mark.parametrize("sure", [0.5, 0.87, 0.99])
+def test_a_measured_blur_wins_over_a_guess_of_any_score(sure):
+    findings = [Finding("blurry", False, 0.99, "farl.attributes"), Finding("blurry", True, sure, "photo")]
+    assert draw(findings).names == ("blurry",)
+    opposite = [Finding("monochrome", True, 0.99, "clip"), Finding("monochrome", False, sure, "photo.properties")]
+    assert draw(opposite).names == ()
+    assert draw(opposite, prefer={"monochrome": ("clip",)}).names == ("monochrome",)
+
+
+def test_sources_that_disagree_one_against_one_leave_a_finding_out():
+    assert said([Finding("gender", "male", 0.99, "a"), Finding("gender", "female", 0.6, "b")]) == {}
+    assert said([Finding("age", 20.0, 0.99, "a"), Finding("age", 55.0, 0.6, "b")]) == {}
+    near = [Finding("age", 50.0, 0.9, "a"), Finding("age", 55.0, 0.6, "b")]
+    assert said(near, age_forms=("bracket",)) == {"age": "45 to 55 years old"}
+    unsure = [Finding("smiling", True, 0.9, "a"), Finding("smiling", False, 0.4, "b")]  # 0.4 is below the minimum
+    assert said(unsure).keys() == {"smiling"}
+
+
+def test_a_weak_second_emotion_is_not_lost_and_a_weak_first_one_is():
+    weak = [Finding("emotion", "sadness", 0.41, "r"), Finding("emotion", "anger", 0.12, "r")]
+    assert [item.phrase for item in draw(weak).items] == ["partly sad", "partly angry"]
+    assert draw([Finding("emotion", "sadness", 0.15, "r"), Finding("emotion", "anger", 0.12, "r")]).items == ()
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (find(mouth_openness=("fully_open", 0.6), mouth_slightly_open=(True, 0.99)), {"mouth_openness"}),
+        (find(mouth_openness=("closed", 0.6), mouth_slightly_open=(True, 0.99)), {"mouth_openness"}),
+        (find(bald=(True, 0.6), receding_hairline=(True, 0.99)), {"bald"}),
+        (find(skin_tone=("monk_04", 0.6), pale_skin=(True, 0.99)), {"skin_tone"}),
+        (find(no_beard=(False, 0.99), goatee=(True, 0.6)), {"goatee"}),
+        (find(no_beard=(False, 0.99), five_o_clock_shadow=(True, 0.6)), {"five_o_clock_shadow"}),
+        (find(no_beard=(False, 0.99), mustache=(True, 0.6)), {"mustache", "no_beard"}),
+        (find(no_beard=(False, 0.99), goatee=(False, 0.99)), {"no_beard"}),
+    ],
+)
+def test_the_sharper_of_two_findings_is_said_whatever_the_scores(findings, expected):
+    assert {name for seed in range(5) for name in said(findings, seed)} == expected
+
+
+def test_a_beard_can_be_said_and_absences_on_request():
+    beards = {said(find(no_beard=False, gender="male"), seed)["no_beard"] for seed in range(20)}
+    assert beards == {"a beard", "bearded"}
+    without = find(eyeglasses=False, heavy_makeup=False, wearing_hat=False, gender="female")
+    assert said(without).keys() == {"gender"}
+    asked = said(without, absences=("eyeglasses", "heavy_makeup"))
+    assert (asked["eyeglasses"], asked["heavy_makeup"]) == ("without glasses", "without heavy makeup")
+    assert "wearing_hat" not in asked
 
 
 def test_one_source_may_see_two_emotions_and_they_stay_together():
@@ -84,7 +135,7 @@ def test_the_only_emotion_left_is_said_whole():
         (find(bald=(True, 0.6), brown_hair=(True, 0.9), bangs=(True, 0.7)), {"brown_hair", "bangs"}),
         (find(hair_length=("bald", 0.9), wavy_hair=(True, 0.6)), {"hair_length"}),
         (find(hair_length=("long", 0.9), wavy_hair=(True, 0.6)), {"hair_length", "wavy_hair"}),
-        (find(mouth_openness=("slightly_open", 0.6), mouth_slightly_open=(True, 0.8)), {"mouth_slightly_open"}),
+        (find(mouth_openness=("slightly_open", 0.6), mouth_slightly_open=(True, 0.8)), {"mouth_openness"}),
         (find(black_hair=(True, 0.6), brown_hair=(True, 0.6)), {"black_hair"}),  # equally sure: the first by name
     ],
 )
@@ -194,3 +245,17 @@ print(json.dumps([[item.phrase for item in bag.items] for bag in bags]))
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValidationError):
         BagSettings(**wrong)
+
+
+def test_a_trimmed_bag_fits_and_keeps_what_is_said_first():
+    findings = find(age=34.0, gender="female", ethnicity="white", bangs=True, big_nose=True, chubby=True, blurry=True)
+    findings += [Finding("emotion", "fear", 0.5), Finding("emotion", "surprise", 0.4), *find(wearing_hat=True)]
+    for seed in range(50):
+        whole = draw(findings, seed)
+        small = trim_bag(whole, VOCABULARY, 12)
+        assert small.at("F1") == whole.at("F1")
+        assert small.at("photo") == whole.at("photo")
+        assert 1 <= len(small.at("F2")) < len(whole.at("F2"))
+        assert whole.at("F2")[: len(small.at("F2"))] == small.at("F2")
+        assert small.names.count("emotion") in {0, 2}
+        assert trim_bag(whole, VOCABULARY, 99) == whole

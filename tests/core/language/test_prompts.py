@@ -1,6 +1,7 @@
 """What a language model is told: our templates, a user's own, and what is wrong with a wrong one."""
 
 import re
+import time
 
 import pytest
 from pydantic import ValidationError
@@ -119,7 +120,9 @@ def test_a_file_that_is_called_like_a_prompt_of_ours_does_not_replace_it(tmp_pat
         ("a\n\n{% if %}", "own.j2, line 3: Expected an expression"),
         ("{{ f1|shout }}", "own.j2, line 1: No filter named 'shout'"),
         ('{% extends "papers.j2" %}', "own.j2: 'papers.j2' not found"),
-        (b"\xff\xfe", "own.j2 cannot be read"),
+        (b"\xff\xfe", "cannot read.*own.j2"),
+        ("a" * 200_000, "own.j2 is longer"),
+        ("{{ " + "(" * 5000 + ")" * 5000 + " }}", "own.j2"),
     ],
 )
 def test_a_template_that_is_wrong_is_refused_before_anything_is_asked(own, text, problem):
@@ -182,3 +185,61 @@ def test_a_fusers_identity_changes_with_the_text_of_its_template(own):
 def test_a_fuser_is_refused_a_template_that_is_wrong():
     with pytest.raises(ValidationError, match='no prompt "papr"'):
         Asking(prompt="papr")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'a' * 10**10 }}",
+        "{{ 10**(10**10) }}",
+        "{{ [1] * 10**10 }}",
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in f1 %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in range(99999) if a < 0 %}{% endfor %}{% for b in range(99999) %}{% endfor %}",
+        "{{ 'a'|center(10**10) }}",
+        "{{ 'a'.center(10**10) }}",
+        "{{ 'a'.zfill(10**10) }}",
+        "{{ '%10000000000d' % 1 }}",
+        "{{ '{:>10000000000}'.format(1) }}",
+        "{{ '%10000000000d'|format(1) }}",
+        "{{ lipsum(n=10**6) }}",
+        "{{ 'a'|indent(10**10, true) }}",
+        "{{ ('a' * 9999).replace('a', 'a' * 9999) }}",
+        "{{ ('a' * 9999)|replace('a', 'a' * 9999) }}",
+        "{{ ('a' * 9999).join('a' * 9999) }}",
+        "{{ ('a' * 9999)|join('a' * 9999) }}",
+        "{{ range(99999)|map('replace', '', 'a' * 9999)|list }}",
+        "{% set n = namespace(x='aa') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='aa') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{% set n = namespace(x=3) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}",
+        "{% set n = namespace(x=[]) %}{% for i in range(9999) %}{% set n.x = n.x + [('a' * 9999)[1:]] %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(40) }}",
+        "{% block b %}{{ self.b() }}{{ self.b() }}{% endblock %}",
+        "{% set x %}{% for i in range(99999) %}" + "a" * 9999 + "{% endfor %}{% endset %}",
+        "{% for i in [[[[], []], []], []] recursive %}{{ loop([i, i]) }}{% endfor %}",
+    ],
+)
+def test_a_template_cannot_take_more_than_its_share_of_time_and_memory(own, text):
+    before = time.thread_time()
+    with pytest.raises(RecipeError):
+        Prompts(own(text)).render(asked())
+    assert time.thread_time() - before < 15  # of CPU: what a bounded one takes, however busy the machine is
+
+
+def test_a_template_that_includes_itself_ends(own):
+    path = own("{% include name %}{% include name %}".replace("name", "'own.j2'"))
+    with pytest.raises(RecipeError):
+        Prompts(path).render(asked())
+
+
+def test_what_is_left_suffices_for_prompts(own):
+    text = """{%- macro each(words) -%}{% for word in words %}{{ loop.index }}/{{ loop.length }} {{ word|title }}
+    {%- if not loop.last %}, {% endif %}{% endfor %}{%- endmacro -%}
+    {{ each(f1) }}; {{ f2|join(", ") }}; {{ items|map(attribute="name")|unique|sort|join(" ") }};
+    {{- " yes" if "woman" in f1 else " no" }} {{ (f1|length + 1) * 2 }} {{ "x" ~ number ~ "y" }} {{ f1[0][:3].upper() }}
+    {%- set seen = namespace(count=0) %}{% for item in items if item.level == "F1" %}{% set seen.count = loop.index %}
+    {%- endfor %} {{ seen.count }} {{ style.replace("long", "short") }} {{ ", ".join(f1) }}"""
+    assert Prompts(own(text)).render(asked()) == (
+        "1/2 Woman, 2/2 29 To 39 Years Old; partly afraid, partly surprised, a hat; age emotion gender wearing_hat; "
+        "yes 6 x0y WOM 2 short woman, 29 to 39 years old"
+    )

@@ -69,7 +69,7 @@ def test_an_age_has_the_word_of_its_range(vocabulary, age, word):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("eyeglasses", False),
+        ("bangs", False),
         ("emotion", "boredom"),
         ("eyeglasses", "True"),
         ("horns", True),
@@ -156,7 +156,7 @@ values.blue.phrases = ["blue eyes"]
 
 
 def test_the_example_in_the_head_of_the_file_is_a_vocabulary():
-    head = BUILT_IN.read_text("utf-8").split("# Of a finding", 1)[0]
+    head = BUILT_IN.read_text("utf-8").split("# A finding, [findings", 1)[0]
     example = "\n".join(line.removeprefix("#     ") for line in head.splitlines() if line.startswith("#     "))
     assert Vocabulary.load([tomllib.loads(example)]).words("eye_colour", "brown").phrases[0].text == "brown eyes"
 
@@ -176,11 +176,11 @@ def test_a_later_vocabulary_replaces_a_finding_and_changes_the_fingerprint():
         ({"level": "F3"}, "findings.eye_colour.level: Input should be 'F1', 'F2' or 'photo'"),
         ({"colour": "x"}, "findings.eye_colour.colour: Extra inputs are not permitted"),
         ({"values": {}}, "findings.eye_colour: it has no phrases"),
-        ({"phrases": ["brown eyes"]}, "findings.eye_colour: phrases stand either at the finding"),
+        ({"phrases": ["brown eyes"]}, "findings.eye_colour: put phrases either on the finding"),
         ({"values": {"brown": {"phrases": []}}}, "eye_colour.values.brown.phrases: Tuple should have at least 1"),
-        ({"values": {"brown": {"phrases": ["brown eyes."]}}}, "phrases.0.text: 'brown eyes.' cannot stand"),
-        ({"values": {"brown": {"phrases": ["brown  eyes"]}}}, "cannot stand inside a sentence"),
-        ({"values": {"brown": {"phrases": [""]}}}, "cannot stand inside a sentence"),
+        ({"values": {"brown": {"phrases": ["brown eyes."]}}}, "phrases.0.text: 'brown eyes.' does not fit"),
+        ({"values": {"brown": {"phrases": ["brown  eyes"]}}}, "does not fit inside a sentence"),
+        ({"values": {"brown": {"phrases": [""]}}}, "does not fit inside a sentence"),
         ({"role": "photo"}, 'findings.eye_colour: the level "photo" and the role "photo" go together'),
         ({"min_score": 1.5}, "findings.eye_colour.min_score: Input should be less than or equal to 1"),
     ],

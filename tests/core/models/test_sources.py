@@ -74,6 +74,42 @@ def test_a_file_of_another_size_is_refused_before_it_is_downloaded(tmp_path, ser
         ModelStore(tmp_path).path(artifact(Url(server.url("good")), size=100))
 
 
+@pytest.mark.parametrize("sha256", [SHA, None])
+@pytest.mark.parametrize("size", [len(BODY), None])
+def test_no_byte_more_than_declared_is_kept_whatever_a_server_sends(tmp_path, server, monkeypatch, sha256, size):
+    monkeypatch.setattr(model_sources, "LARGEST_UNDECLARED", 2 * len(BODY))
+    store = ModelStore(tmp_path)
+    with pytest.raises(ArtifactError, match="sends more"):
+        store.path(artifact(Url(server.url("endless")), sha256=sha256, size=size))
+    kept = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert kept <= 2 * len(BODY)
+    assert server.sent < 100 * len(BODY)  # what was on the way when the connection was closed
+
+
+@pytest.mark.parametrize("target", ["http://example.invalid/x", "file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_a_download_never_leaves_tls(tmp_path, server, target):
+    for source in (Url(target), Url(server.url(f"to?{target}"))):
+        with pytest.raises(ArtifactError, match="https only"):
+            ModelStore(tmp_path).path(artifact(source))
+
+
+def test_a_redirect_within_this_machine_is_followed(tmp_path, server):
+    there = Url(server.url(f"to?{server.url('good')}"))
+    assert ModelStore(tmp_path).path(artifact(there)).read_bytes() == BODY
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_a_store_that_anybody_can_write_to_is_warned_about_once(tmp_path, server, caplog):
+    store = ModelStore(tmp_path / "store")
+    store.folder.mkdir()
+    store.folder.chmod(0o777)
+    for _ in range(2):
+        store.path(artifact(Url(server.url("good"))))
+    assert [record.getMessage() for record in caplog.records if str(store.folder) in record.getMessage()] == [
+        f"anybody on this machine can write to {store.folder}: model files there may be replaced (chmod o-w)"
+    ]
+
+
 def test_a_server_that_is_not_there_is_named(tmp_path, server):
     with pytest.raises(ArtifactError, match=r"cannot reach 127\.0\.0\.1"):
         ModelStore(tmp_path).path(artifact(Url("http://127.0.0.1:9/face.onnx")))

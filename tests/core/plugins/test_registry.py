@@ -73,6 +73,7 @@ def hook_names() -> list[str]:
 @pytest.mark.parametrize(
     ("hook", "kind"),
     [
+        ("t2f_sources", "source"),
         ("t2f_detectors", "detector"),
         ("t2f_filters", "filter"),
         ("t2f_extractors", "extractor"),

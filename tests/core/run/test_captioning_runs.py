@@ -56,7 +56,13 @@ def fragile(toy_plugins):
 
 
 def session_of(out, plugins, progress=None, chunk_size=3):
-    return Session(RunDirectory(out), plugins, ModelStore(), progress or Silent(), chunk_size=chunk_size)
+    return Session(
+        run=RunDirectory(out),
+        plugins=plugins,
+        models=ModelStore(),
+        progress=progress or Silent(),
+        chunk_size=chunk_size,
+    )
 
 
 def run(out, plugins, recipe, photos, chunk_size=3):
@@ -91,7 +97,7 @@ def test_captioning_that_stopped_goes_on_and_ends_like_one_that_did_not(
 def test_what_was_done_of_a_chunk_is_not_asked_again(
     tmp_path, toy_plugins, toy_recipe, toy_photos, fragile, monkeypatch
 ):
-    monkeypatch.setattr("text2face_core.engines.local.Parts", lambda: Parts(first=1))
+    monkeypatch.setattr("text2face_core.engines.captioning.Parts", lambda: Parts(first=1))
     recipe = toy_recipe.with_plugins(toy_plugins, ["fragile"])
     calm = run(tmp_path / "calm", toy_plugins, recipe, toy_photos, chunk_size=100)
     fragile(2, KeyboardInterrupt())
@@ -218,7 +224,7 @@ def t2f_fusers():
 
 def test_fuse_that_is_killed_at_any_instant_ends_like_one_that_was_not(tmp_path, monkeypatch, toy_photos):
     site = tmp_path / "site"
-    for name, module in (("toy", "toys"), ("slow", "slow")):
+    for name, module in (("toy", "support.toys"), ("slow", "slow")):
         info = site / f"t2f_{name}-1.0.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: t2f-{name}\nVersion: 1.0\n")

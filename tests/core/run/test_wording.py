@@ -76,6 +76,15 @@ def test_an_edit_of_a_worded_line_is_kept_without_the_words_around_it(run):
     assert texts(run.path) == texts(run.dataset) == [[f"sks: {text}" for text in TEXTS[0]], ["sks: A tall man."]]
 
 
+def test_an_edit_next_to_a_caption_that_is_not_allowed_changes_the_right_one(run):
+    reworded(run, forbid=["smiles"])
+    assert texts(run.dataset)[0] == ["A happy woman."]
+    text = run.metadata_path.read_text("utf-8").replace("A happy woman.", "By hand.")
+    run.metadata_path.write_text(text, "utf-8")
+    reworded(run)
+    assert texts(run.dataset)[0] == ["A woman smiles.", "By hand."]
+
+
 def test_other_wording_writes_no_captions_again(toy_plugins, toy_recipe):
     settings = ['captions.prefix="ohwx "', "captions.template=a {caption}", "captions.forbid=['x']"]
     changed = toy_recipe.with_settings([*settings, "captions.replace={a = 'b'}"])

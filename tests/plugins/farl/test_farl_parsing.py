@@ -253,7 +253,7 @@ def test_a_parser_with_other_classes_is_refused(parsers):
 def test_a_file_that_is_no_torchscript_is_refused(torch, runtime, tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "state.pt")
     for path in (tmp_path / "state.pt", tmp_path / "nowhere.pt"):
-        with pytest.raises(ArtifactError, match=f"{path.name} is no TorchScript file of a parser"):
+        with pytest.raises(ArtifactError, match=f"{path.name} is not a TorchScript file"):
             t2f_farl.build_parsing(ParsingOptions(models=("lapa",), lapa_weights=str(path)), runtime)
 
 

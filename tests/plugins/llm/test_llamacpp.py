@@ -128,8 +128,8 @@ def test_a_prompt_that_does_not_fit_gets_no_text_and_the_others_do(make, caplog)
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "is no GGUF file"),
-        (b"PK\x03\x04 a zip", "is no GGUF file"),
+        (b"", "GGUF"),
+        (b"PK\x03\x04 a zip", "GGUF"),
         (None, "cannot be read: No such file"),
     ],
 )

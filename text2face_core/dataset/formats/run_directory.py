@@ -43,7 +43,9 @@ class CaptionedRun(CaptionedDataset):
         digest = hashlib.blake2b(digest_size=16)
         if self._wording != Wording(replaced={}):
             digest.update(repr(self._wording).encode("utf-8", "surrogatepass"))
-        for chunk in sorted({photo.chunk for photo in self._run.photos()}):
+        photos = self._run.photos()
+        self._gone = {photo.photo_id for photo in photos if photo.gone}
+        for chunk in sorted({photo.chunk for photo in photos}):
             self._read_chunk(chunk, digest)
         self.fingerprint = digest.hexdigest()
 
@@ -99,6 +101,8 @@ class CaptionedRun(CaptionedDataset):
                 if self._corrected(row["photo_id"], _pairs(row)):
                     with_text.add(row["photo_id"])
         for row in _rows(analysis, ANALYSIS):
+            if row["photo_id"] in self._gone:
+                continue
             self._analysed += 1
             if row["status"] != "ok" or row["face"] is None:
                 continue

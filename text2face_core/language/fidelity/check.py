@@ -148,9 +148,11 @@ class _BagIndex:
         if claim.age:
             return ([], "") if statement.negated else self._age(claim.age)
         keys = self.keys
+        if statement.negated and not claim.when_negated:
+            names = [name for name, value in claim.mentions if value == "true"]
+            absent = [number for name in names for number in keys.get((name, "false"), ())]
+            return absent, "" if absent or statement.tentative else self._contradicted(claim)
         if statement.negated:
-            if not claim.when_negated:
-                return [], "" if statement.tentative else self._contradicted(claim)
             claim = self.parser.lexicon.meaning(claim.when_negated)[0]
         mentioned = [number for key in claim.mentions if key in keys for number in keys[key]]
         if statement.literal:

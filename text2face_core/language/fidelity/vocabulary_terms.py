@@ -35,6 +35,7 @@ def is_understood(parser: Parser, text: str, key: Key) -> bool:
         key in one.claim.mentions
         or (one.claim.age is not None and name in {"age", "young"})
         or (one.negated and one.claim.when_negated == name)
+        or (one.negated and key[1] == "false" and (name, "true") in one.claim.mentions)
         for one in statements
     )
 

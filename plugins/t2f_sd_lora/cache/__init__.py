@@ -1,0 +1,1 @@
+"""Pictures and captions in the form that training steps take, computed once and kept on disk."""

@@ -1,0 +1,1 @@
+"""The base model and the LoRA on it: find, load, name, attach."""

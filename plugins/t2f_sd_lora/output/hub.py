@@ -1,0 +1,27 @@
+"""Upload a result to Hugging Face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from text2face_core.errors import RunError
+
+from .contact_sheet import SHEET
+
+UPLOADED = ("*.safetensors", "README.md", SHEET, "train.jsonl")
+
+
+def upload(out: Path, repository: str) -> str:
+    """Upload the result into `repository`, made private if new; returns its address. Raises RunError on failure."""
+    from huggingface_hub import HfApi
+
+    try:
+        hub = HfApi()
+        address = hub.create_repo(repository, private=True, exist_ok=True)
+        hub.upload_folder(repo_id=repository, folder_path=out, allow_patterns=list(UPLOADED))
+    except (OSError, ValueError) as error:  # every error of the hub's library is one of these
+        raise RunError(
+            f"the LoRA is in {out}, but could not be uploaded to {repository}: {str(error).splitlines()[0]}. Sign in "
+            "with hf auth login and give the same command again, which only uploads"
+        ) from error
+    return str(address)

@@ -1,0 +1,52 @@
+"""Decide what to do with the training that the folder of the result already holds."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from text2face_core.errors import RunError
+from text2face_core.utils import remove_unfinished
+
+from .contact_sheet import SHEET
+from .settings import NAME, compare_settings, read_settings, write_settings
+
+if TYPE_CHECKING:
+    from ..training.context import TrainingContext
+    from .checkpoints import Checkpoints
+
+
+def prepare_out(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
+    """Resume, start again or refuse, as `options.resume` says; then write train.toml.
+
+    Raises RunError when the training in there cannot be resumed with these settings.
+    """
+    if context.is_main:
+        remove_unfinished(checkpoints.folder)
+        _check_earlier(context, checkpoints, settings)
+        write_settings(context.out, settings)
+    context.accelerator.wait_for_everyone()
+
+
+def _check_earlier(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
+    out, options = context.out, context.options
+    before = None if options.resume == "never" else read_settings(out)
+    if options.resume == "never":
+        checkpoints.clear()
+    if before is None and checkpoints.steps():
+        raise RunError(
+            f"{out} holds checkpoints, but no {NAME} that says what was trained: put it back, choose another --out, or "
+            "start again with --fresh"
+        )
+    if not checkpoints.steps():
+        for name in ("validation", "tensorboard"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in ("train.jsonl", SHEET):
+            (out / name).unlink(missing_ok=True)
+    elif before and (changes := compare_settings(before, settings, out, options.resume)):
+        context.progress.say(f"resuming with other settings: {'; '.join(changes)}")
+    if (steps := checkpoints.steps()) and steps[-1] > options.steps:
+        raise RunError(
+            f"{out} holds a training of {steps[-1]} steps already, more than the {options.steps} asked for: choose "
+            "another --out, or start again with --fresh"
+        )

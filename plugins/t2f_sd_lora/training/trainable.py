@@ -1,0 +1,73 @@
+"""The base model with LoRA adapters, and what trains them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..model.adapters import DenoisingModel, add_text_lora, add_unet_lora
+from .loss import NoiseSchedule
+from .optimizer import LoraOptimizer, WeightAverage
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..model.adapters import Adapter
+    from ..model.base import StableDiffusion
+    from ..options import SdLoraOptions
+    from .context import TrainingContext
+
+
+@dataclass(frozen=True, slots=True)
+class TrainableModel:
+    """A base model whose adapters are trained.
+
+    text_encoder: None when only the UNet is trained. network: UNet and text encoder as one module.
+    average: the averaged weights (EMA), None without.
+    """
+
+    base: StableDiffusion
+    unet: Adapter
+    text_encoder: Adapter | None
+    network: DenoisingModel
+    schedule: NoiseSchedule
+    optimizer: LoraOptimizer
+    average: WeightAverage | None
+
+    @property
+    def latent_scale(self) -> float:
+        """The VAE's scaling factor of latents."""
+        return float(self.base.vae.config.scaling_factor)
+
+
+def build_trainable(context: TrainingContext, base: StableDiffusion) -> TrainableModel:
+    """Attach adapters to `base`, in the mode and memory layout of training."""
+    options, seed = context.options, context.runtime.seed
+    unet = add_unet_lora(base.unet, options, seed)
+    text = add_text_lora(base.text_encoder, options, seed) if options.text_encoder else None
+    network = build_network(base, options, context.device)
+    optimizer = LoraOptimizer(unet, text, options)
+    average = WeightAverage(optimizer.named, options.ema) if options.ema else None
+    schedule = NoiseSchedule.from_scheduler(base.scheduler).to(context.device)
+    return TrainableModel(base, unet, text, network, schedule, optimizer, average)
+
+
+def build_network(base: StableDiffusion, options: SdLoraOptions, device: torch.device) -> DenoisingModel:
+    """UNet and text encoder as one module, with checkpointing, memory layout and compilation as the options say."""
+    import torch
+
+    if options.gradient_checkpointing:
+        base.unet.enable_gradient_checkpointing()
+        if options.text_encoder:
+            encoder = base.text_encoder  # from 5.2x on transformers has another name for it
+            switch = getattr(encoder, "activation_checkpointing_enable", encoder.gradient_checkpointing_enable)
+            switch({"use_reentrant": False})
+    if device.type == "cuda" if options.channels_last is None else options.channels_last:
+        base.unet.to(memory_format=torch.channels_last)
+    if options.cache_latents and not options.prompts:
+        base.vae.to("cpu")
+    network = DenoisingModel(base.unet, base.text_encoder, trains_text=options.text_encoder)
+    network.train()  # transformers checkpoints gradients in this mode only; there is no dropout
+    if options.compile:
+        base.unet.compile(dynamic=False)
+    return network

@@ -1,0 +1,75 @@
+"""What an engine is: work on chunks of photos, wherever it is done."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..contracts import Progress
+from ..records import AnalysisRow, PhotoRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Sizes that change the speed of a run but never its results.
+
+    Attributes:
+        batch: Photos per call of a model.
+        decode_threads: Threads that read and decode photos.
+    """
+
+    batch: int = 8
+    decode_threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One chunk of photos.
+
+    Attributes:
+        chunk: The chunk's number.
+        photos: All of its photos, in order.
+        kept: Rows of an earlier try that stay, by photo id.
+    """
+
+    chunk: int
+    photos: tuple[PhotoRef, ...]
+    kept: Mapping[str, AnalysisRow] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> list[PhotoRef]:
+        """The photos that are still to be worked on."""
+        return [photo for photo in self.photos if photo.photo_id not in self.kept]
+
+
+class Job(Protocol):
+    """Work that a process can do on one chunk after another, such as analysis.
+
+    Each chunk is committed when it is done, so any process may take any chunk, and a job may be stopped at any time.
+    """
+
+    def __call__(self, tasks: Iterable[Task], progress: Progress) -> None:
+        """Work on the tasks in order; models are loaded once, for all of them."""
+        ...
+
+
+class Engine(ABC):
+    """Decides which process works on which chunk: threads of this machine, or many machines.
+
+    Results do not depend on the engine.
+    """
+
+    @abstractmethod
+    def run(self, job: Job, tasks: Sequence[Task], progress: Progress) -> None:
+        """Have every task done.
+
+        Args:
+            job: What to do with each task.
+            tasks: Chunks that are not done, in order.
+            progress: Receives how far the work has come.
+
+        Raises:
+            UsageError: What a job raises; tasks that were done until then stay done.
+        """

@@ -1,0 +1,5 @@
+"""What every verb of the command line does, for programs: caption, train, generate, export, diagnose."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

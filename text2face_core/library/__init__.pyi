@@ -1,0 +1,31 @@
+from .captions import (
+    caption_again as caption_again,
+    caption_photos as caption_photos,
+    finish_run as finish_run,
+    recaption as recaption,
+    run_photos as run_photos,
+)
+from .checks import CheckedCaption as CheckedCaption, check_captions as check_captions
+from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
+from .exports import export as export
+from .images import (
+    GenerationSession as GenerationSession,
+    GenerationSettings as GenerationSettings,
+    Sheets as Sheets,
+    compare as compare,
+    default_folder as default_folder,
+    generate as generate,
+    sweep as sweep,
+)
+from .session import (
+    Result as Result,
+    Session as Session,
+    Silent as Silent,
+    override as override,
+)
+from .training import (
+    choose_hardware as choose_hardware,
+    choose_trainer as choose_trainer,
+    default_trainer as default_trainer,
+    train as train,
+)

@@ -1,0 +1,258 @@
+"""One use of a run directory: list photos, analyse them, caption them, and leave a data set and a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..contracts import Progress, Runtime
+from ..engines import (
+    AnalysisJob,
+    CaptioningJob,
+    Engine,
+    LocalEngine,
+    Task,
+    Work,
+    analysis_tasks,
+    captioning_tasks,
+)
+from ..errors import NothingToDo, RunError
+from ..images import DecodeLimits
+from ..models import ModelStore
+from ..pipeline import Analysis, Captioning, Clock
+from ..plugins import Plugins, require, split_names
+from ..provenance import difference, settings_of
+from ..recipe import Recipe, Resolved
+from ..records import AnalysisRow, Caption
+from ..run import RunDirectory
+from ..sources import Sources, list_photos, scheme_of, use_sources
+from ..trust import record_own
+from ..utils import check_device, default_threads
+
+
+class Silent:
+    """Progress that is not shown."""
+
+    def start(self, what: str, total: int, done: int = 0) -> None:
+        """Say nothing."""
+
+    def advance(self, count: int, **counts: int) -> None:
+        """Say nothing."""
+
+    def say(self, message: str) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a run.
+
+    Attributes:
+        rows: Every photo with its captions, in the order listed.
+        counts: Photos by status: "ok", "rejected", "failed".
+        seconds: Wall time of the whole run.
+        model_seconds: Wall time inside each component.
+        out: The run directory; None for a run in memory.
+    """
+
+    rows: list[tuple[AnalysisRow, tuple[Caption, ...]]]
+    counts: Counter[str]
+    seconds: float
+    model_seconds: dict[str, float]
+    out: Path | None = None
+
+    def __iter__(self) -> Iterator[tuple[AnalysisRow, tuple[Caption, ...]]]:
+        return iter(self.rows)
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One use of a run directory: what `caption_photos` and `caption_again` share.
+
+    Attributes:
+        run: The directory; hold its lock while working.
+        plugins: The plugins that may be used.
+        models: Where model files come from.
+        progress: Receives how far the work has come.
+        engine: Decides where the work is done.
+        work: Sizes of batches and pools.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: "float32", "bfloat16" or "float16".
+        threads: Threads of each model; 0 for all cores.
+        chunk_size: Photos per shard of a new run.
+        clock: Counts the seconds inside each component.
+    """
+
+    run: RunDirectory
+    plugins: Plugins
+    models: ModelStore
+    progress: Progress = field(default_factory=Silent)
+    engine: Engine = field(default_factory=LocalEngine)
+    work: Work = field(default_factory=Work)
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 0
+    chunk_size: int = 128
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        use_sources(Sources(self.plugins, self.models))
+
+    def analyse(
+        self, source: Sequence[str | Path], recipe: Recipe, *, redo: bool = False, retry_failed: bool = False
+    ) -> Resolved:
+        """List the photos, analyse those that are not done, and commit them chunk by chunk.
+
+        Args:
+            source: Folders, glob patterns, text lists, files and addresses of source plugins.
+            recipe: Which plugins run and with what options.
+            redo: Analyse again what was analysed with other plugins or options.
+            retry_failed: Analyse photos that failed again.
+
+        Raises:
+            RunError: The directory holds a run over other photos, or one that was analysed differently and `redo` is
+                off.
+        """
+        resolved = recipe.resolve(self.plugins)
+        key = resolved.analysis_key()
+        now = settings_of(resolved, [_absolute(one) for one in source])
+        if self.run.exists:
+            self._check(now, redo=redo)
+        resumed = self.run.exists
+        try:
+            listed = list_photos(source, exclude=[self.run.path], warn=self.progress.say)
+        except NothingToDo:
+            if not resumed:
+                raise
+            listed = []
+        changes = self.run.update_photos(listed, self.chunk_size)
+        if redo:
+            self.run.forget_gone()
+        self.run.write_settings(now)
+        record_own(recipe, self.plugins, self.run.path)
+        for message in changes.messages() if resumed else ():
+            self.progress.say(message)
+        tasks = analysis_tasks(self.run, key, retry_failed=retry_failed)
+        if tasks:
+            self._analyse(resolved, tasks, key)
+        else:
+            self.progress.say(f"all {len(self.run.photos())} photo(s) were analysed before")
+        return resolved
+
+    def _check(self, now: dict[str, Any], *, redo: bool) -> None:
+        before = self.run.settings
+        if before["source"] != now["source"]:
+            raise RunError(
+                f"{self.run.path} holds a run over {', '.join(before['source'])}: choose another --out for these photos"
+            )
+        if before["keys"]["analysis"] != now["keys"]["analysis"] and self.run.has_analysis and not redo:
+            raise RunError(
+                f"the photos in {self.run.path} would have to be analysed again ({difference(before, now)}). "
+                "Give --redo to do so, or choose another --out"
+            )
+
+    def _prepare(self, resolved: Resolved) -> None:
+        """Notice before hours of analysis what captioning will lack, and fetch all model files first.
+
+        Raises MissingExtra, ArtifactError or FuserError if something is missing; the message lists all of it.
+        """
+        needs = require(resolved, self.models)
+        for line in needs.lines():
+            self.progress.say(line)
+        for artifact in needs.files:
+            self.models.path(artifact)
+
+    def _analyse(self, resolved: Resolved, tasks: Sequence[Task], key: str) -> None:
+        self._prepare(resolved)
+        recipe = resolved.recipe
+        analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)  # before anything is shown
+        limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
+        total = len(self.run.photos())
+        self.progress.start("analysing", total, total - sum(len(task.pending) for task in tasks))
+        job = AnalysisJob(
+            run=self.run, key=key, build=lambda: analysis, limits=limits, dataset=recipe.dataset, work=self.work
+        )
+        self.engine.run(job, tasks, self.progress)
+        self.progress.finish()
+
+    def caption(self, resolved: Resolved, *, retry_failed: bool = False) -> None:
+        """Caption what has no captions from this fuser and these settings yet; the analysis stays as it is.
+
+        Raises:
+            RunError: The analysis is not finished.
+            FuserError: The fuser cannot answer any request.
+        """
+        analysis = resolved.analysis_key()
+        if undone := sum(not self.run.analysis_is_done(chunk, analysis) for chunk in self.run.chunks()):
+            raise RunError(
+                f"{undone} chunk(s) of {self.run.path} are not analysed yet: "
+                "finish that first, with the t2f run that began it"
+            )
+
+        @cache
+        def begun() -> None:
+            self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
+            record_own(resolved.recipe, self.plugins, self.run.path)
+
+        key = resolved.captions_key()
+        tasks = captioning_tasks(self.run, key, retry_failed=retry_failed)
+        if not tasks:
+            begun()
+            return
+        captioning = Captioning(resolved, self.plugins, self._runtime(resolved), self.clock)
+        total, waiting = len(self.run.photos()), sum(len(task.photos) for task in tasks)
+        self.progress.start("captioning", total, total - waiting)
+        job = CaptioningJob(run=self.run, key=key, build=lambda: captioning, begun=begun, clock=self.clock)
+        self.engine.run(job, tasks, self.progress)
+        self.progress.finish()
+
+    def _runtime(self, resolved: Resolved) -> Runtime:
+        check_device(self.device)
+        threads = self.threads or default_threads()
+        seed = resolved.recipe.seed
+        return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
+
+
+def override(
+    recipe: Recipe,
+    plugins: Plugins,
+    *,
+    names: str | Sequence[str] = (),
+    settings: Iterable[str] = (),
+    seed: int | None = None,
+    leave_out: str | Sequence[str] | None = None,
+) -> Recipe:
+    """The recipe with what a command line gives over it.
+
+    Args:
+        recipe: The recipe as it is.
+        plugins: The plugins that may be used.
+        names: As for --plugins.
+        settings: As for --set.
+        seed: As for --seed.
+        leave_out: As for --leave-out: names that are added; empty to leave out nothing any more.
+    """
+    recipe = recipe.with_plugins(plugins, _names(names)).with_settings(settings)
+    if seed is not None:
+        recipe = recipe.with_settings([f"seed={seed}"])
+    if leave_out is not None:
+        listed = _names(leave_out)
+        left_out = list(dict.fromkeys([*recipe.bag.leave_out, *listed])) if listed else []
+        recipe = recipe.with_settings([f"bag.leave_out={left_out}"])
+    return recipe
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return split_names(names) if isinstance(names, str) else list(names)
+
+
+def _absolute(place: str | Path) -> str:
+    elsewhere = scheme_of(str(place)) != "file" and not Path(place).exists()
+    return str(place) if elsewhere else str(Path(place).absolute())

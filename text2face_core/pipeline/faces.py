@@ -1,0 +1,114 @@
+"""Accept one face of a photo, or say why there is none: how many, how large, whole, and upright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DegenerateFace
+from ..images import BoxCrop
+from ..records import Face, Photo, Pixels, Portrait
+from .stage import Failure, Stage
+
+if TYPE_CHECKING:
+    from ..recipe import FaceRule
+
+TURNED = 0.01
+"""How much higher the score of a face must be once it is turned, to say that the photo is not upright.
+
+Measured with YuNet on the twelve example photos in all four orientations: of upright photos, the best turned score is
+at least 0.02 below the upright one; of turned photos it is at least 0.04 above.
+"""
+TILTED = 60.0
+"""Degrees between the face's own vertical and the photo's, above which a face is not upright."""
+
+LOOK = BoxCrop(2.0, 224, border=(127, 127, 127))
+"""What the detector sees of a face in other orientations: small, since it costs four detections."""
+
+PARTS = ("image-left eye", "image-right eye", "nose", "image-left mouth corner", "image-right mouth corner")
+
+
+class FaceSelection:
+    """The rules of a recipe's [faces], applied to what a detector found.
+
+    Args:
+        rule: The recipe's section.
+        detector: Looks at faces again, in other orientations.
+    """
+
+    def __init__(self, rule: FaceRule, detector: Stage[Pixels, tuple[Face, ...]]) -> None:
+        self._rule = rule
+        self._detector = detector
+
+    def choose(self, photo: Photo, faces: Sequence[Face]) -> Face | str:
+        """The face to use, or the reason why there is none."""
+        if not faces:
+            return "no face"
+        if len(faces) > 1 and self._rule.choose == "only":
+            return f'{len(faces)} faces (to use one of them, set faces.choose to "largest" or "central")'
+        if self._rule.choose == "central":
+            middle = np.array([photo.width, photo.height]) / 2
+            return min(faces, key=lambda face: float(np.hypot(*((face.box[:2] + face.box[2:]) / 2 - middle))))
+        return max(faces, key=lambda face: face.size)
+
+    def refuse(self, photo: Photo, face: Face) -> str:
+        """Why this face cannot be used; empty if it can."""
+        width, height = float(face.box[2] - face.box[0]), float(face.box[3] - face.box[1])
+        least = self._rule.min_size
+        if min(width, height) < least:
+            return f"face too small: {width:.0f} x {height:.0f} pixels (faces.min_size is {least:.0f} on both sides)"
+        if not self._rule.whole:
+            return ""
+        ends = np.array([photo.width, photo.height]) - 0.5
+        inside = np.asarray((face.landmarks >= -0.5) & (face.landmarks <= ends))
+        outside = [PARTS[number] for number in np.flatnonzero(~np.asarray(inside.all(axis=1)))]
+        return f"face cut off: the photo does not show the {' and the '.join(outside)}" if outside else ""
+
+    def refuse_turned(self, portraits: Sequence[Portrait]) -> list[str]:
+        """Why each portrait is not upright; empty if it is.
+
+        Many detectors find a face that lies on its side or head as if it were upright, with landmarks that mean
+        nothing, but are surer of it once it is turned.
+        """
+        if not self._rule.upright:
+            return [""] * len(portraits)
+        degrees = [_tilt(portrait.face) for portrait in portraits]
+        asked = [number for number, tilt in enumerate(degrees) if abs(tilt) <= TILTED]
+        for number, turn in zip(asked, self._turns([portraits[number] for number in asked]), strict=True):
+            degrees[number] = 90.0 * turn
+        return [
+            f"face is not upright: turned by about {round(abs(tilt) / 90) * 90 or 90} degrees" if tilt else ""
+            for tilt in (tilt if abs(tilt) > TILTED else 0.0 for tilt in degrees)
+        ]
+
+    def _turns(self, portraits: Sequence[Portrait]) -> list[int]:
+        """Of each portrait, the number of quarter turns after which its face is found best."""
+        squares: list[Pixels] = []
+        places: list[int | None] = []
+        for portrait in portraits:
+            try:
+                square = portrait.crop(LOOK)
+            except DegenerateFace:
+                places.append(None)
+                continue
+            places.append(len(squares))
+            squares += [np.ascontiguousarray(np.rot90(square, turn)) for turn in range(4)]
+        found = self._detector(squares)
+        turns = []
+        for place in places:
+            answers = [] if place is None else found[place : place + 4]
+            if not answers or any(isinstance(answer, Failure) for answer in answers):
+                turns.append(0)
+                continue
+            scores = [max((face.score for face in faces), default=0.0) for faces in answers]  # type: ignore[union-attr]
+            best = int(np.argmax(scores))
+            turns.append(best if scores[best] > scores[0] + TURNED else 0)
+        return turns
+
+
+def _tilt(face: Face) -> float:
+    """Degrees from the photo's vertical to the face's, from the middle between the eyes to that of the mouth."""
+    across, down = face.landmarks[3:].mean(axis=0) - face.landmarks[:2].mean(axis=0)
+    return float(np.degrees(np.arctan2(-across, down)))

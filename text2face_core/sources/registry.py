@@ -1,0 +1,166 @@
+"""Open any photo by its URI: files by this package, every other scheme by the plugin that declares it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..contracts import MAX_PHOTO_BYTES, Runtime, Source
+from ..errors import SourceError
+from ..records import PhotoRef
+from ..utils import photo_id_of, quoted
+from .files import FileSource, Warn, list_files, no_photos
+
+if TYPE_CHECKING:
+    from ..models import ModelStore
+    from ..plugins import Plugins, Registered
+
+# Two letters at least, as "c:" is a drive of Windows.
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
+
+
+def scheme_of(uri: str) -> str:
+    """The scheme in lower case; "file" for a path.
+
+    >>> scheme_of("zip:/data/photos.zip"), scheme_of("/data/ann.jpg"), scheme_of("c:/ann.jpg")
+    ('zip', 'file', 'file')
+    """
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else "file"
+
+
+class Sources:
+    """The sources that may be used, by the schemes that they open. Safe in threads; plugins are loaded when needed.
+
+    >>> Sources().open("gone.jpg")
+    Traceback (most recent call last):
+    ...
+    text2face_core.errors.BadPhoto: unreadable: no such file or directory
+    """
+
+    def __init__(self, plugins: Plugins | None = None, models: ModelStore | None = None) -> None:
+        self._plugins, self._models = plugins, models
+        self._opened: dict[str, Source] = {"file": FileSource()}
+        self._lock = threading.Lock()
+
+    def of(self, scheme: str) -> Source:
+        """The source that opens a scheme. Raises SourceError if no plugin declares it, PluginError if two do."""
+        found = self._opened.get(scheme)
+        if found is None:
+            with self._lock:
+                found = self._opened.get(scheme) or self._build(scheme)
+                self._opened[scheme] = found
+        return found
+
+    def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
+        """Read one photo as it is encoded.
+
+        Raises:
+            BadPhoto: It cannot be read.
+            SourceError: No plugin opens URIs of its scheme.
+        """
+        return self.of(scheme_of(uri)).open(uri, max_bytes)
+
+    def list_photos(
+        self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
+    ) -> list[PhotoRef]:
+        """The photos of all places, each once: files in the order of their paths, then those of plugins."""
+        places = [source] if isinstance(source, str | Path) else list(source)
+        elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
+        files = [place for place in places if str(place) not in elsewhere]
+        listed = (
+            list_files(files, exclude=exclude, warn=warn, may_be_empty=bool(elsewhere))
+            if files or not elsewhere
+            else []
+        )
+        taken = {photo.photo_id for photo in listed}
+        for place in elsewhere:
+            before = len(listed)
+            for photo in self.of(scheme_of(place)).list(place):
+                key = photo.photo_id
+                while key in taken:  # as another place's photo
+                    key = photo_id_of(f"{photo.uri}\0{key}")
+                taken.add(key)
+                listed.append(PhotoRef(key, photo.uri))
+            if len(listed) == before:
+                warn(f"no photos in {quoted(place)}")
+        if not listed:
+            raise no_photos(places)
+        return listed
+
+    def _is_elsewhere(self, place: str) -> bool:
+        scheme = scheme_of(place)
+        if scheme == "file" or Path(place).exists():
+            return False
+        return bool(self._declared(scheme)) or "://" in place
+
+    def _declared(self, scheme: str) -> list[Registered]:
+        if self._plugins is None:
+            from ..plugins import Plugins
+
+            self._plugins = Plugins.load()
+        return [one for one in self._plugins.components() if one.kind == "source" and scheme in one.component.provides]
+
+    def _build(self, scheme: str) -> Source:
+        declared = self._declared(scheme)
+        if len(declared) != 1:
+            names = " and ".join(one.name for one in declared)
+            raise SourceError(
+                f'the plugins {names} both open "{scheme}:" addresses: uninstall one of them'
+                if declared
+                else f'no plugin opens "{scheme}:" addresses. Installed sources: t2f plugins list --kind source'
+            )
+        if self._plugins is None or self._models is None:
+            from ..models import ModelStore
+
+            self._models = self._models or ModelStore()
+        assert self._plugins is not None  # noqa: S101  `_declared` has loaded them
+        (found,) = declared
+        built: Source = self._plugins.build(found, found.component.options(), Runtime(self._models))
+        return built
+
+
+_current = Sources()
+
+
+def use_sources(sources: Sources) -> None:
+    """Let `open` and `list_photos` of this process use these sources: those of a run's plugins."""
+    global _current  # noqa: PLW0603  threads and reports of a run have no other way to know its plugins
+    _current = sources
+
+
+def open(uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:  # noqa: A001  sources.open, as in webbrowser.open
+    """Read one photo as it is encoded, wherever it lies: a file, or whatever a source plugin opens.
+
+    Args:
+        uri: A path, a `file:` URI, or a URI of a plugin's scheme.
+        max_bytes: A larger photo is refused before it is read.
+
+    Returns:
+        The bytes of a JPEG, PNG, …; `text2face_core.images.decode_image` makes pixels of them.
+
+    Raises:
+        BadPhoto: The photo cannot be read; the text is the reason recorded for it.
+        SourceError: No plugin opens URIs of this scheme.
+    """
+    return _current.open(uri, max_bytes)
+
+
+def list_photos(
+    source: str | Path | Sequence[str | Path], *, exclude: Sequence[Path] = (), warn: Warn = lambda _: None
+) -> list[PhotoRef]:
+    """The photos of all places, each once.
+
+    Args:
+        source: Folders, glob patterns, text lists and files (see `list_files`), and URIs of source plugins.
+        exclude: Folders that are not searched.
+        warn: Receives a line for each folder that cannot be read and each place without photos.
+
+    Raises:
+        SourceError: A place does not exist or cannot be read.
+        NothingToDo: There is no photo at all.
+    """
+    return _current.list_photos(source, exclude, warn)
