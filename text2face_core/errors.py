@@ -11,6 +11,7 @@ Text2FaceError
 │   ├── UntrustedError       a run or recipe file reaches out and was not allowed to
 │   ├── FuserError           a fuser cannot answer any request: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
+│       └── DamagedTable     one of its tables does not hold what was written
 ├── NothingToDo              no photo to work on: exit code 3
 ├── BadPhoto                 one photo cannot be used; becomes the reason in its row, never stops a run
 └── DegenerateFace           landmarks to which no transform can be fitted; likewise
@@ -59,6 +60,10 @@ class FuserError(UsageError):
 
 class RunError(UsageError):
     """The run directory cannot be read, written or continued."""
+
+
+class DamagedTable(RunError):
+    """A table of a run does not hold what was written into it."""
 
 
 class NothingToDo(Text2FaceError):

@@ -22,6 +22,7 @@ VERBS = {
     "check": ("check:check", "Check what captions mention, miss and invent, compared with their bags of words."),
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
     "report": ("report:report", "Make the HTML report of a run again."),
+    "repair": ("repair:repair", "Repair a run whose files are damaged."),
     "export": ("export:export", "Export a run as a data set for trainers."),
     "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
     "train": ("train:train", "Train a text-to-image model on captioned photos."),

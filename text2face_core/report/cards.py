@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..language.fidelity import spans
-from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding
+from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Finding
 from ..sources import path_of
 from ..stats import value_in_words
 from .thumbnails import Thumbnail
@@ -21,12 +21,13 @@ _TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Box and landmarks in the coordinates of a square thumbnail, 0 to 100."""
+    """Boxes and landmarks of faces in the coordinates of a thumbnail that is 100 wide and `height` high."""
 
-    box: tuple[float, float, float, float]
-    """x, y, width, height"""
+    boxes: tuple[tuple[float, ...], ...]
+    """x, y, width, height of each face"""
     points: tuple[tuple[float, float], ...]
     radius: float
+    height: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vo
         uri=visible(row.uri),
         reason=visible(row.reason),
         thumbnail=thumbnail,
-        marks=_marks(row.face, thumbnail),
+        marks=_marks(row, thumbnail),
         found=tuple(one for absent, one in rows if not absent),
         absent=tuple(one for absent, one in rows if absent),
         said=tuple(Said(pieces(one, vocabulary), one) for one in captions.captions),
@@ -146,21 +147,27 @@ def _picture(letter: str) -> str:
     return letter
 
 
-def _marks(face: Face | None, thumbnail: Thumbnail | None) -> Marks | None:
-    if face is None or thumbnail is None or thumbnail.window is None:
+def _marks(row: AnalysisRow, thumbnail: Thumbnail | None) -> Marks | None:
+    """The boxes of all faces, and the landmarks of the one that was chosen; None without a face or a view of it."""
+    faces = row.faces or ((row.face,) if row.face else ())
+    if not faces or thumbnail is None or thumbnail.window is None:
         return None
-    left, top, right, _ = thumbnail.window
+    left, top, right, bottom = thumbnail.window
     scale = 100 / (right - left)
-    x0, y0, x1, y1 = (float(edge) for edge in face.box)
+    boxes = []
+    for face in faces:
+        x0, y0, x1, y1 = (float(edge) for edge in face.box)
+        place = ((x0 - left) * scale, (y0 - top) * scale, (x1 - x0) * scale, (y1 - y0) * scale)
+        boxes.append(tuple(round(number, 2) for number in place))
+    points: tuple[tuple[float, float], ...] = ()
+    width = float(faces[0].box[2] - faces[0].box[0])
+    if row.face:
+        width = float(row.face.box[2] - row.face.box[0])
+        points = tuple(
+            (round((float(x) - left) * scale, 2), round((float(y) - top) * scale, 2)) for x, y in row.face.landmarks
+        )
     return Marks(
-        (
-            round((x0 - left) * scale, 2),
-            round((y0 - top) * scale, 2),
-            round((x1 - x0) * scale, 2),
-            round((y1 - y0) * scale, 2),
-        ),
-        tuple((round((float(x) - left) * scale, 2), round((float(y) - top) * scale, 2)) for x, y in face.landmarks),
-        round(min(max(0.035 * (x1 - x0) * scale, 0.8), 1.6), 2),
+        tuple(boxes), points, round(min(max(0.035 * width * scale, 0.8), 1.6), 2), round((bottom - top) * scale, 2)
     )
 
 

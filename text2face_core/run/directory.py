@@ -8,6 +8,7 @@ chunk.
 from __future__ import annotations
 
 import hashlib
+import logging
 import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError
+from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
 from ..utils import explain, path_inside, remove_unfinished, write_text
 from . import tables
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 
 
@@ -36,6 +39,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._known_ids: tuple[tuple[int, int, int], dict[int, frozenset[str]]] | None = None
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -115,6 +119,17 @@ class RunDirectory:
             found[photo.chunk].append(photo)
         return dict(found)
 
+    def _ids(self) -> dict[int, frozenset[str]]:
+        """The ids of each chunk's photos; read again when photos.parquet changes."""
+        if not self.photos_path.is_file():
+            return {}
+        stat = self.photos_path.stat()
+        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if self._known_ids is None or self._known_ids[0] != state:
+            chunks = {chunk: frozenset(one.photo_id for one in photos) for chunk, photos in self.chunks().items()}
+            self._known_ids = (state, chunks)
+        return self._known_ids[1]
+
     def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
         """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
         before = self.photos()
@@ -190,13 +205,26 @@ class RunDirectory:
         return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
     def analysis_is_done(self, chunk: int, key: str) -> bool:
-        """Whether the shard is there and was computed from what `key` stands for."""
-        return tables.read_metadata(self.analysis_path(chunk)).get("text2face.key") == key
+        """Whether the shard was computed from what `key` stands for, and holds the chunk's photos undamaged."""
+        path = self.analysis_path(chunk)
+        if tables.read_metadata(path).get("text2face.key") != key:
+            return False
+        try:
+            found = {row.photo_id for row in tables.read_analysis(path)}
+        except DamagedTable as error:
+            log.warning("%s", error)
+            return False
+        return found == self._ids().get(chunk, frozenset())
 
     def captions_are_done(self, chunk: int, key: str) -> bool:
         """Likewise, and from the analysis as it stands now."""
         path = self.captions_path(chunk)
-        return path.is_file() and tables.read_metadata(path).get("text2face.key") == self._captions_key(chunk, key)
+        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
+            return False
+        if not tables.is_sound(path):
+            log.warning("%s is damaged: its captions are written again", path)
+            return False
+        return True
 
     def commit_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
         """Write the shard; from then on the chunk's analysis is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RunError
+from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef
 from ..utils import checked_id, replacing
+
+_CHECKSUM = "text2face-checksum"
 
 
 @cache
@@ -112,7 +115,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         found = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
         return {}
-    return {key.decode(): value.decode() for key, value in found.items() if key.startswith(b"text2face.")}
+    return {key: value for key, value in _text(found).items() if key.startswith("text2face.")}
 
 
 def bag_to_json(bag: Bag) -> str:
@@ -130,21 +133,59 @@ def _write(path: Path, kind: str, columns: Mapping[str, list[Any]], metadata: Ma
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schemas()[kind].with_metadata({f"text2face.{key}": value for key, value in metadata.items()})
-    table = pa.table(dict(columns), schema=schema)
+    kept = {f"text2face.{key}": value for key, value in metadata.items()}
+    table = pa.table(dict(columns), schema=_schemas()[kind])
+    table = table.replace_schema_metadata({**kept, _CHECKSUM: _checksum(kept, table.to_pylist())})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows; DamagedTable if they are not those that were written. Tables of older releases state no checksum."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read: {error}. Delete it and run again to have it made anew") from error
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+            metadata = file.schema_arrow.metadata or {}
+    except MemoryError as error:  # pyarrow's own is one of these
+        raise RunError(f"{path} needs more memory than there is to be read; it is not damaged") from error
+    except OSError as error:
+        if error.errno:  # of the system; pyarrow raises OSError for damage too, without a number
+            raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        raise DamagedTable(_damage(path, error)) from error
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise DamagedTable(_damage(path, error)) from error
+    if (stated := metadata.get(_CHECKSUM.encode())) is not None:
+        kept = {key: value for key, value in _text(metadata).items() if key.startswith("text2face.")}
+        if stated != _checksum(kept, rows).encode():
+            raise DamagedTable(_damage(path, "its rows are not those that were written"))
     return rows
+
+
+def is_sound(path: Path) -> bool:
+    """Whether the table is there and holds what was written, as far as it states a checksum."""
+    try:
+        _read(path)
+    except DamagedTable:
+        return False
+    return True
+
+
+def _damage(path: Path, why: object) -> str:
+    run = path.parent.parent if path.parent.name in {"analysis", "captions"} else path.parent
+    return f"{path} is damaged ({why}). Have it made again: t2f repair {run}"
+
+
+def _checksum(metadata: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """32 hexadecimal digits of everything in the table."""
+    text = json.dumps([dict(metadata), rows], sort_keys=True, default=repr)  # damage may change a column's type
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _text(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
 
 
 def _face_to_json(face: Face | None) -> dict[str, Any] | None:

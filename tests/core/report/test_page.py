@@ -151,7 +151,7 @@ def test_box_and_landmarks_lie_on_the_face_in_the_thumbnail(tmp_path, size, kind
     for x, y in marks.points:
         found = pixels[int(y / 100 * len(pixels)), int(x / 100 * len(pixels))]
         assert np.abs(found - drawn_run.MARK).max() < 90, (x, y)
-    x, y, width, height = (value / 100 * len(pixels) for value in marks.box)
+    x, y, width, height = (value / 100 * len(pixels) for value in marks.boxes[0])
     middle, skin = int(y + height / 2), np.abs(pixels - drawn_run.SKIN).max(-1) < 40
     assert skin[middle, int(x + 4)]
     assert skin[middle, int(x + width - 5)]
