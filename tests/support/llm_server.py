@@ -46,7 +46,7 @@ FAULTS = (
 
 def write_caption(prompt: str, seed: int | None) -> str:
     """The words that the prompt lists, in a sentence that depends on the seed."""
-    bag = ", ".join(re.findall(r"^[A-Z][^:.\n]{3,40}: (.+)$", prompt, re.MULTILINE)) or "a person"
+    bag = ", ".join(re.findall(r"^(?!Add )[A-Z][^:.\n]{3,40}: (.+)$", prompt, re.MULTILINE)) or "a person"
     return f"{random.Random(seed).choice(OPENINGS)} {bag}."
 
 

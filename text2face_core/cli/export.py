@@ -15,6 +15,8 @@ from . import DONE
 ONLY_FOR = {
     "link": ("imagefolder", "kohya"),
     "repeats": ("kohya",),
+    "concept": ("kohya",),
+    "names": ("imagefolder", "kohya", "webdataset", "parquet"),
     "images": ("parquet",),
     "everything": ("jsonl",),
     "shard_count": ("webdataset",),
@@ -48,6 +50,13 @@ ONLY_FOR = {
 )
 @click.option(
     "--repeats", type=click.IntRange(1), default=1, help="kohya: times an epoch shows each picture.  [default: 1]"
+)
+@click.option("--concept", default="face", help="kohya: name of the folder of images, after N_.  [default: face]")
+@click.option(
+    "--names",
+    type=click.Choice(["id", "original"]),
+    default="id",
+    help="Names of exported images: the photo's id, or its own file name, which may name people.  [default: id]",
 )
 @click.option("--images/--no-images", default=True, help="parquet: pictures in the table, or not.  [default: images]")
 @click.option("--all", "everything", is_flag=True, help="jsonl: rejected, failed and uncaptioned photos as well.")

@@ -83,7 +83,7 @@ def export_dataset(
             count,
             usage=writer.usage,
             pictures=pictures,
-            names_sources=writer.names_sources,
+            names_sources=writer.names_sources or job.settings.names == "original",
             whole_run=everything,
             format=format,
         )

@@ -12,6 +12,7 @@ from ..run import RunDirectory
 from ..sources import path_of
 from .formats.imagefolder import write_metadata
 from .open import open_dataset
+from .selection import exported_stem
 
 AMBIGUOUS = ""
 
@@ -78,8 +79,8 @@ def _names(run: RunDirectory) -> dict[str, str]:
     names: dict[str, str] = {}
     photos = run.photos()
     for photo in photos:
-        stem = path_of(photo.uri).stem
-        names[stem] = AMBIGUOUS if stem in names else photo.photo_id
+        for stem in {path_of(photo.uri).stem, exported_stem(photo.uri)}:
+            names[stem] = AMBIGUOUS if stem in names else photo.photo_id
     return names | {photo.photo_id: photo.photo_id for photo in photos}
 
 

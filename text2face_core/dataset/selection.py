@@ -13,6 +13,7 @@ from pydantic import Field
 from ..contracts import Options
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..run import RunDirectory
+from ..sources import path_of
 from ..utils import random_stream
 from .crops import has_content
 from .restoring import CropRestorer
@@ -25,6 +26,10 @@ class ExportSettings(Options):
     seed: int | None = Field(None, description="seed of the random choice of captions; the run's own by default")
     link: bool = Field(True, description="imagefolder, kohya: hard links to the run's images if possible")
     repeats: int = Field(1, ge=1, description="kohya: repeats of each image per epoch")
+    concept: str = Field(
+        "face", pattern=r"^[^/\\\x00-\x1f]+$", description="kohya: name of the folder of images, often the class word"
+    )
+    names: Literal["id", "original"] = Field("id", description="names of exported images: the photo's id, or its own")
     images: bool = Field(True, description="parquet: images inside the table")
     everything: bool = Field(False, description="jsonl: rejected, failed and uncaptioned photos as well")
     shard_count: int = Field(10_000, ge=1, description="webdataset: maximum photos per tar")
@@ -57,6 +62,7 @@ class ExportedPhoto:
     text: a list of captions, or one string if one caption per photo was requested.
     line: one of these, drawn at random, on one line; empty if there is none.
     picture: path of its square crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
+    name: of its files in the export, without a suffix; unique.
     """
 
     row: AnalysisRow
@@ -66,6 +72,7 @@ class ExportedPhoto:
     picture: Path
     pictured: bool
     file_name: str
+    name: str
 
     @property
     def photo_id(self) -> str:
@@ -108,6 +115,7 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
     """
     seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
     wording, restorer = job.run.wording, CropRestorer(job.run)
+    taken: set[str] = set()
     for row, found in job.run.rows():
         captioned = wording.apply(found)
         picture = job.run.image_path(row)
@@ -120,9 +128,29 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
         texts = [caption.text for caption in chosen]
         text = texts if job.settings.captions == "all" else "".join(texts)
         line = "".join(map(_one_line, _choose(chosen, "random", seed, row.photo_id)))
-        file_name = picture.relative_to(job.run.dataset).as_posix()
-        yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name)
+        file_name, name = picture.relative_to(job.run.dataset).as_posix(), row.photo_id
+        if job.settings.names == "original":
+            name = _original_name(row, taken)
+            file_name = f"images/{name}.jpg"
+        yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name, name)
     restorer.report()
+
+
+def exported_stem(uri: str) -> str:
+    """The name of a photo's file without its suffix, with only what every file system can hold."""
+    stem = path_of(uri).stem
+    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|.' else "_" for c in stem).strip()
+
+
+def _original_name(row: AnalysisRow, taken: set[str]) -> str:
+    """The photo's own name without its suffix, with its id if another photo of the export has that name.
+
+    Dots become underscores, as web-dataset ends a name at the first.
+    """
+    stem = exported_stem(row.uri)
+    name = stem if stem and stem.casefold() not in taken else f"{stem}-{row.photo_id}"
+    taken.add(name.casefold())
+    return name
 
 
 def _choose(captions: tuple[Caption, ...], which: str, seed: int, photo_id: str) -> tuple[Caption, ...]:

@@ -7,13 +7,15 @@ import sys
 import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
+from pydantic import ValidationError
 from support import small_run
 
 from text2face_core.cli import main
-from text2face_core.dataset.export import FORMATS, ExportSettings, export_dataset
+from text2face_core.dataset import FORMATS, ExportSettings, Imported, export_dataset, import_captions, open_dataset
 from text2face_core.errors import MissingExtra, NothingToDo, RunError
 from text2face_core.library import Silent
 
@@ -90,7 +92,8 @@ def test_an_interrupted_export_leaves_the_earlier_one_as_it_was(run):
 
 KILLED = """
 import os, signal, sys
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from text2face_core.dataset import export_dataset
 from text2face_core.library import Silent
 from text2face_core.run import RunDirectory
@@ -191,6 +194,37 @@ def test_a_file_in_the_way_is_said(run, tmp_path):
         export_dataset(run, "jsonl", tmp_path / "file")
     with pytest.raises(RunError, match="could not be written"):
         export_dataset(run, "jsonl", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("format", ["imagefolder", "kohya", "webdataset", "parquet"])
+def test_images_can_keep_their_own_names(run, tmp_path, format):  # noqa: A002
+    settings = ExportSettings(names="original", concept="ohwx man", repeats=5)
+    folder = export_dataset(run, format, tmp_path / "export", settings)
+    names = {"0", "2", "3", "a b_c 日本 [x]"}  # photo 1 has a line break in its name
+    found = {PurePosixPath(photo.key).stem for photo in open_dataset(folder)} if format != "parquet" else names
+    assert found == names
+    if format == "kohya":
+        assert {path.stem for path in (folder / "5_ohwx man").glob("*.jpg")} == names
+        assert import_captions(run, folder) == Imported(0, 0, ())
+    assert "paths can name people" in (folder / "README.md").read_text()
+
+
+def test_two_photos_of_one_name_are_both_exported(tmp_path):
+    run = small_run.make_run(tmp_path / "out", [["A."], ["B."]])
+    rows = [replace(row, uri=f"/photos/{row.photo_id}/Same.jpg") for row, _ in run.rows()]
+    captions = [captions for _, captions in run.rows()]
+    for chunk in run.chunks():
+        here = [number for number, row in enumerate(rows) if row.chunk == chunk]
+        run.commit_analysis(chunk, [rows[number] for number in here], "a key")
+        run.commit_captions(chunk, [captions[number] for number in here], "a key")
+    folder = export_dataset(run, "kohya", settings=ExportSettings(names="original"))
+    assert sorted(path.name for path in (folder / "1_face").glob("*.jpg")) == [f"Same-{IDS[1]}.jpg", "Same.jpg"]
+
+
+@pytest.mark.parametrize("concept", ["", "a/b", "..\\x", "a\nb"])
+def test_a_concept_is_the_name_of_one_folder(concept):
+    with pytest.raises(ValidationError, match="concept"):
+        ExportSettings(concept=concept)
 
 
 # What is missing.

@@ -146,13 +146,13 @@ def _holds_images(folder: Path) -> bool:
 
 
 def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
-    """Write N_face/ID.jpg with N_face/ID.txt, and dataset.toml."""
-    name = f"{job.settings.repeats}_face"
+    """Write N_CONCEPT/NAME.jpg with N_CONCEPT/NAME.txt, and dataset.toml."""
+    name = f"{job.settings.repeats}_{job.settings.concept}"
     several = job.settings.captions == "all"
     for photo in photos:
-        place(photo.picture, folder / name / f"{photo.photo_id}.jpg", link=job.settings.link)
+        place(photo.picture, folder / name / f"{photo.name}.jpg", link=job.settings.link)
         lines = [escape(line) if several else line for line in photo.lines]
-        (folder / name / f"{photo.photo_id}.txt").write_bytes("\n".join([*lines, ""]).encode())
+        (folder / name / f"{photo.name}.txt").write_bytes("\n".join([*lines, ""]).encode())
     config = tomli_w.dumps(_config(job, job.out.resolve() / name, several=several))
     (folder / "dataset.toml").write_bytes((NOTE + config).encode())
 

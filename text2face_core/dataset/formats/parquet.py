@@ -197,7 +197,7 @@ def _row(photo: ExportedPhoto, *, images: bool) -> dict[str, Any]:
         "findings": photo.findings,
     }
     if images:
-        row["image"] = {"bytes": photo.picture.read_bytes(), "path": photo.picture.name}
+        row["image"] = {"bytes": photo.picture.read_bytes(), "path": f"{photo.name}.jpg"}
     return row
 
 

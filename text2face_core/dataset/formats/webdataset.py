@@ -179,7 +179,7 @@ def _shards(photos: Iterable[ExportedPhoto], job: ExportJob) -> Iterator[Iterato
 def _files(photo: ExportedPhoto) -> dict[str, Any]:
     about = {"photo_id": photo.photo_id, "text": photo.text, "findings": photo.findings}
     return {
-        "__key__": photo.photo_id,
+        "__key__": photo.name,
         "jpg": photo.picture.read_bytes(),
         "txt": photo.line.encode(),
         "json": json.dumps(about, ensure_ascii=False).encode(),
