@@ -198,10 +198,14 @@ def _models(plugins: Plugins, store: ModelStore, recipe: str, found: Diagnosis) 
     from ..models import human_size
     from ..plugins import needs_of
     from ..recipe import Recipe
+    from ..trust import require_trust
 
     files = []
     try:
-        resolved = Recipe.load(recipe).resolve(plugins)
+        written = Recipe.load(recipe)
+        if where := Recipe.file_of(recipe):
+            require_trust(written, written, plugins, where)  # resolving reads what options name
+        resolved = written.resolve(plugins)
         files = [(artifact, store.find(artifact)) for artifact in resolved.artifacts().values()]
         needs = needs_of(resolved, store)
     except UsageError as error:

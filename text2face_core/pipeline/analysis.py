@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..contracts import Rejection, Runtime
 from ..images import supported
+from ..plugins import check_faces, check_findings, check_rejection
 from ..records import AnalysisRow, Face, Finding, Photo, PhotoRef, Pixels, Portrait, Status
-from .checks import check_faces, check_findings, check_rejection
 from .faces import FaceSelection
 from .stage import Clock, Failure, Stage
 

@@ -16,9 +16,9 @@ from ..contracts import FusionRequest, Runtime
 from ..errors import FuserError
 from ..language import draw_bag, find_flaw, tidy_text, token_counter, trim_bag, unknown_names
 from ..language.fidelity import Fidelity, check_caption, find_language_flaw, spans
+from ..plugins import check_texts
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..utils import random_stream, stream_seed
-from .checks import check_texts
 from .refusals import RefusalWatch
 from .stage import Clock, Failure, Stage
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..errors import BadPhoto, DegenerateFace, UsageError
-from ..plugins import traced
-from .checks import BrokenContract, clean
+from ..plugins import BrokenContract, clean, traced
 
 In = TypeVar("In")
 Out = TypeVar("Out")

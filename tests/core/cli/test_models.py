@@ -124,7 +124,7 @@ def test_pull_takes_names_of_files_and_of_components(store, server, capsys, name
 def test_pull_fetches_what_a_recipe_needs_and_no_more(store, tmp_path, capsys):
     recipe = tmp_path / "mine.toml"
     recipe.write_text('detector = "acme"\nfuser = "acme.words"\n[captions]\nmax_tokens = 0\n')
-    assert main(["models", "pull", "--recipe", str(recipe)]) == 0
+    assert main(["models", "pull", "--trust", "--recipe", str(recipe)]) == 0
     assert capsys.readouterr().out == f"{store / 'free.onnx'}\n"
 
 

@@ -19,7 +19,7 @@ from text2face_core import (
     hookimpl,
 )
 from text2face_core.contracts import Options
-from text2face_core.pipeline.checks import clean
+from text2face_core.plugins.checks import clean
 from text2face_core.report import write_report
 from text2face_core.run import RunDirectory
 

@@ -6,9 +6,9 @@ from PIL import Image
 from support import toys
 
 from text2face_core import Detector, Face, Photo, Plugins, Portrait, Recipe, Runtime, caption_photos
-from text2face_core.pipeline.checks import check_faces
 from text2face_core.pipeline.faces import FaceSelection
 from text2face_core.pipeline.stage import Clock, Stage
+from text2face_core.plugins.checks import check_faces
 from text2face_core.recipe import FaceRule
 
 

@@ -1,0 +1,52 @@
+"""Age, gender and, only if asked for, ethnicity, by one small network of our own trained on FairFace.
+
+The network, `people.onnx`, is next to this file: nothing is fetched and no torch is needed. `people.toml` is its
+record: hash, licence, attribution, calibration. Training data and figures by group: docs/people.md.
+
+Trained on FairFace (Kärkkäinen and Joo, "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias
+Measurement and Mitigation", WACV 2021), CC BY 4.0. It says how a face looks, not who somebody is.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from text2face_core import Component, Options, Runtime, hookimpl
+
+if TYPE_CHECKING:
+    from ._extractor import People
+
+
+class PeopleOptions(Options):
+    """What is reported, and how sure the network must be."""
+
+    gender_score: float = Field(0.6, ge=0.5, le=1, description="probability below which no gender is reported")
+    gender_from_age: float = Field(
+        3, ge=0, le=80, description="years; no gender is reported of faces that look younger"
+    )
+    ethnicity: bool = Field(
+        False,
+        description="also report the apparent ethnicity: FairFace's seven groups, in the six words of captions",
+    )
+    ethnicity_score: float = Field(0.5, ge=0, le=1, description="probability below which no ethnicity is reported")
+    mirror: bool = Field(True, description="average over the face and its mirror image: better, at twice the time")
+
+
+def build(options: PeopleOptions, runtime: Runtime) -> "People":
+    """The network, on the CPU."""
+    from ._extractor import People
+
+    return People(options, runtime.threads)
+
+
+@hookimpl
+def t2f_extractors() -> Iterable[Component]:
+    """One extractor for everything that the network reads."""
+    yield Component(
+        "people",
+        build,
+        PeopleOptions,
+        provides=("age", "gender", "ethnicity"),
+        summary="age in years, gender, ethnicity if asked for; our own small network, trained on FairFace",
+    )

@@ -1,0 +1,1 @@
+"""Train the network of t2f_people on FairFace; see README.md."""
