@@ -125,6 +125,8 @@ def test_every_phrase_that_captions_are_asked_to_say_is_understood_wherever_it_s
     others = [item("smiling"), item("five_o_clock_shadow", True, "stubble"), item("bangs")]
     held = BagItem(name, value, phrase, finding.level)
     for frame in FRAMES:
+        if phrase.startswith("without "):  # "with without", and "without a hat and bangs" denies the bangs as well
+            frame = frame.replace("with {} and bangs", "bangs and {}")  # noqa: PLW2901
         verdict = check_caption(
             frame.format(phrase), Bag((held, *(one for one in others if one.name != name))), VOCABULARY
         )
@@ -141,7 +143,8 @@ def test_every_word_of_the_vocabulary_mentions_its_finding(name, key, text):
     phrase = finding.values[key].phrases[0].text
     verdict = check_caption(text, Bag((BagItem(name, value, phrase, finding.level),)), VOCABULARY)
     assert verdict.missed == ()
-    assert set(verdict.invented) <= {"gender"}  # "bags under her eyes"
+    several = text in {"women", "men", "girls", "boys"}  # the photo shows one person
+    assert set(verdict.invented) <= ({"other"} if several else {"gender"})  # "bags under her eyes"
 
 
 EYES = {

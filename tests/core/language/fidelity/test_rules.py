@@ -50,7 +50,8 @@ M1 inflection | arched_eyebrows | His eyebrow is arched. | | gender
 M1 twice      | eyeglasses | He wears glasses. The glasses are spectacles. | | gender
 M1 other part | wavy_hair, big_nose | with a wavy, big nose | |
 M2 noun       | gender=female | a lady | |
-M2 noun       | gender=female | the girls | |
+M2 noun       | gender=female | the girl | |
+M2 several    | gender=female | the girls | | other
 M2 noun       | gender=male | gentleman | |
 M2 adjective  | gender=male | a male person | |
 M2 adjective  | gender=female | feminine features | |
