@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugins
 
 OURS = "text2face"
-FOR_DEVELOPERS = {"test", "dev"}
+FOR_DEVELOPERS = {"test", "docs", "dev"}
 RECIPE = "starter"
 
 # Asked in a process of its own: these packages take seconds to import, and a broken one can take its process with it.
