@@ -81,7 +81,7 @@ def test_a_scaffolded_plugin_installs_passes_its_tests_and_is_shown(installed, t
         assert " passed" in installed.run("python", "-m", "pytest", "-q", folder, cwd=tmp_path)
         shown = installed.run("t2f", "plugins", "show", "warm_light")
         assert "warm_light  t2f-warm-light 0.1.0, module t2f_warm_light" in shown
-        assert "least = 75.0  float  (≥ 0, ≤ 255)" in shown
+        assert "least = 75.0  number  (≥ 0, ≤ 255)" in shown
     finally:
         installed.pip("uninstall", "-y", "t2f-warm-light")
     assert "warm_light" not in listed(installed)
