@@ -272,7 +272,7 @@ def test_missing_templates_are_a_problem(capsys, monkeypatch):
     def none():
         raise UsageError("the templates of text2face are missing")
 
-    monkeypatch.setattr("text2face_core.utils.resources.templates", none)
+    monkeypatch.setattr("text2face_core.utils.templates", none)
     code, facts = examined(capsys)
     assert code == 1
     assert facts["templates"] is None
