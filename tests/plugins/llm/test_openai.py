@@ -318,7 +318,8 @@ def test_vicuna_is_told_in_its_own_format(build):
 
 
 def test_what_a_model_thinks_is_no_caption(build, monkeypatch):
-    monkeypatch.setattr("support.llm_server.write_caption", lambda prompt, seed: "<think>\nShe.\n</think>\n\nA \ud800 woman. ")
+    text = "<think>\nShe.\n</think>\n\nA \ud800 woman. "
+    monkeypatch.setattr("support.llm_server.write_caption", lambda prompt, seed: text)
     with serving() as server:
         assert build(server).fuse([ask(1)]) == [["A ? woman."]]  # half a character is no Unicode
 
