@@ -84,7 +84,7 @@ def test_sweeps_and_comparisons_work_with_it_too(here, capsys):
 def test_what_is_refused_leaves_a_gap_and_exit_code_1(here, capsys):
     refused = ["--set", "plates.refused=A 2", *PLATES]
     assert main(["sweep", "none", "A {x}.", "--values=x=1,2", *refused]) == 1
-    assert "no picture: it is refused" in capsys.readouterr().err
+    assert "it is refused" in capsys.readouterr().err
     with Image.open("drawings/none/sweep.png") as image:
         assert [cell["file"] is None for cell in json.loads(image.text["text2face"])["cells"]] == [False, True]
 

@@ -75,6 +75,8 @@ def test_the_list_in_json_says_everything_about_every_file(store, capsys):
     assert rows["free.onnx"] == {
         "name": "free.onnx",
         "size": len(BODY),
+        "approximate_size": None,
+        "shown_size": "512.0 kB",
         "licence": "CC0-1.0",
         "licence_url": "",
         "non_commercial": False,
