@@ -100,7 +100,7 @@ def browser(session: nox.Session) -> None:
 def plugins(session: nox.Session) -> None:
     """The plugins that need torch, with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", f".[{NETWORKS},test]")
-    places = ["tests/plugins", "tests/core/models/test_inference.py"]
+    places = ["tests/plugins", "tests/tools", "tests/core/models/test_inference.py"]
     session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs)
 
 
