@@ -56,7 +56,7 @@ def test_a_word_of_any_length_is_counted(counter):
 )
 def test_a_file_that_is_no_list_of_merges_is_an_error(tmp_path, content):
     (tmp_path / "bad.gz").write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"bad\.gz cannot be read as CLIP's list of merges"):
+    with pytest.raises(ArtifactError, match=r"bad\.gz.*merges"):
         TokenCounter(tmp_path / "bad.gz")
 
 
