@@ -175,7 +175,7 @@ def test_metadata_is_replaced_whole_or_not_at_all(tmp_path):
     run = small_run.make_run(tmp_path / "out")
     before = (run.dataset / "metadata.jsonl").read_bytes()
     run.analysis_path(1).write_bytes(b"half a shard")
-    with pytest.raises(RunError, match="00001.parquet"):
+    with pytest.raises(RunError, match=r"00001\.parquet"):
         write_metadata(run)
     assert (run.dataset / "metadata.jsonl").read_bytes() == before
     assert sorted(path.name for path in run.dataset.iterdir()) == ["README.md", "images", "metadata.jsonl"]
