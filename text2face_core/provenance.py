@@ -1,4 +1,4 @@
-"""run.toml: everything that somebody needs to make the same run again."""
+"""run.toml: everything needed to repeat the run."""
 
 from __future__ import annotations
 

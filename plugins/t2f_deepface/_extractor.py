@@ -106,7 +106,7 @@ def _onnx(trait: Trait, file: Path, runtime: Runtime) -> Network:
     entry, way_out = opened.get_inputs()[0], opened.get_outputs()[0]
     if entry.shape[1:] != [224, 224, 3] or way_out.shape[-1] != CLASSES[trait]:
         raise ArtifactError(
-            f"{file} is no {trait} network of DeepFace: it takes {entry.shape} and gives {way_out.shape}, "
+            f"{file} is not the {trait} network of DeepFace: it takes {entry.shape} and gives {way_out.shape}, "
             f"not (n, 224, 224, 3) and (n, {CLASSES[trait]})"
         )
     batch = entry.shape[0] if isinstance(entry.shape[0], int) else LARGEST_BATCH

@@ -4,7 +4,7 @@ The network, `people.onnx`, is next to this file: nothing is fetched and no torc
 record: hash, licence, attribution, calibration. Training data and figures by group: docs/people.md.
 
 Trained on FairFace (Kärkkäinen and Joo, "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias
-Measurement and Mitigation", WACV 2021), CC BY 4.0. It says how a face looks, not who somebody is.
+Measurement and Mitigation", WACV 2021), CC BY 4.0. It says how a face looks, not who a person is.
 """
 
 from collections.abc import Iterable

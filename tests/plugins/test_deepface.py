@@ -215,7 +215,7 @@ def test_every_file_has_two_places_and_is_non_commercial():
     [
         ({"age_weights": "nowhere.onnx"}, "there is no such file"),
         ({"age_weights": __file__}, "cannot be opened as an ONNX network"),
-        ({"age_weights": "gender"}, "is no age network of DeepFace"),
+        ({"age_weights": "gender"}, "is not the age network of DeepFace"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(build, store, options, message):

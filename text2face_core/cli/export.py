@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from . import DONE
 
-# Which formats an option is for; the others would ignore it, and nobody would notice.
+# Which formats an option is for; the others would ignore it silently.
 ONLY_FOR = {
     "link": ("imagefolder", "kohya"),
     "repeats": ("kohya",),

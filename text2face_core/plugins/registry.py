@@ -198,7 +198,7 @@ class Plugins:
         role = BASES[registered.kind]
         if not isinstance(built, role):
             what = type(built).__name__
-            raise PluginError(f'the plugin "{component.name}" built {what}, which is no {role.__name__}')
+            raise PluginError(f'the plugin "{component.name}" built {what}, which is not a {role.__name__}')
         return built
 
     def vocabularies(self, names: Iterable[str]) -> list[Mapping[str, Any] | Path]:

@@ -53,7 +53,7 @@ def _check_name(name: str, taken: Mapping[str, str]) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         better = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")
         hint = f', for example "{better}"' if better else ', for example "eye_colour"'
-        raise PluginError(f'"{name}" is no plugin name: lower-case letters, digits and single underscores{hint}')
+        raise PluginError(f'"{name}" is not a plugin name: lower-case letters, digits and single underscores{hint}')
     if name.startswith("t2f_"):
         raise PluginError(f'leave out "t2f_": a plugin called "{name[4:]}" gets the module {name}')
     if len(name) > LONGEST_NAME:

@@ -29,7 +29,7 @@ def write_report(run: RunDirectory, *, limit: int = 400) -> Path:
     stats = collect_stats(sample.watching(run.rows()))
     write_text(run.path / "stats.json", to_json(stats))
     page = run.path / "report.html"
-    # A surrogate out of a file name has no UTF-8; as a question mark it harms nobody.
+    # A surrogate out of a file name has no UTF-8; a question mark replaces it.
     write_text(page, render(run, sample, stats).encode("utf-8", "replace").decode())
     return page
 

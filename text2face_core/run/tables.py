@@ -107,7 +107,7 @@ def read_captions(path: Path) -> list[CaptionRow]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What was kept beside a table; empty where `path` is no readable table."""
+    """What was kept beside a table; empty if `path` is not a readable table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

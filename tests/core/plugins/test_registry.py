@@ -350,7 +350,7 @@ def test_a_build_that_fails_names_the_plugin():
 
 
 def test_a_build_that_makes_something_else_is_refused():
-    with pytest.raises(PluginError, match='the plugin "mine" built int, which is no Trainer'):
+    with pytest.raises(PluginError, match='the plugin "mine" built int, which is not a Trainer'):
         build(Component("mine", lambda options, runtime: 7))
 
 

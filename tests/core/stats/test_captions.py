@@ -8,14 +8,16 @@ from support import drawn_run, small_run, toys
 from text2face_core import caption_photos
 from text2face_core.cli import main
 from text2face_core.plugins.registry import Plugins
-from text2face_core.records import Bag, Caption, CaptionRow
+from text2face_core.records import Bag, BagItem, Caption, CaptionRow
 from text2face_core.run.timing import Speed, read_speed, write_speed
 from text2face_core.stats.captions import VARIETY_CAPTIONS, Groups
+
+BAG = Bag((BagItem("age", 34.0, "34 years old", "F1"),))
 
 
 def caption(text, fuser="llm", style="short", **given):
     given = {"tries": 1, "mentioned": (), "missed": (), "invented": (), **given}
-    return Caption(text, fuser, style, bag=Bag(()), **given)
+    return Caption(text, fuser, style, **{"bag": BAG, **given})
 
 
 def figures(*captions):
@@ -55,6 +57,11 @@ def test_inventions_are_counted_by_caption_and_tries_too():
     assert (found["inventing"], found["invented"], found["recall"]) == (0.25, 2, 0.75)
     assert (found["tries_mean"], found["retried"]) == (1.75, 0.5)
     assert found["refusals"] == {"missed": 3, "invented": 1, "over N tokens (N)": 1}
+
+
+def test_a_caption_over_an_empty_bag_cannot_invent():
+    found = figures(caption("x", invented=("bald",), bag=Bag(())), caption("y", invented=("bald",)), caption("z"))
+    assert found["inventing"] == 0.5
 
 
 def test_each_fuser_style_and_both_are_summed_up_and_add_up():
