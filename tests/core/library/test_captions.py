@@ -119,14 +119,14 @@ def test_caption_is_another_name_of_fuse(capsys):
 @pytest.mark.parametrize(
     ("names", "extractors", "filters"),
     [
-        ("+resmasknet", ("agegender", "starter", "photo", "resmasknet"), ()),
+        ("+resmasknet", ("agegender", "starter", "photo", "resmasknet"), ("photo.sharp",)),
         ("-photo", ("agegender", "starter"), ()),
         ("+resmasknet,-photo", ("agegender", "starter", "resmasknet"), ()),
-        ("photo", ("photo",), ()),
-        ("photo,+toy", ("photo", "toy.shade"), ("toy.left",)),
-        ("+photo", ("agegender", "starter", "photo"), ()),
+        ("photo", ("photo",), ("photo.sharp",)),
+        ("photo,+toy", ("photo", "toy.shade"), ("photo.sharp", "toy.left")),
+        ("+photo", ("agegender", "starter", "photo"), ("photo.sharp",)),
         ("-photo,-starter,-agegender", (), ()),
-        ("+toy.left", ("agegender", "starter", "photo"), ("toy.left",)),
+        ("+toy.left", ("agegender", "starter", "photo"), ("photo.sharp", "toy.left")),
     ],
 )
 def test_plus_adds_to_the_recipes_set_and_minus_takes_from_it(toy_plugins, names, extractors, filters):
