@@ -128,8 +128,12 @@ def test_a_signal_inside_a_slow_decoder_ends_the_command_in_seconds(installed, t
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[text2face]\nslow = slow_source\n")
+    listening = (  # a shell's background jobs are born deaf to SIGINT
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('text2face_core', run_name='__main__', alter_sys=True)"
+    )
     process = subprocess.Popen(
-        [*T2F, "run", "slow:place", "--out", "out", *TOYS],
+        [sys.executable, "-c", listening, "run", "slow:place", "--out", "out", *TOYS],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
