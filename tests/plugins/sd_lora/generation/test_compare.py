@@ -51,12 +51,12 @@ def test_pairs_are_of_the_same_noise_without_and_with_the_lora(t2f, taught, tiny
         assert t2f("generate", model, *prompts, "--seed=2", f"--out=alone {column}", *base)[0] == 0
         for path, cell in zip(sorted((tmp_path / f"alone {column}").glob("*.png")), cells[column::2], strict=True):
             assert np.abs(np.asarray(Image.open(path)).astype(int) - cell).max() <= 1
-    assert "all 6 picture(s) were drawn before" in t2f("compare", taught, *prompts, "--out=seen", "--seed=2")[2]
+    assert "all 6 image(s)" in t2f("compare", taught, *prompts, "--out=seen", "--seed=2")[2]
 
 
 def test_a_comparison_of_what_is_the_same_is_refused(t2f, taught):
     assert t2f("compare", "none", "a man")[0] == 2
     code, _, said = t2f("compare", taught, "a man", "--lora-scale=0")
     assert code == 2
-    assert "both pictures would be the base model's" in said
+    assert "both images would be the base model's" in said
     assert "what shall be drawn?" in t2f("compare", taught)[2]
