@@ -102,8 +102,7 @@ UNSETTLED = (
     "test_paper_recipe.py::test_a_run_without_weights_ends_with_that_message",
     "cli/test_process.py::test_a_signal_inside_a_slow_decoder_ends_the_command_in_seconds",
     "cli/test_process.py::test_no_name_of_a_file_reaches_the_terminal_as_it_is",
-    "run/test_kill.py::test_a_killed_run_ends_like_an_undisturbed_one",  # review/written.parquet alone differs
-    "run/test_kill.py::test_the_rows_are_the_same_for_any_batch_and_any_number_of_threads",  # likewise
+    "run/test_kill.py::test_a_killed_run_ends_like_an_undisturbed_one",
     "sd_lora/generation/test_compare.py",
     "sd_lora/generation/test_sweep.py::test_what_cannot_be_swept_is_said_before_anything_is_drawn[arguments5",
     "models/test_sources.py::test_where_the_environment_has_no_pip_one_that_works_on_the_path_is_used",

@@ -15,7 +15,9 @@ KILLS = 20
 
 
 def shards(out):
-    files = [*out.rglob("*.parquet"), out / "dataset" / "metadata.jsonl", *out.rglob("images/**/*.jpg")]
+    # review/ notes when data sets were written, which differs from run to run
+    tables = [path for path in out.rglob("*.parquet") if "review" not in path.parts]
+    files = [*tables, out / "dataset" / "metadata.jsonl", *out.rglob("images/**/*.jpg")]
     return {path.relative_to(out): path.read_bytes() for path in sorted(files)}
 
 
