@@ -439,6 +439,7 @@ class Component(Generic[OptionsT, RoleT_co]):
         provides: Names of the findings that it can yield; of a source, the URI schemes that it opens.
         summary: One line for listings.
         needs: Called with its options; returns which of the artifacts it then needs. None for all of them.
+        needed_extra: Called with its options; returns the extra that it then needs. None for `extra`.
         prompt: For a fuser that asks a language model: called with (options, request), returns exactly the prompt that
             the model gets, with the chat format if the fuser itself applies one. Must load nothing heavy. None for a
             fuser that does not ask a model.
@@ -462,6 +463,7 @@ class Component(Generic[OptionsT, RoleT_co]):
     provides: tuple[str, ...] = ()
     summary: str = ""
     needs: Callable[[OptionsT], Collection[Artifact]] | None = None
+    needed_extra: Callable[[OptionsT], str | None] | None = None
     prompt: Callable[[OptionsT, FusionRequest], str] | None = None
     gpu: str = ""
     unreachable: Callable[[OptionsT], str] | None = None
@@ -469,6 +471,10 @@ class Component(Generic[OptionsT, RoleT_co]):
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """The model files that the component needs with these options."""
         return self.artifacts if self.needs is None else tuple(self.needs(options))
+
+    def extra_for(self, options: OptionsT) -> str | None:
+        """The extra that the component needs with these options."""
+        return self.extra if self.needed_extra is None else self.needed_extra(options)
 
 
 class _Drawer(ImageGenerator):
