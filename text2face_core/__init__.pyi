@@ -30,7 +30,13 @@ from .library import (
     sweep as sweep,
     train as train,
 )
-from .models import Artifact as Artifact, HubFile as HubFile, Url as Url, WheelMember as WheelMember
+from .models import (
+    Artifact as Artifact,
+    HubFile as HubFile,
+    NpmMember as NpmMember,
+    Url as Url,
+    WheelMember as WheelMember,
+)
 from .plugins import Plugins as Plugins
 from .recipe import Recipe as Recipe
 from .records import (

