@@ -10,6 +10,12 @@ from .geometry import (
     warp as warp,
 )
 from .loading import load_image as load_image
+from .pool import (
+    ClosedError as ClosedError,
+    Decoder as Decoder,
+    DecoderPool as DecoderPool,
+    open_decoder as open_decoder,
+)
 from .regions import (
     ParsedFace as ParsedFace,
     Region as Region,
@@ -18,3 +24,4 @@ from .regions import (
     derive as derive,
     worn as worn,
 )
+from .template import start_decoders as start_decoders
