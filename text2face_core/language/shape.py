@@ -45,6 +45,8 @@ _TASK = re.compile(
     |^(?:sorry|unfortunately|apolog\w+)\b|[.!?]\s+(?:sorry|unfortunately|apolog\w+)\b
     |\b(?:unable|(?:not|in)\W*(?:able|appropriate|possible|allowed|permitted))\s+to\s+\w+|\b(?:cannot|can['\u2019]?t)\s+(?:be\s+)?
         (?:describe|identif|comment|comply|help|assist|provid|fulfil|answer|shar|generat|determin)\w*
+    |\b(?:content|usage|safety|privacy|my|our|the|violat\w+)\W+(?:policy|policies|guidelines?)\b
+    |\b(?:this|the)\s+(?:request|conversation|chat)\b
     |\banything\s+else\s*\?
     |(?-i:\bI\b)  # a caption has no first person
     |\b(?:let\s+me\s+know|feel\s+free|hope\s+this|as\s+requested|as\s+you\s+(?:asked|requested)|your\s+request)\b
@@ -61,6 +63,8 @@ _WORDS = {
     for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
 }
 _CONTROL = {"Cc", "Cf", "Cs"}
+_ARROWS = "\u25c1\u25b7\u2190\u2192\u21d2\u27e8\u27e9\u3008\u3009\u300a\u300b\u3010\u3011"
+"""Arrows and brackets around the tokens of some chat formats, such as \u25c1think\u25b7."""
 _LATIN_SIGNS = "\u00aa\u00ba\u00b5"
 _ENGLISH = _WORDS["grammar"] | _WORDS["nouns"]
 _JOINING = _WORDS["grammar"] - _WORDS["listed"]
@@ -124,7 +128,10 @@ def _language(text: str, words: list[str]) -> str:
         strange = [letter for letter in text if not letter.isascii()]
         if any(letter.isalpha() and not _is_latin(letter) for letter in strange):
             return "not English"
-        if any(unicodedata.category(letter) in {"So", "Cn", "Co"} or letter == "\ufffd" for letter in strange):
+        if any(
+            unicodedata.category(letter) in {"So", "Cn", "Co"} or letter in _ARROWS or letter == "\ufffd"
+            for letter in strange
+        ):
             return "signs that are not words"
     foreign = sum(word in _WORDS["foreign"] for word in words)
     if foreign > 1 and foreign > sum(word in _ENGLISH for word in words):

@@ -25,8 +25,8 @@ _DECADES = {word[:-1] + "ies": _NUMBERS[word] for word in _TENS}
 _SOMETHING = {word + "something": _NUMBERS[word] for word in _TENS}
 NUMBER_WORDS = frozenset({*_NUMBERS, *_DECADES, *_SOMETHING})
 
-_DIGITS = re.compile(r"(\d{1,6})(?:\.\d+)?('?s|yo|yrs?|y|ish|f|m|something)?$")
-_ONE_WORD = re.compile(r"\d+(yo|yrs?|y)")
+_DIGITS = re.compile(r"(\d{1,6})(?:\.\d+)?('?s|yo|yrs?|years?|y|ish|f|m|something)?$")
+_ONE_WORD = re.compile(r"\d+(yo|yrs?|years?|y)")
 _ODD = frozenset(_words("ish odd plus"))
 _PARTS = {"early": (0, 6), "mid": (2, 8), "middle": (2, 8), "late": (4, 9)}
 """Years of a decade that its parts may cover, generously: 36 may be called "mid-thirties"."""
@@ -50,7 +50,7 @@ _ABOUT = frozenset(
 _BETWEEN = _ABOUT | frozenset(
     _words(
         "of : = the estimated between from range group bracket to be just early mid late over under past above below "
-        "- – ( in approx ~ years likely somewhere anywhere"
+        "- – — ( in approx ~ years likely somewhere anywhere"
     )
 )
 """Words that may stand between "aged" and its number."""
@@ -122,7 +122,9 @@ def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
         return None
     second = _other_end(tokens, at, first.end)
     either = (
-        second is not None and tokens[first.end] in {"or", "/", "and"} and "between" not in tokens[max(0, at - 4) : at]
+        second is not None
+        and tokens[first.end] in {"or", "/", "and", ","}
+        and "between" not in tokens[max(0, at - 4) : at]
     )
     low, high = first.low, first.high
     place = second.end if second else first.end
@@ -135,7 +137,7 @@ def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
     unit = tokens[place] if end > place else ""
     some = unit in {"years", "yrs"} and at > 0 and tokens[at - 1] in {"some", "about", "of", "around", "his", "her"}
     some = some or tokens[place - 1] in _ODD or tokens[place - 1].endswith("yish")
-    clear = end - place > 1 or some or unit in _YEARS - {"years", "year"} or _ONE_WORD.fullmatch(tokens[place - 1])
+    clear = end - place > 1 or some or unit in _YEARS - {"years", "year"} or _is_one_word(tokens, at, place)
     in_context = clear or _in_context(tokens, at, place, end)
     if not in_context or (not clear and high > _OLDEST and tokens[at - 1] not in _AGED):
         return None  # "in 1990"
@@ -144,6 +146,12 @@ def read_age(tokens: Sequence[str], at: int) -> tuple[Age, int] | None:
         down, up = _OPEN_END[tokens[at - 1]]
         low, high = low + down, high + up
     return Age(low, high, ("either" if either else "bracket") if high > low else "number"), end
+
+
+def _is_one_word(tokens: Sequence[str], at: int, place: int) -> bool:
+    """Whether a number has its unit in the same word: "33yo", "33year-old"."""
+    last = place - 2 if tokens[place - 1] == "old" and place - 2 >= at else place - 1
+    return bool(_ONE_WORD.fullmatch(tokens[last]))
 
 
 def _number(tokens: Sequence[str], at: int) -> _Number | None:
@@ -161,7 +169,8 @@ def _digits(tokens: Sequence[str], at: int) -> _Number | None:
         return None if number % 10 else _decade(tokens, at, number, at + 1 + (following == "s"))
     if suffix == "something" or following == "something":
         return _Number(number, number + 9, at + 1 + (following == "something"))
-    return _Number(number, number, at + 1 + (following in _ODD))
+    joined = tokens[at + 1 : at + 2] == ["old"] and suffix in {"year", "years", "yr", "yrs"}  # "33year-old"
+    return _Number(number, number, at + 1 + (following in _ODD or joined))
 
 
 def _spelled(tokens: Sequence[str], at: int, token: str) -> _Number | None:  # noqa: PLR0911  one for each form
@@ -202,10 +211,11 @@ def _decade(tokens: Sequence[str], at: int, number: float, end: int) -> _Number:
 def _other_end(tokens: Sequence[str], at: int, place: int) -> _Number | None:
     """The second number of a bracket. A hyphen between digits is not a token, so the two numbers are neighbours."""
     link = tokens[place] if place < len(tokens) else ""
+    after = list(tokens[place + 1 : place + 2])
     skip = 0
     if link in _TO or (link == "and" and not _BOTH.isdisjoint(tokens[max(0, at - 4) : at])):
         skip = 1
-    elif link in _YEARS and place + 1 < len(tokens) and tokens[place + 1] in {"to", "-", "–"}:
+    elif (link == "," and after == ["or"]) or (link in _YEARS and after in (["to"], ["-"], ["–"])):
         skip = 2
     elif not (tokens[place - 1][:1].isdigit() and link[:1].isdigit()):
         return None

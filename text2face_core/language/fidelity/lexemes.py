@@ -12,13 +12,23 @@ Key = tuple[str, str]
 """A finding and its value, such as ("brown_hair", "true")."""
 
 TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?(?:'?[a-z]+)?|(?<!\w)-+|-+(?!\w)|[^\w\s-]|\n")
-_PLAIN_SIGNS = {0x2019: "'", 0x2010: "-", 0x2011: "-"}
+_PLAIN_SIGNS = {0x2019: "'", 0x2010: "-", 0x2011: "-", 0x2212: "-"}
 """Some models write 34\u2011year\u2011old with non-breaking hyphens."""
 _HYPHEN = re.compile(
-    r"(?<=\w)[\u2012\u2013\u2212\ufe58\ufe63\uff0d\u00ad](?=\w)"
+    r"(?<=\w)[\u2012\u2013\ufe58\ufe63\uff0d\u00ad](?=\w)"
     r"|(?<=\d)[\u2014\u2015](?=yea?r)|(?<=year)[\u2014\u2015](?=old)"
 )
 """Dashes that stand for hyphens, as in 33\u2013year\u2013old. Other long dashes are punctuation."""
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_NUMBER = rf"\d+|{_TENS}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen"
+_PARTED = re.compile(
+    rf"\b(?:(?:{_TENS})\s*[-\u2013-\u2015]\s*(?=(?:one|two|three|four|five|six|seven|eight|nine)\b)"
+    rf"|(?:{_NUMBER})\s*[-\u2013-\u2015]\s*(?=y(?:ea)?rs?\b)"
+    r"|y(?:ea)?rs?\s*[-\u2013-\u2015]\s*(?=old\b)"
+    r"|\w+\s*[-\u2013-\u2015]\s*(?=(?:haired|eyed|skinned|lipped|nosed|cheeked|browed|shaven|aged)\b))"
+)
+"""Hyphenated words that are written with spaces or with long dashes: "33 - year - old", "black\u2014haired"."""
+_DASHES = str.maketrans("-\u2013\u2014\u2015", "    ")
 
 
 class WordClass(IntEnum):
@@ -131,7 +141,10 @@ def lower_text(text: str) -> str:
         # lower() may change the length of letters that are not English; those say nothing, so each becomes one letter
         text = "".join(letter if len(letter.lower()) == 1 else "\u00e9" for letter in text).translate(_PLAIN_SIGNS)
         text = _HYPHEN.sub("-", text)
-    return text.lower()
+    text = text.lower()
+    if " -" in text or "- " in text or not text.isascii():
+        text = _PARTED.sub(lambda match: match[0].translate(_DASHES), text)
+    return text
 
 
 def split_words(text: str) -> list[str]:

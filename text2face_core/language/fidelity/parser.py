@@ -176,11 +176,27 @@ class Parser:
             if short or self._is_foreign(classes, text.tokens[text.positions[start] : text.positions[end]]):
                 return "not English"
             start = end + 1
+        if self._has_foreign_words(text):
+            return "not English"
         last = text.tokens[-1] if text.tokens else ""
         cut = text.classes[-1:] == [WordClass.UNKNOWN] and any(
             token.startswith(last) and token != last for token in text.tokens[:-1]
         )
         return "unfinished" if cut else ""
+
+    def _has_foreign_words(self, text: LexedText) -> bool:
+        """Whether an English sentence holds listed foreign words: two in a row, or one with foreign letters."""
+        strange = [
+            word_class in _NOT_ENGLISH or text.tokens[start] == "un"
+            for word_class, start in zip(text.classes, text.positions, strict=False)
+        ]
+        for at, word_class in enumerate(text.classes):
+            word = text.tokens[text.positions[at]]
+            if word_class is WordClass.FOREIGN and self.lexicon.find(word) is not None:
+                near = strange[max(0, at - 1) : at] + strange[at + 1 : at + 2]
+                if any(near) or not word.isascii():
+                    return True
+        return False
 
     def _is_foreign(self, classes: Sequence[WordClass], tokens: Sequence[str]) -> bool:
         foreign = classes.count(WordClass.FOREIGN)

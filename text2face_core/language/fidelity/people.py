@@ -12,6 +12,8 @@ _BEFORE_NOUN = {WordClass.MODIFIER, WordClass.INTENSIFIER, WordClass.TERM, WordC
 _NOT_PEOPLE = {"origin", "photo"}
 """Nouns that only share modifiers with people."""
 _INDEFINITE = {"a", "an"}
+_SOMEONE = {"someone", "somebody"}
+_HIM = {"him", "her", "them"}
 
 
 def extra_people(text: LexedText, lexicon: Lexicon, talk: Collection[int]) -> Iterator[int]:
@@ -40,11 +42,26 @@ def extra_people(text: LexedText, lexicon: Lexicon, talk: Collection[int]) -> It
         elif mentioned and not before and noun.name.endswith("_kin"):
             if _joint(text, at - 1) == "and":
                 yield at
+        elif mentioned and word in _SOMEONE and _joint(text, at - 1) in lexicon.next_to:
+            yield at
         elif mentioned and any(one.text in _INDEFINITE for one in before):
             joint = _joint(text, at - len(before) - 1)
-            if joint in lexicon.next_to or (joint == "and" and word in mentioned):
+            if joint in lexicon.next_to or (joint == "and" and word in mentioned) or _is_placed(text, lexicon, at):
                 yield at
         mentioned.add(word)
+
+
+def _is_placed(text: LexedText, lexicon: Lexicon, at: int) -> bool:
+    """Whether the sentence of a noun places it by the person: "behind her stands a man"."""
+    ends = [place for place, word_class in enumerate(text.classes) if word_class is WordClass.SENTENCE_END]
+    start = max((end for end in ends if end < at), default=-1) + 1
+    stop = min((end for end in ends if end > at), default=len(text.classes))
+    for place in range(start, stop - 1):
+        after = text.classes[place + 2] if place + 2 < stop else WordClass.SENTENCE_END
+        word = text.tokens[text.positions[place + 1]]
+        if _joint(text, place) in lexicon.next_to and word in _HIM and after not in {*_BEFORE_NOUN, WordClass.NOUN}:
+            return True
+    return False
 
 
 def _is_head(text: LexedText, at: int) -> bool:

@@ -35,6 +35,9 @@ def verdict(text):
         f"{GOOD}, someone else at his side.",
         f"{GOOD} and three children.",
         "A 51-year-old father and son with gray hair and ties.",
+        f"{GOOD}. Behind him stands a woman.",
+        f"{GOOD}. A boy is next to him.",
+        f"{GOOD}. He is with someone.",
     ],
 )
 def test_more_than_one_person_is_an_invention(text):
@@ -49,6 +52,7 @@ def test_more_than_one_person_is_an_invention(text):
         "This is a man. The man is 51 years old, with gray hair and a tie.",
         "A person, a man of 51 years, with gray hair and a tie.",
         f"{GOOD}. I cannot describe people in photos.",
+        "A person with gray hair and a tie around his neck, 51 years old, who is a man.",
     ],
 )
 def test_one_person_in_several_nouns_is_not(text):
@@ -63,7 +67,7 @@ def test_teens_are_years_and_not_people():
 @pytest.mark.parametrize(
     "age",
     ["51 or 70 years old", "aged 51 and 70", "51/70 years old", "fifty-one or seventy", "in his fifties or seventies",
-     "151 years old", "aged 151", "5100 years old", "one hundred and fifty-one years old"],
+     "51, or 70", "151 years old", "aged 151", "5100 years old", "one hundred and fifty-one years old"],
 )  # fmt: skip
 def test_a_second_or_an_impossible_age_is_invented(age):
     assert verdict(f"A man with gray hair and a tie, {age}.").invented == ("age",)
@@ -84,6 +88,24 @@ def test_a_dash_between_words_is_punctuation(dash):
     assert verdict(f"A man{dash}51 years old{dash}with gray hair and a tie.").clean
 
 
+@pytest.mark.parametrize(
+    "dash", ["-", "\u2010", "\u2011", "\u2013", "\u2014", "\u2212", " -", " \u2013", "- ", "\u2014 ", " - "]
+)
+@pytest.mark.parametrize(
+    "form",
+    ["A man{0}51 years old{0}with gray hair and a tie.", "A man, {0}51 years old, with gray hair and a tie.",
+     "A man of {0}51 years with gray hair and a tie.", "A man with a tie and gray hair, aged{0}51.",
+     "A 51{0}year{0}old man with gray hair and a tie.", "A fifty{0}one{0}years{0}old man with gray hair and a tie.",
+     "A 51{0}yr{0}old man with gray hair and a tie.", "A gray{0}haired man of 51 with a tie."],
+)  # fmt: skip
+def test_no_dash_makes_another_age_or_parts_a_word(form, dash):
+    assert verdict(form.format(dash)).clean
+
+
+def test_a_unit_may_be_joined_to_its_number():
+    assert verdict("A 51year-old man with gray hair and a tie.").clean
+
+
 def flaw(text):
     text = tidy_text(text)
     return find_flaw(text) or find_language_flaw(text, VOCABULARY)
@@ -97,6 +119,9 @@ def flaw(text):
             "Ella lleva barba.", "Tiene barba.", "Elle porte un chapeau.", "Sie trägt einen Hut.",
             "Porta un cappello.",
         )),
+        *((f"{GOOD}{tail}", "not English") for tail in (
+            ", lleva barba.", " avec un chapeau.", " mit Hut.", ", lächelnd.",
+        )),
         *((f"{GOOD}{tail}", "headings or marks of a page") for tail in (
             ".<|im_end|>", ".</s>", ". [/INST]", ".<|eot_id|>", ".<0x0A>", ".\\n", ".&nbsp;",
         )),
@@ -109,7 +134,9 @@ def flaw(text):
             "I'm sorry, but I can't help with that.", "Sorry, that is not possible to describe.",
             "As an AI model, I see this:",
             "It is not appropriate to describe real people.", "Unfortunately, no more is known.", "You can see this:",
+            "This is against the content policy.", "My guidelines forbid names.", "Nothing in this request is odd.",
         )),
+        *((f"{sign}{GOOD}", "signs that are not words") for sign in ("\u25c1think\u25b7", "\u300aA\u300b", "\u2192 ")),
         *((f"{GOOD}.{sign}", "control characters") for sign in ("\x07", "\x1b[31m", "\u200b", "\u202e", "\x00x")),
     ],
 )  # fmt: skip
