@@ -84,6 +84,8 @@ class Component(Generic[OptionsT, RoleT_co]):
         gpu: The GPU that it requires, in words: "28 GB of memory". Empty if a CPU is enough.
         unreachable: Called with the options before a run begins; returns why a server that it needs cannot be used and
             what to do, or "". Must load nothing heavy and take a few seconds at most.
+        lineage: The data sets that its networks were trained on, such as ("CelebA",); `t2f evaluate` says which of
+            them a grader shares with the models that labelled the photos.
 
     Example:
         >>> class Nothing(Extractor):
@@ -105,6 +107,7 @@ class Component(Generic[OptionsT, RoleT_co]):
     prompt: Callable[[OptionsT, FusionRequest], str] | None = None
     gpu: str = ""
     unreachable: Callable[[OptionsT], str] | None = None
+    lineage: tuple[str, ...] = ()
 
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """Return the model files that the component needs with these options."""

@@ -33,7 +33,7 @@ EFFORT = frozenset({"max_seconds", "max_memory"})
 """Of [photos]: what other photos would be analysed to does not depend on them, so that runs go on with other ones."""
 WORDING = ("prefix", "suffix", "template", "replace", "forbid")
 """Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
-SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
+SECTIONS = ("photos", "faces", "captions", "bag", "dataset", "evaluation")
 
 
 class PhotoRule(Options):
@@ -138,6 +138,16 @@ class CaptionSettings(Options):
         return most
 
 
+class EvaluationSettings(Options):
+    """Who grades generated images."""
+
+    graders: tuple[str, ...] = Field(
+        (),
+        description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
+        "Choose others than those that labelled the photos",
+    )
+
+
 class Recipe(Options):
     """A recipe as written, after overrides.
 
@@ -158,6 +168,7 @@ class Recipe(Options):
     captions: CaptionSettings = CaptionSettings()
     bag: BagSettings = BagSettings()
     dataset: DatasetSettings = DatasetSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     plugins: dict[str, dict[str, Any]] = Field({}, description="options by component")
 
     @classmethod
@@ -302,7 +313,7 @@ class Recipe(Options):
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
-            if section not in {*names, self.trainer}:
+            if section not in {*names, self.trainer, *self.evaluation.graders}:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'

@@ -29,6 +29,7 @@ VERBS = {
     "generate": ("generate:generate", "Generate images of prompts."),
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
     "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
+    "evaluate": ("evaluate:evaluate", "Measure whether images show what prompts say, and for whom."),
     "settings": ("settings:settings", "List every setting of photos, faces, captions, bag and dataset."),
     "plugins": ("plugins:plugins", "List, show and create plugins."),
     "models": ("models:models", "List, fetch and check model files."),

@@ -17,6 +17,7 @@ _ABOUT = {
     "captions": "how many captions, in which styles, and which are good enough",
     "bag": "bag of words: the findings in words that a caption is asked to say",
     "dataset": "the square crops that a model is trained on",
+    "evaluation": "who grades generated images",
 }
 
 

@@ -1,0 +1,53 @@
+"""Every measure of an evaluation, and the sentence that sums it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .metrics.adherence import measure_adherence
+from .metrics.ages import measure_ages
+from .metrics.faces import measure_faces
+from .records import PHOTOS, Evaluation, Measure
+
+METRICS: tuple[Callable[[Evaluation], list[Measure]], ...] = (measure_adherence, measure_faces, measure_ages)
+
+
+def measure_all(evaluation: Evaluation) -> list[Measure]:
+    """All metrics that need nothing but the records."""
+    return [measure for metric in METRICS for measure in metric(evaluation)]
+
+
+def headline(evaluation: Evaluation, measures: list[Measure]) -> str:
+    """What was found, in a sentence or two, by graders that labelled nothing; says so if there are none."""
+    models = [model for model in evaluation.models if model != PHOTOS]
+    overall = {
+        (one.model, one.eyes): one for one in measures if one.name == "adherence" and not one.finding and not one.group
+    }
+    if not any(eyes == "other" for _, eyes in overall):
+        known = any(grader.eyes != "unknown" for grader in evaluation.graders)
+        why = (
+            "every grader that could judge also labelled the training photos"
+            if known
+            else "it is not known which models labelled the training photos (name the run with --labelled-by)"
+        )
+        lines = [f"No independent figure: {why}."]
+        lines += [
+            f"{model}: {_share(one)} of what prompts state, {eyes} eyes." for (model, eyes), one in overall.items()
+        ]
+        return " ".join(lines) if overall else "Nothing was judged: no grader observes what the prompts state."
+    parts = [
+        f"{model} drew {_share(one)} of {one.n:,} stated findings"
+        for model in models
+        if (one := overall.get((model, "other")))
+    ]
+    text = "; ".join(parts) + " (other eyes)." if parts else ""
+    for one in measures:
+        if one.name == "adherence difference" and one.eyes == "other" and not one.finding:
+            text += f" {one.model}: {100 * one.value:+.1f} points ({100 * one.low:.1f} to {100 * one.high:.1f})."
+    if ceiling := overall.get((PHOTOS, "other")):
+        text += f" Of the real photos graders confirm {_share(ceiling)}."
+    return text.strip()
+
+
+def _share(one: Measure) -> str:
+    return f"{100 * one.value:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
