@@ -339,7 +339,8 @@ class Resolved:
     def analysis_key(self) -> str:
         """Changes when the analysis would come out otherwise."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.photos, recipe.faces, recipe.dataset)]
+        rules = [section.model_dump(mode="json") for section in (recipe.photos, recipe.faces)]
+        rules.append(recipe.dataset.analysis_rules())
         return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
 
     def captions_key(self) -> str:

@@ -14,10 +14,11 @@ from .. import sources
 from ..contracts import Progress
 from ..dataset import DatasetSettings, save_crop
 from ..errors import BadPhoto, SourceError, Text2FaceError
-from ..images import DecodeLimits, decode_image
+from ..images import DecodeLimits, decode_image, difference_hash
 from ..pipeline import Analysed, Analysis, Decoded, Failure
 from ..records import AnalysisRow, Photo, PhotoRef
 from ..run import RunDirectory, read_analysis
+from ..utils import content_digest
 from .base import Task, Work
 
 # A batch of very large photos is cut short here, so that memory stays bounded (3 bytes a pixel).
@@ -136,13 +137,16 @@ def decoded(refs: Iterable[PhotoRef], limits: DecodeLimits, pool: Executor, ahea
 
 
 def _decode(ref: PhotoRef, limits: DecodeLimits) -> Decoded:
+    digest = ""
     try:
         content = sources.open(ref.uri, limits.max_bytes)
-        return Decoded(ref, Photo(ref.photo_id, ref.uri, decode_image(content, limits)))
+        digest = content_digest(content)
+        pixels = decode_image(content, limits)
+        return Decoded(ref, Photo(ref.photo_id, ref.uri, pixels), digest, difference_hash(pixels))
     except (BadPhoto, SourceError) as error:
-        return Decoded(ref, Failure(str(error)))
+        return Decoded(ref, Failure(str(error)), digest)
     except Exception as error:  # noqa: BLE001  whatever a broken file provokes, the other photos are analysed
-        return Decoded(ref, Failure(f"unreadable: {type(error).__name__}: {error}"))
+        return Decoded(ref, Failure(f"unreadable: {type(error).__name__}: {error}"), digest)
 
 
 def _finish(crops: Iterable[Future[None]]) -> None:

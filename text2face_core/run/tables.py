@@ -31,6 +31,7 @@ def _schemas() -> dict[str, Any]:
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
     analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
+    analysis |= {"content": text, "look": text}
     return {
         "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
@@ -69,7 +70,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     """Put one chunk's analysis into `path`, atomically; `metadata` is kept beside the table."""
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height")
+        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height", "content", "look")
     }
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]

@@ -1,0 +1,67 @@
+"""Photos that a data set leaves out because an earlier photo of the run is the same or looks the same."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+from ..errors import DamagedTable, RunError
+from ..images import Lookalikes
+from ..run import RunDirectory
+from .crops import DatasetSettings
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ["photo_id", "status", "content", "look"]
+
+
+def find_duplicates(run: RunDirectory, which: Literal["keep", "exact", "near"] | None = None) -> dict[str, str]:
+    """By the id of each accepted photo that is a copy, the id of the photo that stays: the first in the run's order.
+
+    which: as `dataset.duplicates`; by default the run's own setting. Photos that were analysed by a release that kept
+    no digests are never copies.
+    """
+    settings = DatasetSettings.model_validate(run.settings.get("recipe", {}).get("dataset", {}))
+    which = which or settings.duplicates
+    if which == "keep":
+        return {}
+    contents: dict[str, str] = {}
+    lookalikes, found = Lookalikes(), dict[str, str]()
+    photos = run.photos()
+    gone = {photo.photo_id for photo in photos if photo.gone}
+    for chunk in sorted({photo.chunk for photo in photos}):
+        for row in _rows(run, chunk):
+            photo_id, content, look = row["photo_id"], row.get("content"), row.get("look")
+            if row["status"] != "ok" or photo_id in gone:
+                continue
+            first = contents.setdefault(content, photo_id) if content else photo_id
+            if first == photo_id and which == "near" and look:
+                first = lookalikes.add(photo_id, look) or photo_id
+            if first != photo_id:
+                found[photo_id] = first
+    return found
+
+
+def report_duplicates(run: RunDirectory, found: dict[str, str]) -> None:
+    """Say how many photos are left out."""
+    if found:
+        text = "%d photos of %s are copies of others and left out (dataset.duplicates)"
+        log.warning(text, len(found), run.path)
+
+
+def _rows(run: RunDirectory, chunk: int) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = run.analysis_path(chunk)
+    if not path.is_file():
+        return []
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [name for name in COLUMNS if name in file.schema_arrow.names]
+            rows: list[dict[str, Any]] = file.read(columns=names).to_pylist()
+    except pa.ArrowException as error:
+        raise DamagedTable(f"{path} is damaged ({error}). Have it made again: t2f repair {run.path}") from error
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    return rows
