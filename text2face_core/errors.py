@@ -11,7 +11,8 @@ Text2FaceError
 │   ├── UntrustedError       a run or recipe file reaches out and was not allowed to
 │   ├── FuserError           a fuser cannot answer any request: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
-│       └── DamagedTable     one of its tables does not hold what was written
+│       └── DamagedFile      one of its files does not hold what was written
+│           └── DamagedTable such a file that is a table
 ├── NothingToDo              no photo to work on: exit code 3
 ├── BadPhoto                 one photo cannot be used; becomes the reason in its row, never stops a run
 └── DegenerateFace           landmarks to which no transform can be fitted; likewise
@@ -62,7 +63,11 @@ class RunError(UsageError):
     """The run directory cannot be read, written or continued."""
 
 
-class DamagedTable(RunError):
+class DamagedFile(RunError):
+    """A file of a run does not hold what was written into it."""
+
+
+class DamagedTable(DamagedFile):
     """A table of a run does not hold what was written into it."""
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Literal
 
-from ..errors import DamagedTable, RunError
 from ..images import Lookalikes
-from ..run import RunDirectory
+from ..run import RunDirectory, read_columns
 from .crops import DatasetSettings
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,8 @@ def find_duplicates(run: RunDirectory, which: Literal["keep", "exact", "near"] |
     photos = run.photos()
     gone = {photo.photo_id for photo in photos if photo.gone}
     for chunk in sorted({photo.chunk for photo in photos}):
-        for row in _rows(run, chunk):
+        path = run.analysis_path(chunk)
+        for row in read_columns(path, COLUMNS) if path.is_file() else ():
             photo_id, content, look = row["photo_id"], row.get("content"), row.get("look")
             if row["status"] != "ok" or photo_id in gone:
                 continue
@@ -47,21 +47,3 @@ def report_duplicates(run: RunDirectory, found: dict[str, str]) -> None:
     if found:
         text = "%d photos of %s are copies of others and left out (dataset.duplicates)"
         log.warning(text, len(found), run.path)
-
-
-def _rows(run: RunDirectory, chunk: int) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = run.analysis_path(chunk)
-    if not path.is_file():
-        return []
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in COLUMNS if name in file.schema_arrow.names]
-            rows: list[dict[str, Any]] = file.read(columns=names).to_pylist()
-    except pa.ArrowException as error:
-        raise DamagedTable(f"{path} is damaged ({error}). Have it made again: t2f repair {run.path}") from error
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    return rows

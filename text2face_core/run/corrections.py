@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError
 from ..records import Bag, Caption, CaptionRow, Captions
-from ..utils import replacing
+from ..utils import checked_id
+from .tables import read_rows, write_rows
 from .written import find_edits
 
 PERSON = "person"
@@ -88,10 +88,10 @@ def _caption(text: str, before: Caption | None) -> Caption:
 
 
 def read_corrections(path: Path) -> Corrections:
-    """Those that were kept; none if there is no such file."""
+    """Those that were kept; none if there is no such file. Raises DamagedTable if it does not hold what was written."""
     corrections = Corrections()
-    for row in _read(path) if path.is_file() else ():
-        corrections.add(row["photo_id"], {row["number"]: row["text"]}, row["when"])
+    for row in read_rows(path) if path.is_file() else ():
+        corrections.add(checked_id(row["photo_id"], path), {row["number"]: row["text"]}, row["when"])
     return corrections
 
 
@@ -108,21 +108,7 @@ def add_edits(corrections: Corrections, written: Path, metadata: Path) -> int:
 def write_corrections(path: Path, corrections: Corrections) -> None:
     """Put them into `path`, atomically."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     text = pa.string()
     schema = pa.schema({"photo_id": text, "number": pa.int32(), "text": text, "when": text})
-    with replacing(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(corrections.rows(), schema), temporary, compression="zstd")
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            rows: list[dict[str, Any]] = file.read().to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read: {error}. Restore it from a copy, or delete it") from error
-    return rows
+    write_rows(path, corrections.rows(), schema, {})

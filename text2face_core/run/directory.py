@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tomllib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
-from ..utils import explain, path_inside, remove_unfinished, write_text
+from ..utils import explain, path_inside, remove_unfinished
 from . import tables
 from .changes import Changes, compare_photos
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
+from .settings import SettingsFile
 from .wording import Wording
-from .written import WrittenTexts
+from .written import WrittenTexts, unsettled
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+
+Row = TypeVar("Row", AnalysisRow, CaptionRow)
 
 
 class RunDirectory:
@@ -72,11 +74,7 @@ class RunDirectory:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """run.toml as it stands."""
-        try:
-            with self.settings_path.open("rb") as file:
-                found = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise RunError(f"{self.settings_path} cannot be read: {error}") from error
+        found = SettingsFile(self.settings_path).read()
         if found.get("format") != FORMAT:
             raise RunError(f"{self.path} was made by another version of text2face (format {found.get('format')})")
         return found
@@ -85,9 +83,7 @@ class RunDirectory:
         """Replace run.toml, unless it says the same already."""
         import tomli_w
 
-        text = tomli_w.dumps({"format": FORMAT, **settings})
-        if not self.exists or self.settings_path.read_text(encoding="utf-8") != text:
-            write_text(self.settings_path, text)
+        SettingsFile(self.settings_path).write(tomli_w.dumps({"format": FORMAT, **settings}))
         self.__dict__.pop("settings", None)
 
     def lock(self) -> BaseFileLock:
@@ -241,7 +237,7 @@ class RunDirectory:
         path = _unfinished(self.analysis_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != key:
             return {}
-        return {row.photo_id: row for row in tables.read_analysis(path)}
+        return {row.photo_id: row for row in _read_unfinished(path, tables.read_analysis)}
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
         """Write the shard; from then on the chunk's captions are done."""
@@ -257,7 +253,7 @@ class RunDirectory:
         path = _unfinished(self.captions_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return {}
-        return {row.photo_id: row for row in tables.read_captions(path)}
+        return {row.photo_id: row for row in _read_unfinished(path, tables.read_captions)}
 
     def _captions_key(self, chunk: int, key: str) -> str:
         analysis = hashlib.blake2b(self.analysis_path(chunk).read_bytes(), digest_size=8).hexdigest()
@@ -283,6 +279,18 @@ class RunDirectory:
     @property
     def _written_path(self) -> Path:
         return self.path / "review" / "written.parquet"
+
+    @property
+    def written_paths(self) -> tuple[Path, Path]:
+        """The notes on what was written to metadata.jsonl, and those that are not settled yet."""
+        return self._written_path, unsettled(self._written_path)
+
+    def metadata_is_current(self) -> bool:
+        """Whether metadata.jsonl was written, or changed, after all captions that the run should have."""
+        if self.waiting():
+            return False
+        newest = max((self.captions_path(chunk).stat().st_mtime_ns for chunk in self.chunks()), default=0)
+        return self.metadata_path.stat().st_mtime_ns >= newest
 
     def corrections(self) -> Corrections:
         """Captions corrected by people, those in metadata.jsonl that were not kept yet included."""
@@ -341,6 +349,15 @@ class RunDirectory:
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None
         return key is None or self.captions_are_done(chunk, key)
+
+
+def _read_unfinished(path: Path, read: Callable[[Path], list[Row]]) -> list[Row]:
+    """What is done of a chunk; nothing if it is damaged, as it will be replaced anyway."""
+    try:
+        return read(path)
+    except DamagedTable as error:
+        log.warning("%s", error)
+        return []
 
 
 def _unfinished(shard: Path) -> Path:

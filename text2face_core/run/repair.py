@@ -1,40 +1,149 @@
-"""Repair of a run: damaged tables are set aside, and what is known from others is restored."""
+"""Repair of a run: damaged files are set aside, and what is known from others is restored."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import DamagedTable
+from ..errors import DamagedTable, RunError
 from ..records import PhotoRef
+from ..utils import write_text
 from . import tables
+from .corrections import Corrections, read_corrections, write_corrections
 from .directory import RunDirectory
+from .settings import SettingsFile
+from .written import changed_texts, is_valid_line, read_lines, read_numbers, read_written
 
 
-def repair_run(run: RunDirectory) -> list[str]:
-    """Do what can be done for damaged tables, and return what was done, a line each; empty for a sound run.
+def repair_run(run: RunDirectory, *, keep_edits: bool = False) -> list[str]:
+    """Do what can be done for damaged files, and return what was done, a line each; empty for a sound run.
 
-    A damaged file is never removed: it gets another name, with ".damaged" and a number at its end. The list of photos
-    is restored from the analysis. Chunks whose table is set aside are made again by the `t2f run` or `t2f fuse` that
-    made them, and photos that no table names any more are listed again by it.
+    A damaged file is never removed: it gets another name, with ".damaged" and a number at its end. run.toml is restored
+    from its copy, the list of photos from the analysis, and captions corrected by people from metadata.jsonl. Chunks
+    whose table is set aside are made again by the `t2f run` or `t2f fuse` that made them, and photos that no table
+    names any more are listed again by it.
+
+    Args:
+        run: The run directory.
+        keep_edits: Accept run.toml as it is now, if it was changed by hand; else such a change is undone.
 
     Raises:
         RunError: Another process works on the run, a file cannot be read for another reason than damage, or there is
             not enough memory.
     """
-    done: list[str] = []
     with run.lock():
-        shards = (path for folder in ("analysis", "captions") for path in (run.path / folder).glob("*.parquet"))
-        damaged = [path for path in sorted(shards) if not tables.is_sound(path)]
-        done += [f"{path} is damaged and is now called {_set_aside(path)}; its chunk is made again" for path in damaged]
+        return [
+            *_repair_settings(SettingsFile(run.settings_path), keep_edits=keep_edits),
+            *_repair_shards(run),
+            *_repair_photos(run),
+            *_repair_review(run),
+            *_repair_metadata(run),
+        ]
+
+
+def _repair_settings(file: SettingsFile, *, keep_edits: bool) -> Iterator[str]:
+    try:
+        state = file.judge(file.path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{file.path} cannot be read: {error.strerror}") from error
+    kept = file.kept()
+    if state == "sound":
+        if kept is None:
+            damaged = f" in place of a damaged one, now called {_set_aside(file.copy)}" if file.copy.exists() else ""
+            file.accept()
+            yield f"{file.copy} was written again from {file.path.name}{damaged}"
+    elif keep_edits and file.accept():
+        yield f"{file.path} was accepted as it is: it has a checksum and a copy again"
+    elif kept is not None:
+        aside = _set_aside(file.path)
+        write_text(file.path, kept)
+        what = "was changed by hand" if state == "edited" else "is damaged"
+        yield f"{file.path} {what} and is now called {aside}; it was restored from {file.copy.name}"
+    elif state == "damaged":
+        yield f"{file.path} is damaged and is now called {_set_aside(file.path)}; t2f run writes it again"
+    elif file.accept():  # of an older release, or without a copy to restore it from
+        yield f"{file.path} has a checksum and a copy now; its settings are as they were"
+
+
+def _repair_shards(run: RunDirectory) -> Iterator[str]:
+    shards = (path for folder in ("analysis", "captions") for path in (run.path / folder).glob("*.parquet"))
+    for path in sorted(shards):
+        if not tables.is_sound(path):
+            yield f"{path} is damaged and is now called {_set_aside(path)}; its chunk is made again"
+
+
+def _repair_photos(run: RunDirectory) -> Iterator[str]:
+    try:
+        listed = run.photos()
+    except DamagedTable:
+        listed = []
+        yield f"{run.photos_path} is damaged and is now called {_set_aside(run.photos_path)}"
+    if not listed and (found := _analysed(run)):
+        tables.write_photos(run.photos_path, found)
+        yield f"{run.photos_path} was written again from the analysis: {len(found)} photos"
+
+
+def _repair_review(run: RunDirectory) -> Iterator[str]:
+    """Set aside what is damaged of the notes on edits, and find the edits anew in metadata.jsonl."""
+    damaged = []
+    for path, read in (
+        (run.corrections_path, read_corrections),
+        *((path, read_written) for path in run.written_paths),
+    ):
         try:
-            listed = run.photos()
+            if path.is_file():
+                read(path)
         except DamagedTable:
-            listed = []
-            done.append(f"{run.photos_path} is damaged and is now called {_set_aside(run.photos_path)}")
-        if not listed and (found := _analysed(run)):
-            tables.write_photos(run.photos_path, found)
-            done.append(f"{run.photos_path} was written again from the analysis: {len(found)} photos")
-    return done
+            damaged.append(path)
+            yield f"{path} is damaged and is now called {_set_aside(path)}"
+    if not damaged or not run.metadata_path.is_file():
+        return
+    if not run.metadata_is_current():
+        kept = _copy_aside(run.metadata_path)
+        yield (
+            f"{run.metadata_path} is older than the captions, so that changes made in it by hand cannot be told from "
+            f"them; a copy of it is kept as {kept}"
+        )
+        return
+    corrections = read_corrections(run.corrections_path)
+    if found := _find_corrections(run, corrections):
+        write_corrections(run.corrections_path, corrections)
+    yield f"captions changed by hand were looked for in {run.metadata_path}: {found} found and kept"
+
+
+def _find_corrections(run: RunDirectory, corrections: Corrections) -> int:
+    """Add what metadata.jsonl has and fusers did not write, and return how many captions that are."""
+    wording, lines, found = run.wording, dict(read_lines(run.metadata_path)), 0
+    numbers = next((read_numbers(path, lines) for path in run.written_paths if path.is_file()), {})
+    when = datetime.fromtimestamp(run.metadata_path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    for chunk in sorted(run.chunks()):
+        for row in tables.read_captions(run.captions_path(chunk)):
+            if (texts := lines.get(row.photo_id)) is not None:
+                known = {number: one.text for number, one in wording.apply(corrections.apply(row)).numbered}
+                changed = changed_texts(known, numbers.get(row.photo_id, [*known]), texts)
+                stripped = {number: text and wording.strip(text) for number, text in changed.items()}
+                found += corrections.add(row.photo_id, stripped, when)
+    return found
+
+
+def _repair_metadata(run: RunDirectory) -> Iterator[str]:
+    """Set aside a metadata.jsonl with lines that are not valid, and write it again; edits in valid lines are kept."""
+    if not run.metadata_path.is_file():
+        return
+    lines = run.metadata_path.read_bytes().splitlines(keepends=True)
+    bad = [number for number, line in enumerate(lines, 1) if line.strip() and not is_valid_line(line)]
+    if not bad:
+        return
+    aside = run.metadata_path.with_name(_copy_aside(run.metadata_path))
+    good = b"".join(line for number, line in enumerate(lines, 1) if number not in set(bad))
+    write_text(run.metadata_path, good.decode())
+    kept = run.keep_corrections()
+    yield (
+        f"{run.metadata_path} has lines that are not valid ({', '.join(map(str, bad[:10]))}"
+        f"{', …' if len(bad) > 10 else ''}) and is now called {aside.name}; {kept} captions changed by hand in other "
+        "lines were kept"
+    )
 
 
 def _analysed(run: RunDirectory) -> list[PhotoRef]:
@@ -48,8 +157,19 @@ def _analysed(run: RunDirectory) -> list[PhotoRef]:
 
 
 def _set_aside(path: Path) -> str:
+    aside = _free_name(path)
+    path.rename(aside)
+    return aside.name
+
+
+def _copy_aside(path: Path) -> str:
+    aside = _free_name(path)
+    aside.write_bytes(path.read_bytes())
+    return aside.name
+
+
+def _free_name(path: Path) -> Path:
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged{number}")).exists():
         number += 1
-    path.rename(aside)
-    return aside.name
+    return aside

@@ -1,5 +1,8 @@
 """Digests of the texts in metadata.jsonl as we wrote them, by which changes made by hand are recognised.
 
+The table also keeps the size and the time of metadata.jsonl, by which an untouched file is known without being read. So
+two runs with the same texts differ in it, but in nothing else.
+
 The table is written before metadata.jsonl takes its place and renamed after it. A process that is killed in between
 leaves two tables, of which the one that fits metadata.jsonl better counts.
 """
@@ -9,17 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import RunError
 from ..records import CaptionRow
-from ..utils import replacing
+from .tables import damaged, load_table, save_table
 from .wording import Wording
 
-_STATE, _HEAD, _TAIL = b"text2face.state", b"text2face.head", b"text2face.tail"
+_STATE, _HEAD, _TAIL = "text2face.state", "text2face.head", "text2face.tail"
 
 
 class WrittenTexts:
@@ -42,20 +46,17 @@ class WrittenTexts:
     def save(self, metadata: Path) -> None:
         """Write the table; metadata: the finished file, under whatever name."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         ends = np.array(self._ends, np.int32)
         texts = pa.ListArray.from_arrays(ends, np.array(self._digests, np.int64))
         numbers = pa.ListArray.from_arrays(ends, np.array(self._numbers, np.int32))
         table = pa.table({"photo": np.array(self._photos, np.int64), "texts": texts, "numbers": numbers})
-        around = {_HEAD: self._wording.head.encode(), _TAIL: self._wording.tail.encode()}
-        with replacing(_next(self._path)) as temporary:
-            table = table.replace_schema_metadata({_STATE: _state(metadata), **around})
-            pq.write_table(table, temporary, compression="zstd")
+        about = {_STATE: _state(metadata), _HEAD: self._wording.head, _TAIL: self._wording.tail}
+        save_table(unsettled(self._path), table, _checksum(table, about), about)
 
     def settle(self) -> None:
         """Let the table count."""
-        _next(self._path).replace(self._path)
+        unsettled(self._path).replace(self._path)
 
 
 def find_edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
@@ -65,28 +66,42 @@ def find_edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
     """
     if not metadata.is_file():
         return {}
-    found = [_edits(table, metadata) for table in (path, _next(path)) if table.is_file()]
+    found = [_edits(table, metadata) for table in (path, unsettled(path)) if table.is_file()]
     return min(found, key=len, default={})
 
 
-def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def read_written(path: Path) -> tuple[Any, dict[str, str]]:
+    """The table as pyarrow has it, and what is kept beside it. Raises DamagedTable if it is not what was written."""
+    table, about, stated = load_table(path)
+    about = {key: value for key, value in about.items() if key.startswith("text2face.")}
+    if stated is not None and stated != _checksum(table, about):
+        raise damaged(path, "it does not hold what was written")
+    if set(table.column_names) != {"photo", "texts", "numbers"}:
+        raise damaged(path, "it has other columns")
+    return table, about
 
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read: {error}. Delete it; edits are then not noticed") from error
-    about = table.schema.metadata or {}
+
+def _checksum(table: Any, about: Mapping[str, str]) -> str:
+    """32 hexadecimal digits of everything in the table; of the arrays as they are, as there may be millions of rows."""
+    digest = hashlib.blake2b(json.dumps([dict(about), table.column_names], sort_keys=True).encode())
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        for part in (column.offsets, column.values) if hasattr(column, "offsets") else (column,):
+            values = part.to_numpy(zero_copy_only=False)
+            digest.update(f"{values.dtype} {len(values)}".encode() + values.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
+    table, about = read_written(path)
     if about.get(_STATE) == _state(metadata):
         return {}
-    wording = Wording(*(about.get(name, b"").decode() for name in (_HEAD, _TAIL)))
+    wording = Wording(about.get(_HEAD, ""), about.get(_TAIL, ""))
     photos = table["photo"].to_numpy()
     texts, numbers = (table[name].combine_chunks() for name in ("texts", "numbers"))
     order = np.argsort(photos)
     edits = {}
-    for photo_id, now in _lines(metadata):
+    for photo_id, now in read_lines(metadata):
         place = np.searchsorted(photos, key := _digest(photo_id), sorter=order)
         if place < len(photos) and photos[order[place]] == key:
             at = int(order[place])
@@ -105,31 +120,63 @@ def _changes(before: Sequence[int], numbers: Sequence[int], now: Sequence[str]) 
     return changed | dict.fromkeys(numbers[len(now) :])
 
 
-def _lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:
+def changed_texts(known: Mapping[int, str], numbers: Sequence[int], now: Sequence[str]) -> dict[int, str | None]:
+    """By number, what is not as it was `known`: other texts, and None for those that were removed.
+
+    numbers: those of the captions that the line had when it was written. now: the texts that it has.
+    """
+    before = [_digest(known.get(number, "")) for number in numbers]
+    return dict.fromkeys(known.keys() - set(numbers)) | _changes(before, numbers, now)
+
+
+def read_numbers(path: Path, photo_ids: Iterable[str]) -> dict[str, list[int]]:
+    """By photo, the numbers of the captions that were written."""
+    table, _ = read_written(path)
+    by_digest = dict(zip(table["photo"].to_pylist(), table["numbers"].to_pylist(), strict=True))
+    keys = {photo_id: _digest(photo_id) for photo_id in photo_ids}
+    return {photo_id: by_digest[key] for photo_id, key in keys.items() if key in by_digest}
+
+
+def read_lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:
+    """The id and the texts of each line of metadata.jsonl. Raises RunError if a line is not valid."""
     with metadata.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-                texts = [row["text"]] if isinstance(row["text"], str) else [str(text) for text in row["text"] or ()]
-                photo_id = str(row.get("photo_id") or Path(row["file_name"]).stem)
+                photo_id, texts = _parse(line)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(
                     f"line {number} of {metadata} is not valid ({error!r}): it needs file_name and text as JSON. Fix "
-                    "it, or delete the file to have it written again without the changes made by hand"
+                    f"it, or have the file set aside and written again: t2f repair {metadata.parent.parent}"
                 ) from error
-            yield photo_id, [text.strip() for text in texts]
+            yield photo_id, texts
 
 
-def _next(path: Path) -> Path:
+def is_valid_line(line: bytes) -> bool:
+    """Whether a line of metadata.jsonl has a photo and texts."""
+    try:
+        _parse(line)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _parse(line: bytes) -> tuple[str, list[str]]:
+    row = json.loads(line)
+    texts = [row["text"]] if isinstance(row["text"], str) else [str(text) for text in row["text"] or ()]
+    return str(row.get("photo_id") or Path(row["file_name"]).stem), [text.strip() for text in texts]
+
+
+def unsettled(path: Path) -> Path:
+    """Where the table waits until metadata.jsonl has been renamed."""
     return path.with_name(f"next-{path.name}")
 
 
-def _state(metadata: Path) -> bytes:
+def _state(metadata: Path) -> str:
     """Changes when the file is edited; renaming the file does not change it."""
     status = metadata.stat()
-    return f"{status.st_size} {status.st_mtime_ns}".encode()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _digest(text: str) -> int:

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from support import toys
@@ -91,6 +92,14 @@ def test_the_setting_can_be_changed_without_analysing_again(run_with):
     run = run_with("dataset.duplicates=exact")
     assert [run.analysis_path(chunk).stat().st_mtime_ns for chunk in run.chunks()] == before
     assert len(listed(run)) < count
+
+
+def test_a_run_of_an_earlier_release_has_no_digests_and_so_no_duplicates(run_with):
+    run = run_with("dataset.duplicates=near")
+    for chunk in run.chunks():
+        table = pq.read_table(run.analysis_path(chunk)).drop_columns(["content", "look"])
+        pq.write_table(table.replace_schema_metadata(None), run.analysis_path(chunk))
+    assert find_duplicates(run) == {}
 
 
 def test_a_crop_that_is_too_small_is_a_rejection_with_its_size(run_with):
