@@ -6,7 +6,7 @@ import logging
 from typing import Literal
 
 from ..images import Lookalikes
-from ..run import RunDirectory, read_columns
+from ..run import RunDirectory, columns_of, read_columns
 from .crops import DatasetSettings
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,10 @@ def find_duplicates(run: RunDirectory, which: Literal["keep", "exact", "near"] |
     gone = {photo.photo_id for photo in photos if photo.gone}
     for chunk in sorted({photo.chunk for photo in photos}):
         path = run.analysis_path(chunk)
-        for row in read_columns(path, COLUMNS) if path.is_file() else ():
-            photo_id, content, look = row["photo_id"], row.get("content"), row.get("look")
+        if not path.is_file() or "look" not in columns_of(path):
+            continue
+        for row in read_columns(path, COLUMNS):
+            photo_id, content, look = row["photo_id"], row["content"], row["look"]
             if row["status"] != "ok" or photo_id in gone:
                 continue
             first = contents.setdefault(content, photo_id) if content else photo_id

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import BadPhoto
 from ..images import DEFAULT_LIMITS, Framing, cut_frame, decode_image
 from ..records import Face, Pixels
+from ..utils import read_regular
 
 SQUARE = Framing()
 
@@ -31,19 +29,7 @@ class ImageRef:
 
     def content(self) -> bytes:
         """The encoded image. Raises BadPhoto if it cannot be read or is larger than a photo may be."""
-        try:
-            status = Path(self.path).stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
-                raise BadPhoto("unreadable: not a file")
-            size = status.st_size if self.size is None else self.size
-            if size > DEFAULT_LIMITS.max_bytes:
-                raise BadPhoto(f"too large: {size / 1e6:.0f} MB (the limit is {DEFAULT_LIMITS.max_bytes / 1e6:g} MB)")
-            with Path(self.path).open("rb") as file:
-                file.seek(self.offset)
-                return file.read(size)
-        except (OSError, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise BadPhoto(f"unreadable: {what.lower()}") from error
+        return read_regular(self.path, DEFAULT_LIMITS.max_bytes, self.offset, self.size)
 
     def pixels(self, content: bytes) -> Pixels:
         """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the content is not an image."""

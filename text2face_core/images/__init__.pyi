@@ -17,6 +17,12 @@ from .geometry import (
 )
 from .likeness import Lookalikes as Lookalikes, difference_hash as difference_hash
 from .loading import load_image as load_image
+from .pool import (
+    ClosedError as ClosedError,
+    Decoder as Decoder,
+    DecoderPool as DecoderPool,
+    open_decoder as open_decoder,
+)
 from .regions import (
     ParsedFace as ParsedFace,
     Region as Region,
@@ -25,3 +31,4 @@ from .regions import (
     derive as derive,
     worn as worn,
 )
+from .template import start_decoders as start_decoders

@@ -107,6 +107,17 @@ def read_captions(path: Path) -> list[CaptionRow]:
     ]
 
 
+def columns_of(path: Path) -> frozenset[str]:
+    """The names of a table's columns, which differ between releases; empty if `path` is not a readable table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return frozenset(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException):
+        return frozenset()
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """What was kept beside a table; empty if `path` is not a readable table."""
     import pyarrow as pa

@@ -14,6 +14,7 @@ from .hardware import check_device as check_device, default_threads as default_t
 from .hashing import content_digest as content_digest, fingerprint as fingerprint, photo_id_of as photo_id_of
 from .installation import install_command as install_command
 from .paths import checked_id as checked_id, path_inside as path_inside
+from .regular import read_regular as read_regular
 from .requirements import (
     Installed as Installed,
     declared as declared,
