@@ -180,7 +180,7 @@ def test_a_new_photo_under_the_old_name_of_one_that_moved_is_a_photo_of_its_own(
 
 
 def test_a_copy_of_a_photo_is_new_and_not_moved(again, toy_photos):
-    run, _ = again()
+    again()
     shutil.copy2(toy_photos / "good 1.png", toy_photos / "copy.png")
     _, said = again()
     assert "1 new photo" in said
