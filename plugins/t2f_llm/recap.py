@@ -87,6 +87,7 @@ def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
         RecapOptions,
         extra="recap",
         summary=f"captions of what the photo shows, by a vision language model: a server's, or {DEFAULT} (Apache-2.0)",
+        needed_extra=lambda options: "openai" if options.backend == "server" else "recap",
         prompt=prompt_of,
         unreachable=lambda options: unreachable("recap", options) if options.backend == "server" else "",
     )

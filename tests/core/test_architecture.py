@@ -19,7 +19,7 @@ PLUGINS = ROOT / "plugins"
 
 ROOT_FILES = {
     "__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed",
-    "contracts.py", "errors.py", "hookspecs.py", "provenance.py", "recipe.py", "records.py",
+    "components.py", "contracts.py", "errors.py", "hookspecs.py", "provenance.py", "recipe.py", "records.py",
 }  # fmt: skip
 PACKAGES = {
     "cli", "dataset", "engines", "generation", "images", "language", "library", "models", "pipeline", "plugins",

@@ -102,7 +102,8 @@ def test_a_run_without_weights_ends_with_that_message(store, capsys):
     assert main(["run", str(PHOTOS), "--out", "out", "--recipe", "paper", "--plugins", "phrasebook"]) == 2
     said = capsys.readouterr().err
     assert "retinaface_Resnet50_Final.pth" in said
-    assert "t2f models pull" in said
+    assert "not fetched offline: retinaface_Resnet50_Final.pth" in said
+    assert f"Put them into {store}" in said
 
 
 def test_pulling_the_recipe_asks_for_its_own_files_only(store, capsys):

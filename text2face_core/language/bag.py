@@ -213,8 +213,7 @@ def _yields(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
 
 
 def _excludes(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    words = vocabulary.words(one.name, one.value)
-    listed = (*vocabulary.findings[one.name].excludes, *(words.excludes if words else ()))
+    listed = vocabulary.excluded_by(one.name, one.value)
     return f"{other.name}={_text(other.value)}" in listed or (other.name in listed and other.value is not False)
 
 

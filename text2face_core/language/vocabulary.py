@@ -205,6 +205,11 @@ class Vocabulary:
         key = finding.key(value) if finding else None
         return finding.values[key] if finding and key else None
 
+    def excluded_by(self, name: str, value: Value) -> tuple[str, ...]:
+        """What cannot be true besides: "goatee" of any value but False, "hair_length=bald" of this one."""
+        finding, words = self.findings.get(name), self.words(name, value)
+        return (*(finding.excludes if finding else ()), *(words.excludes if words else ()))
+
     def grammar(self, name: str, value: Value, phrase: str) -> Grammar:
         """How a phrase of this finding is used in a sentence.
 

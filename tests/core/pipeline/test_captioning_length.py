@@ -44,9 +44,9 @@ def test_a_text_that_stays_too_long_is_replaced_and_nothing_is_cut(tokenizer_sto
 
 
 @pytest.mark.models
-@pytest.mark.parametrize(("names", "limit", "styles"), [(MANY[:14], 77, {"long", "short"}), (MANY, 77, {"tags"})])
+@pytest.mark.parametrize(("names", "limit", "styles"), [(MANY[:14], 67, {"long", "short"}), (MANY, 77, {"tags"})])
 def test_the_phrasebook_says_much_in_a_shorter_style_and_leaves_nothing_out(names, limit, styles, tokenizer_store):
-    settings = [f"captions.max_tokens={limit}", "captions.styles={long=1}", "captions.retries=0"]
+    settings = [f"captions.max_tokens={limit}", "captions.styles={long=1}", "captions.words={}", "captions.retries=0"]
     captioning, _ = set_up(lambda request: ["no"], *settings, store=tokenizer_store)
     captions = captions_of(captioning, rows_with_many(12, names))
     assert {one.style for one in captions} >= styles
@@ -56,7 +56,8 @@ def test_the_phrasebook_says_much_in_a_shorter_style_and_leaves_nothing_out(name
 
 @pytest.mark.models
 def test_what_fits_in_no_style_is_kept_whole_and_said_to_be_too_long(tokenizer_store):
-    captioning, _ = set_up(lambda request: ["no"], "captions.max_tokens=20", store=tokenizer_store)
+    settings = ["captions.max_tokens=20", "captions.words={}"]
+    captioning, _ = set_up(lambda request: ["no"], *settings, store=tokenizer_store)
     for caption in captions_of(captioning, rows_with_many(3)):
         assert (caption.style, caption.missed) == ("tags", ())
         assert caption.tokens > 20

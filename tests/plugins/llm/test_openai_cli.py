@@ -134,4 +134,4 @@ def test_the_listing_says_where_answers_are_kept_and_how_not_to(here, capsys):
     assert main(["plugins", "show", "openai"]) == 0
     shown = capsys.readouterr().out
     assert "answers/openai.sqlite" in shown
-    assert "'off' keeps none" in shown
+    assert "'off' disables it" in shown

@@ -47,7 +47,7 @@ def _exclude(left: Key, right: Key, vocabulary: Vocabulary) -> bool:
         entry = vocabulary.findings.get(left[0])
         return left[1] != right[1] and (entry is None or entry.at_most == 1)
     return any(
-        other[0] in entry.excludes or "=".join(other) in entry.excludes
+        other[0] in excluded or "=".join(other) in excluded
         for one, other in ((left, right), (right, left))
-        if (entry := vocabulary.findings.get(one[0]))
+        for excluded in (vocabulary.excluded_by(*one),)
     )

@@ -95,15 +95,15 @@ def test_prompts_come_from_files_and_captions(generate, photos16, tmp_path):
 def test_a_prompt_beyond_77_tokens_is_told_with_its_end(generate):
     code, said, _ = generate("none", " ".join(["hair"] * 75), "--negative", " ".join(["smile"] * 80))
     assert code == 0
-    assert 'of "smile smile' in said
+    assert 'prompt too long: "smile smile' in said
     assert 'the model does not read the end: "smile smile smile smile smile"' in said
-    assert 'of "hair' not in said, "75 words, start and end are 77"
+    assert '"hair' not in said, "75 words, start and end are 77"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["none"], "what shall be drawn?"),
+        (["none"], "no prompts"),
         (["none", "a man", "--resolution=100"], "multiples of 8"),
         (["none", "a man", "--resolution=big"], "write 768, or 768x512"),
         (["none", "a man", "--set", "sd_lora.rnk=3"], "rnk"),
@@ -126,7 +126,7 @@ def test_pictures_that_could_not_be_drawn_give_exit_code_1(generate, monkeypatch
     )
     code, said, pictures = generate("none", "a man")
     assert (code, pictures) == (1, {})
-    assert "no picture: no reason at all" in said
+    assert "no image: no reason at all" in said
 
 
 def test_a_killed_command_goes_on_where_it_was(forks, tiny_base, tmp_path):

@@ -59,4 +59,4 @@ def test_a_comparison_of_what_is_the_same_is_refused(t2f, taught):
     code, _, said = t2f("compare", taught, "a man", "--lora-scale=0")
     assert code == 2
     assert "both images would be the base model's" in said
-    assert "what shall be drawn?" in t2f("compare", taught)[2]
+    assert "no prompts" in t2f("compare", taught)[2]
