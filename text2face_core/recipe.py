@@ -7,7 +7,7 @@ import functools
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -294,8 +294,8 @@ class Recipe(Options):
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
         return [*named, *(("fuser", name) for name in fusers)]
 
-    def resolve(self, plugins: Plugins) -> Resolved:
-        """Find every component and check its options.
+    def resolve(self, plugins: Plugins, *, without: Collection[str] = ()) -> Resolved:
+        """Find every component, but for those `without` which it should be done, and check its options.
 
         Raises PluginError for an unknown component, RecipeError for a wrong option or one for a plugin not in the run.
         """
@@ -303,6 +303,8 @@ class Recipe(Options):
 
         parts = []
         for kind, name in self.components():
+            if name in without:
+                continue
             registered = plugins.component(name, kind)
             model = registered.component.options
             try:
@@ -313,7 +315,7 @@ class Recipe(Options):
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
-            if section not in {*names, self.trainer, *self.evaluation.graders}:
+            if section not in {*names, *without, self.trainer, *self.evaluation.graders}:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'
@@ -370,8 +372,8 @@ class Resolved:
     def analysis_key(self) -> str:
         """Changes when the analysis would come out otherwise."""
         recipe = self.recipe
-        rules = [recipe.photos.model_dump(mode="json", exclude=set(EFFORT))]
-        rules += [section.model_dump(mode="json") for section in (recipe.faces, recipe.dataset)]
+        rules = [recipe.photos.model_dump(mode="json", exclude=set(EFFORT)), recipe.faces.model_dump(mode="json")]
+        rules.append(recipe.dataset.analysis_rules())
         return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
 
     def captions_key(self) -> str:

@@ -9,9 +9,10 @@ from threading import Condition
 
 from .. import sources
 from ..errors import BadPhoto, SourceError, UsageError
-from ..images import ClosedError, Decoder
+from ..images import ClosedError, Decoder, difference_hash
 from ..pipeline import Decoded, Failure
 from ..records import Photo, PhotoRef, Pixels
+from ..utils import content_digest
 
 
 class PhotoStream:
@@ -129,16 +130,20 @@ class PhotoStream:
                 self._changed.notify_all()
 
     def _decode(self, photo: PhotoRef, admit: Callable[[int], None]) -> Decoded:
+        outcome: Photo | Failure
+        look = ""
         try:
-            return Decoded(photo, Photo(photo.photo_id, photo.uri, self._pixels(photo.uri, admit)))
+            pixels = self._pixels(photo.uri, admit)
+            outcome, look = Photo(photo.photo_id, photo.uri, pixels), difference_hash(pixels)
         except SourceError as error:
             return Decoded(photo, Failure(str(error)))
         except (UsageError, ClosedError):
             raise
         except BadPhoto as error:
-            return Decoded(photo, Failure(str(error)))
+            outcome = Failure(str(error))
         except Exception as error:  # noqa: BLE001  whatever a source provokes, the other photos are analysed
-            return Decoded(photo, Failure(f"unreadable: {type(error).__name__}: {error}"))
+            outcome = Failure(f"unreadable: {type(error).__name__}: {error}")
+        return Decoded(photo, outcome, self._digest(photo.uri) if look else "", look)
 
     def _pixels(self, uri: str, admit: Callable[[int], None]) -> Pixels:
         content: Path | bytes
@@ -146,3 +151,12 @@ class PhotoStream:
         is_file = sources.scheme_of(uri) == "file"
         content = sources.path_of(uri) if is_file else sources.open(uri, self._max_bytes)
         return self._decoder.decode(content, admit)
+
+    def _digest(self, uri: str) -> str:
+        """The digest of a file that was just read; empty for photos of other sources."""
+        if sources.scheme_of(uri) != "file":
+            return ""
+        try:
+            return content_digest(sources.open(uri, self._max_bytes))
+        except BadPhoto:
+            return ""

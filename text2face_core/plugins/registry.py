@@ -20,7 +20,7 @@ from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
-from .discovery import Found, discover
+from .discovery import THIS_PROCESS, Found, discover
 from .tracing import attach_trace, enabled, traced
 
 if TYPE_CHECKING:
@@ -56,12 +56,16 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One plugin for a listing; `error` says why it cannot be used."""
+    """One plugin for a listing; `error` says why it cannot be used.
+
+    imported: whether it is known what it offers; else it comes from outside and only its metadata were read.
+    """
 
     found: Found
     status: Literal["available", "disabled", "replaced", "broken"]
     components: tuple[Registered, ...] = ()
     error: str = ""
+    imported: bool = True
 
 
 class Plugins:
@@ -105,7 +109,7 @@ class Plugins:
         used = [one for one in found if one.builtin or one.name in allowed or one.distribution in allowed]
         return cls(used, [one for one in found if one not in used])
 
-    def register(self, name: str, module: ModuleType | object, distribution: str = "(this process)") -> None:
+    def register(self, name: str, module: ModuleType | object, distribution: str = THIS_PROCESS) -> None:
         """Add a plugin that no entry point names: an object with hook implementations, from a notebook or a test."""
         found = Found(name, f"{name}", distribution, "", builtin=False, load=lambda: module)
         others = [one for one in self._found.values() if (one.name, one.distribution) != (name, distribution)]
@@ -124,19 +128,49 @@ class Plugins:
 
     def packages(self) -> set[str]:
         """The top-level packages that hold the plugins; nothing is imported."""
-        return {re.split("[.:]", found.module)[0] for found in self._found.values()}
+        return {_top_level(found.module) for found in self._found.values()}
 
-    def listing(self) -> list[Plugin]:
-        """Every plugin with what it offers or why it cannot be used; imports the plugins, not their packages."""
+    def listing(self, *, import_outside: bool = False) -> list[Plugin]:
+        """Every plugin with what it offers or why it cannot be used.
+
+        Built-in plugins are imported, without their packages. Of one from outside, only the metadata of its
+        distribution is read, unless `import_outside` says otherwise: what is merely installed executes nothing.
+        """
         rows = []
         for name in self.names():
+            found = self._found[name]
             try:
-                rows.append(Plugin(self._found[name], "available", self.components(name)))
+                if import_outside or self._is_known(found):
+                    rows.append(Plugin(found, "available", self.components(name)))
+                elif _is_installed(top := _top_level(found.module)):
+                    rows.append(Plugin(found, "available", imported=False))
+                else:
+                    why = f'the plugin "{name}" from {found.label} cannot be imported: no module is called {top}'
+                    rows.append(Plugin(found, "broken", error=why, imported=False))
             except PluginError as error:
-                rows.append(Plugin(self._found[name], "broken", error=str(error)))
-        rows += [Plugin(found, "replaced") for found in self._replaced]
-        rows += [Plugin(found, "disabled") for found in self._disabled]
-        return rows
+                rows.append(Plugin(found, "broken", error=str(error)))
+        return rows + self._replaced_or_disabled()
+
+    def _replaced_or_disabled(self) -> list[Plugin]:
+        replaced = [Plugin(found, "replaced", imported=False) for found in self._replaced]
+        return replaced + [Plugin(found, "disabled", imported=False) for found in self._disabled]
+
+    def _is_known(self, found: Found) -> bool:
+        """Whether what the plugin offers is known, or may be found out by an import."""
+        return not found.outside or found.name in self._components
+
+    def plugin(self, name: str) -> Plugin:
+        """One plugin with what it offers, imported for that. Raises PluginError if it is unknown or broken."""
+        if name in self._found:
+            return Plugin(self._found[name], "available", self.components(name))
+        for row in self._replaced_or_disabled():
+            if row.found.name == name:
+                return row
+        raise PluginError(self._unknown(name))
+
+    def known_components(self) -> tuple[Registered, ...]:
+        """What built-in plugins and those that were imported before offer; nothing from outside is imported."""
+        return tuple(one for plugin in self.listing() for one in plugin.components)
 
     def components(self, name: str | None = None) -> tuple[Registered, ...]:
         """What one plugin offers; without a name, what all plugins that can be imported offer.
@@ -144,7 +178,7 @@ class Plugins:
         Raises PluginError where the named plugin is unknown or fails to import.
         """
         if name is None:
-            return tuple(one for plugin in self.listing() for one in plugin.components)
+            return tuple(one for plugin in self.listing(import_outside=True) for one in plugin.components)
         if name not in self._components:
             self._components[name] = self._collect(name)
         return self._components[name]
@@ -255,8 +289,9 @@ class Plugins:
         return results
 
     def _unknown(self, name: str, kind: Role | None = None) -> str:
-        offered = [one for one in self.components() if kind in {None, one.kind}]
-        known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
+        offered = [one for one in self.known_components() if kind in {None, one.kind}]
+        known = {one.name for one in offered} | {one.name for one in self._found.values() if not self._is_known(one)}
+        known |= {one.plugin.name for one in offered} if kind is None else set()
         near = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         lists = [
@@ -270,6 +305,11 @@ class Plugins:
             return f'the plugin "{plugin}" is installed, but T2F_LOAD_PLUGINS or --no-plugins leaves it out'
         broken = [row.error for row in self.listing() if row.status == "broken" and row.found.name == name]
         return "; ".join(broken) or f'no {what} is called "{name}".{hint} {". ".join(lists)}'.strip()
+
+
+def _top_level(module: str) -> str:
+    """The package that holds the module of an entry point."""
+    return re.split("[.:]", module)[0]
 
 
 def _check_names(found: Found, offered: Sequence[Registered]) -> None:

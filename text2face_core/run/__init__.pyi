@@ -3,6 +3,7 @@ from .directory import RunDirectory as RunDirectory
 from .repair import repair_run as repair_run
 from .tables import (
     bag_to_json as bag_to_json,
+    columns_of as columns_of,
     read_analysis as read_analysis,
     read_captions as read_captions,
     read_columns as read_columns,
