@@ -57,7 +57,7 @@ def _of_dataset(folder: Path) -> Iterator[tuple[Path, str]]:
     dataset = open_dataset(folder)
     for number in range(len(dataset)):
         image = dataset.image(number)
-        if image.size is not None or image.offset or image.box is not None:
+        if image.size is not None or image.offset or image.face is not None:
             raise SourceError(
                 f"the images of {folder} are not files of their own: export them first, with t2f export --format "
                 "imagefolder"

@@ -126,7 +126,8 @@ def plan_balanced(vocabulary: Vocabulary, write: Writer, seed: int = 0) -> list[
             Finding("emotion", emotion, 1.0),
             Finding(*extra, 1.0),
         ]
-        cell = {"age": age_name, "gender": gender, "ethnicity": ethnicity, "emotion": emotion, "extra": extra[0]}
+        cell = {"age": age_name, "gender": gender, "ethnicity": ethnicity, "emotion": emotion}
+        cell["extra"] = extra[0] if extra[1] is True else f"{extra[0]}={extra[1]}"
         bag = draw_bag(findings, vocabulary, _NO_DROPS, random_stream(seed, "balanced", number))
         text = write(bag, ("short", "long")[number % 2], number)
         plan.append(

@@ -242,7 +242,7 @@ def rogan_gladen(hits: int, n: int, error: GraderError, confidence: float = CONF
     includes the uncertainty of sensitivity and specificity and holds for shares near 0 and 1.
     None if sens + spec - 1 is below 0.2: such a grader cannot carry the correction. W. J. Rogan, B. Gladen, 1978.
 
-    >>> rogan_gladen(30, 100, GraderError(45, 50, 45, 50)).value
+    >>> round(rogan_gladen(30, 100, GraderError(45, 50, 45, 50)).value, 6)
     0.25
     """
     sens, spec = error.sensitivity, error.specificity

@@ -77,6 +77,7 @@ class EvaluationResult:
 
 def evaluate(
     models: str | Sequence[str] = (),
+    /,
     *,
     out: str | Path,
     plan: str = "balanced",
@@ -177,7 +178,7 @@ class _Work:
         """Grade a folder."""
         pictures = read_captioned_images(folder, limit)
         plan = plan_texts([Prompt(text, str(path)) for path, text in pictures], self.vocabulary)
-        model = folder.absolute().name or "images"
+        (model,) = _model_names([folder.absolute().name or "images"])
         images = [
             GradedImage(f"{model}/{one.prompt_id}", one.prompt_id, model, -1, str(path))
             for one, (path, _) in zip(plan, pictures, strict=True)
