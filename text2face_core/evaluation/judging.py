@@ -45,7 +45,7 @@ def judge(
     about = (image.image_id, image.prompt_id, image.model, mention.name, mention.wanted, states)
     if image.status != "ok":
         return Judgement(*about, grader.name, grader.eyes, None, 0.0, agrees=False, form=mention.form)
-    own = [finding for finding in image.findings if _is_from(finding, grader.name)]
+    own = [finding for finding in image.findings if is_from(finding, grader.name)]
     if mention.age:
         return _judge_age(about, mention, grader, own)
     relevant = [
@@ -92,5 +92,6 @@ def _statements(prompt: PlannedPrompt) -> Iterator[tuple[Mention, bool]]:
         yield prompt.changed, False
 
 
-def _is_from(finding: Finding, grader: str) -> bool:
+def is_from(finding: Finding, grader: str) -> bool:
+    """Whether a grader reported the finding."""
     return finding.source == grader or finding.source.startswith(f"{grader}.")

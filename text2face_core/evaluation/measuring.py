@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from .metrics.adherence import measure_adherence
+from .judging import judge_images
+from .metrics.adherence import EYES, measure_adherence
 from .metrics.ages import measure_ages
+from .metrics.anchors import measure_floor
+from .metrics.counterfactual import measure_effects
 from .metrics.faces import measure_faces
-from .records import PHOTOS, Evaluation, Measure
+from .metrics.fairness import measure_groups, measure_unasked
+from .metrics.macro import measure_macro
+from .metrics.retrieval import measure_retrieval
+from .records import PHOTOS, Evaluation, GradedImage, Grader, Measure, PlannedPrompt
+from .verdicts import collect_verdicts
 
-METRICS: tuple[Callable[[Evaluation], list[Measure]], ...] = (measure_adherence, measure_faces, measure_ages)
+if TYPE_CHECKING:
+    from ..language import Vocabulary
+
+METRICS: tuple[Callable[[Evaluation], list[Measure]], ...] = (
+    measure_adherence,
+    measure_floor,
+    measure_macro,
+    measure_retrieval,
+    measure_effects,
+    measure_faces,
+    measure_ages,
+    measure_groups,
+    measure_unasked,
+)
+
+
+def judge_all(
+    plan: Sequence[PlannedPrompt],
+    images: Sequence[GradedImage],
+    graders: Sequence[Grader],
+    models: Sequence[str],
+    vocabulary: Vocabulary,
+) -> Evaluation:
+    """Judge all images of all models."""
+    prompts = {one.prompt_id: one for one in plan}
+    verdicts = {}
+    for eyes in EYES:
+        if mine := [grader for grader in graders if grader.eyes == eyes]:
+            for model in models:
+                own = [one for one in images if one.model == model]
+                verdicts[model, eyes] = collect_verdicts(own, prompts, mine, vocabulary)
+    judgements = tuple(judge_images(images, prompts, graders, vocabulary))
+    return Evaluation(prompts, tuple(images), judgements, tuple(graders), tuple(models), verdicts)
 
 
 def measure_all(evaluation: Evaluation) -> list[Measure]:

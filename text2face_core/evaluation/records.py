@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..language.fidelity import Mention
 from ..records import Bag, Finding, Value
+
+if TYPE_CHECKING:
+    from .verdicts import Verdicts
 
 Eyes = Literal["other", "same", "unknown"]
 """Whether a grader shares model files with the models that labelled the training photos.
@@ -186,6 +189,7 @@ class Evaluation:
         judgements: Every verdict.
         graders: Who judged.
         models: Names of the models in the order given; the first is the one that others are compared with.
+        verdicts: By (model, eyes): every image judged for every statement of the plan.
     """
 
     prompts: Mapping[str, PlannedPrompt]
@@ -193,6 +197,7 @@ class Evaluation:
     judgements: tuple[Judgement, ...]
     graders: tuple[Grader, ...]
     models: tuple[str, ...]
+    verdicts: Mapping[tuple[str, str], Verdicts] = field(default_factory=dict)
 
     def images_of(self, model: str) -> list[GradedImage]:
         """The images of one model."""

@@ -307,21 +307,25 @@ def effective_n(hits: Sequence[float] | Floats, totals: Sequence[float] | Floats
     return float(m.sum() / (1 + (size - 1) * intraclass(hits, totals)))
 
 
-def null_gap(groups: Sequence[tuple[float, float]], seed: int = 0, draws: int = 999) -> tuple[float, float, float]:
+def null_gap(groups: Sequence[tuple[Floats, Floats]], seed: int = 0, draws: int = 999) -> tuple[float, float, float]:
     """Largest minus smallest share among groups, its mean if all groups are alike, and the p of what was found.
 
-    groups: (hits, n) of each. Any gap of shares is biased upward at small n, so the null value belongs next to it; it
-    comes from dealing the same outcomes to groups of the same sizes at random.
+    groups: (hits, totals) of each, both (prompts,). Any gap of shares is biased upward at small n, so the null value
+    belongs next to it; it comes from dealing the prompts to groups of the same sizes at random.
 
-    >>> null_gap([(8, 10), (8, 10)])[0]
+    >>> null_gap([(np.ones(8), np.ones(8)), (np.ones(8), np.ones(8))])[0]
     0.0
     """
-    n = np.array([round(one[1]) for one in groups if one[1] > 0], np.int64)
-    hits = np.array([round(one[0]) for one in groups if one[1] > 0], np.int64)
-    if len(n) < 2:
+    filled = [(hits, totals) for hits, totals in groups if totals.sum() > 0]
+    if len(filled) < 2:
         return math.nan, math.nan, math.nan
-    gap = float(np.ptp(hits / n))
-    rng = np.random.default_rng(seed)
-    drawn = rng.multivariate_hypergeometric(n, int(hits.sum()), size=draws)
-    gaps = np.ptp(drawn / n, axis=1)
+    hits, totals = (np.concatenate([one[side] for one in filled]) for side in (0, 1))
+    starts = np.cumsum([0, *(len(one[0]) for one in filled[:-1])])
+
+    def gap_of(order: npt.NDArray[np.intp]) -> float:
+        return float(np.ptp(np.add.reduceat(hits[order], starts) / np.add.reduceat(totals[order], starts)))
+
+    rng, kept = np.random.default_rng(seed), np.arange(len(hits))
+    gap = gap_of(kept)
+    gaps = np.array([gap_of(rng.permutation(kept)) for _ in range(draws)])
     return gap, float(gaps.mean()), (int((gaps >= gap - 1e-12).sum()) + 1) / (draws + 1)

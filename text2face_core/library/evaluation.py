@@ -15,16 +15,16 @@ from ..contracts import Progress, Runtime
 from ..errors import MissingExtra, NothingToDo, RunError, UsageError
 from ..evaluation import (
     PHOTOS,
-    Evaluation,
     GradedImage,
     Labellers,
     Measure,
     PlannedPrompt,
+    collect_confusions,
     describe_grader,
     file_hash,
     grading_recipe,
     headline,
-    judge_images,
+    judge_all,
     match_rows,
     measure_all,
     plan_balanced,
@@ -287,15 +287,13 @@ class _Work:
         labellers = Labellers.of([run.settings for run in self.labelled_by], lineages)
         names = {"male": "gender"}
         graders = tuple(describe_grader(part, labellers, names) for part in self.resolved.of("extractor"))
-        prompts = {one.prompt_id: one for one in plan}
         graded = tuple(image for model, found in images.items() for image in self._grade(model, found))
-        judgements = tuple(judge_images(graded, prompts, graders, self.vocabulary))
-        evaluation = Evaluation(prompts, graded, judgements, graders, tuple(images))
+        evaluation = judge_all(plan, graded, graders, tuple(images), self.vocabulary)
         measures = measure_all(evaluation)
         sentence = headline(evaluation, measures)
         write_plan(self.out / "plan.parquet", plan)
         write_images(self.out / "images.parquet", graded)
-        write_judgements(self.out / "judgements.parquet", judgements)
+        write_judgements(self.out / "judgements.parquet", evaluation.judgements)
         write_measures(self.out / "measures.parquet", measures)
         content = {
             "headline": sentence,
@@ -306,6 +304,7 @@ class _Work:
             "prompts": len(plan),
             "images": {model: len(found) for model, found in images.items()},
             "measures": [_plain(one) for one in measures],
+            "confusions": [asdict(one) for one in collect_confusions(evaluation)],
         }
         write_text(self.out / "measures.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         failed = sum(one.status == "failed" for one in graded)

@@ -114,8 +114,10 @@ def test_images_of_one_prompt_that_always_agree_are_worth_one():
 @pytest.mark.parametrize(("groups", "gap"), [(2, 0.064), (4, 0.115), (6, 0.142), (12, 0.182), (48, 0.25)])
 def test_the_gap_of_equal_groups_is_not_zero_and_its_null_value_says_so(groups, gap):
     rng = np.random.default_rng(0)
-    found = [null_gap([(hits, 50) for hits in rng.binomial(50, 0.8, groups)], seed, 200) for seed in range(40)]
+    ones = np.ones(50)
+    drawn = [[(rng.binomial(1, 0.8, 50).astype(float), ones) for _ in range(groups)] for _ in range(40)]
+    found = [null_gap(one, seed, 99) for seed, one in enumerate(drawn)]
     assert np.mean([one[1] for one in found]) == pytest.approx(gap, abs=0.02)
     assert np.mean([one[2] for one in found]) > 0.35  # p values of equal groups
-    assert null_gap([(45, 50), (10, 50)])[2] < 0.01
-    assert math.isnan(null_gap([(4, 5)])[0])
+    assert null_gap([(ones, ones), (1 - ones, ones)])[2] < 0.01
+    assert math.isnan(null_gap([(ones, ones)])[0])

@@ -124,13 +124,17 @@ def _difference(about: Measure, first: Tally, second: Tally) -> Measure:
     found = paired_difference((first.hits, second.hits), (first.totals, second.totals))
     both = (first.totals > 0) & (second.totals > 0)
     return replace(
-        about, value=found.value, low=found.low, high=found.high, n=int(both.sum()), p=_test(first, second, both),
+        about, value=found.value, low=found.low, high=found.high, n=int(both.sum()), p=paired_p(first, second),
         note="paired by prompt",
     )  # fmt: skip
 
 
-def _test(first: Tally, second: Tally, both: np.ndarray) -> float:
-    """Exact McNemar if each prompt has one verdict a model, which is then a yes or a no; else signs of differences."""
+def paired_p(first: Tally, second: Tally) -> float:
+    """Two-sided p that two models draw equally well, over the prompts that both have.
+
+    Exact McNemar if each prompt has one verdict a model, which is then a yes or a no; else signs of differences.
+    """
+    both = (first.totals > 0) & (second.totals > 0)
     a, b = first.hits[both], second.hits[both]
     m, n = first.totals[both], second.totals[both]
     if (m == 1).all() and (n == 1).all() and np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all():
