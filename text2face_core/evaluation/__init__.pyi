@@ -36,6 +36,7 @@ from .records import (
     Measure as Measure,
     PlannedPrompt as PlannedPrompt,
 )
+from .report import render_report as render_report
 from .statistics import (
     GraderError as GraderError,
     images_for_precision as images_for_precision,

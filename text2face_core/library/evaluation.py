@@ -32,6 +32,7 @@ from ..evaluation import (
     plan_pairs,
     plan_texts,
     read_captioned_images,
+    render_report,
     write_images,
     write_judgements,
     write_list,
@@ -290,7 +291,7 @@ class _Work:
         graded = tuple(image for model, found in images.items() for image in self._grade(model, found))
         evaluation = judge_all(plan, graded, graders, tuple(images), self.vocabulary)
         measures = measure_all(evaluation)
-        sentence = headline(evaluation, measures)
+        sentence, confusions = headline(evaluation, measures), collect_confusions(evaluation)
         write_plan(self.out / "plan.parquet", plan)
         write_images(self.out / "images.parquet", graded)
         write_judgements(self.out / "judgements.parquet", evaluation.judgements)
@@ -304,11 +305,33 @@ class _Work:
             "prompts": len(plan),
             "images": {model: len(found) for model, found in images.items()},
             "measures": [_plain(one) for one in measures],
-            "confusions": [asdict(one) for one in collect_confusions(evaluation)],
+            "confusions": [asdict(one) for one in confusions],
         }
         write_text(self.out / "measures.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        methods = self._methods(plan, graded, images)
+        page = render_report(evaluation, measures, confusions, sentence, self.out.absolute().name, methods)
+        write_text(self.out / "report.html", page)
         failed = sum(one.status == "failed" for one in graded)
         return EvaluationResult(self.out, sentence, measures, failed)
+
+    def _methods(
+        self, plan: Sequence[PlannedPrompt], images: Sequence[GradedImage], models: Iterable[str]
+    ) -> list[tuple[str, str]]:
+        """What was done, for the report."""
+        identity = json.loads((self.out / SETTINGS).read_text(encoding="utf-8"))
+        labelled = ", ".join(str(run.path) for run in self.labelled_by) or "not known"
+        return [
+            ("plan", f"{identity.get('plan') or identity.get('images')}: {len(plan):,} prompts"),
+            ("images", f"{len(images):,} of {', '.join(models)}"),
+            ("generation", f"{self.generation.steps} steps, guidance {self.generation.guidance:g}, seed "
+             f"{self.generation.seed}" if "plan" in identity else "by another tool"),
+            ("training photos labelled by", labelled),
+            ("detector", self.grading.detector),
+            ("intervals", "95 %; BCa bootstrap over prompts, 2,000 draws; Wilson for single shares"),
+            ("tests", "exact McNemar or sign flips, paired by prompt, Holm over findings; gaps by permutation"),
+            ("failures", "images without exactly one usable face and abstentions count as not seen in adherence"),
+            ("version", f"text2face {__version__}"),
+        ]  # fmt: skip
 
     def _grade(self, model: str, images: Sequence[GradedImage]) -> list[GradedImage]:
         files = list(dict.fromkeys(Path(one.path) for one in images if one.path and Path(one.path).is_file()))

@@ -82,6 +82,10 @@ def test_a_folder_of_any_tool_is_measured(folder, tmp_path, plugins):
     assert {one["finding"] for one in judged} == {"age", "gender"}  # no grader observes glasses
     assert json.loads((tmp_path / "out" / "measures.json").read_text())["headline"] == result.headline
     assert "not known" in result.headline  # which models labelled
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert result.headline in page
+    assert page.count("data:image/jpeg;base64,") == 18  # six images: the first, the worst, at random
+    assert "2 faces" in page
 
 
 def test_an_evaluation_resumes_and_refuses_another_plan(folder, tmp_path, plugins):

@@ -9,58 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import kstest
+from support.evaluations import GRADER, VOCABULARY, evaluated, image, person, planned
 
-from text2face_core.evaluation.measuring import headline, judge_all, measure_all
+from text2face_core.evaluation.measuring import headline, measure_all
 from text2face_core.evaluation.metrics.adherence import paired_p, tally
 from text2face_core.evaluation.metrics.confusion import NO_FACE, NOT_SEEN, collect_confusions
 from text2face_core.evaluation.metrics.fairness import group_of
 from text2face_core.evaluation.metrics.retrieval import retrieve
 from text2face_core.evaluation.records import GradedImage, Grader, Judgement, PlannedPrompt
-from text2face_core.language import Vocabulary
 from text2face_core.language.fidelity import find_mentions
 from text2face_core.records import Finding
-
-VOCABULARY = Vocabulary.load()
-GRADER = Grader("eye", ("age", "gender", "ethnicity", "eyeglasses", "emotion"), "other")
-WORDS = {
-    "gender": {"female": "woman", "male": "man"},
-    "ethnicity": {"asian": "Asian", "black": "Black", "white": "white"},
-}
-
-
-def person(rng: random.Random) -> dict:
-    return {
-        "age": float(rng.randint(20, 80)),
-        "gender": rng.choice(["female", "male"]),
-        "ethnicity": rng.choice(["asian", "black", "white"]),
-        "eyeglasses": rng.random() < 0.5,
-        "emotion": rng.choice(["happiness", "sadness", "neutral"]),
-    }
-
-
-def text_of(one: dict) -> str:
-    looks = {"happiness": "looks happy", "sadness": "looks sad", "neutral": "has a neutral expression"}[one["emotion"]]
-    glasses = "with glasses" if one["eyeglasses"] else "without glasses"
-    noun = f"{WORDS['ethnicity'][one['ethnicity']]} {WORDS['gender'][one['gender']]}"
-    return f"A {one['age']:.0f}-year-old {noun} {glasses} who {looks}."
-
-
-def planned(people: list[dict]) -> list[PlannedPrompt]:
-    return [
-        PlannedPrompt(f"{n:04d}", text_of(one), find_mentions(text_of(one), VOCABULARY)) for n, one in enumerate(people)
-    ]
-
-
-def image(prompt: PlannedPrompt, model: str, shown: dict, number: int = 0, **about) -> GradedImage:
-    findings = tuple(Finding(name, value, 0.9, "eye") for name, value in shown.items())
-    return GradedImage(
-        f"{model}/{prompt.prompt_id}-{number}", prompt.prompt_id, model, number, "", findings=findings, **about
-    )
-
-
-def evaluated(plan, *sets, graders=(GRADER,)):
-    images = [one for images in sets for one in images]
-    return judge_all(plan, images, graders, list(dict.fromkeys(one.model for one in images)), VOCABULARY)
 
 
 def the(measures, name, **about):

@@ -87,13 +87,13 @@ def _gap(name: str, groups: list[tuple[Floats, Floats]], model: str, axis: str, 
     n = int(sum(totals.sum() for _, totals in groups))
     return Measure(
         name, gap, n=n, model=model, finding=axis, eyes=eyes, better="lower", p=p,
-        note=f"largest minus smallest of {len(groups)} groups; {null:.3f} if all groups are alike",
+        note=f"largest minus smallest of {len(groups)} groups; {100 * null:.1f} points if all groups are alike",
     )  # fmt: skip
 
 
 def _corrected(measures: list[Measure]) -> list[Measure]:
     """Gaps with p values that Holm corrects over all of them."""
-    tested = [number for number, one in enumerate(measures) if one.p == one.p]
+    tested = [number for number, one in enumerate(measures) if not np.isnan(one.p)]
     adjusted = dict(zip(tested, holm([measures[number].p for number in tested]), strict=True))
     return [
         replace(one, p_adjusted=adjusted[number]) if number in adjusted else one for number, one in enumerate(measures)
