@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .judging import judge_images
+from ..language.fidelity import observed_keys
+from .judging import is_from, judge_images
 from .metrics.adherence import EYES, measure_adherence
 from .metrics.ages import measure_ages
 from .metrics.anchors import measure_floor
@@ -19,6 +21,8 @@ from .verdicts import collect_verdicts
 
 if TYPE_CHECKING:
     from ..language import Vocabulary
+
+LEAST_FACES = 20
 
 METRICS: tuple[Callable[[Evaluation], list[Measure]], ...] = (
     measure_adherence,
@@ -40,7 +44,8 @@ def judge_all(
     models: Sequence[str],
     vocabulary: Vocabulary,
 ) -> Evaluation:
-    """Judge all images of all models."""
+    """Judge all images of all models, by what each grader is able to observe here."""
+    graders = [observing(grader, images, vocabulary) for grader in graders]
     prompts = {one.prompt_id: one for one in plan}
     verdicts = {}
     for eyes in EYES:
@@ -50,6 +55,21 @@ def judge_all(
                 verdicts[model, eyes] = collect_verdicts(own, prompts, mine, vocabulary)
     judgements = tuple(judge_images(images, prompts, graders, vocabulary))
     return Evaluation(prompts, tuple(images), judgements, tuple(graders), tuple(models), verdicts)
+
+
+def observing(grader: Grader, images: Sequence[GradedImage], vocabulary: Vocabulary) -> Grader:
+    """The grader without what it declares but never reported on 20 or more faces: its options leave that out.
+
+    Counting that as abstentions would blame the models. `silent` names what was taken out.
+    """
+    faces = [one for one in images if one.status == "ok"]
+    if len(faces) < LEAST_FACES:
+        return grader
+    own = [finding for image in faces for finding in image.findings if is_from(finding, grader.name)]
+    seen = {finding.name for finding in own}
+    seen |= {key[0] for finding in own if (key := observed_keys(finding, vocabulary))}
+    silent = tuple(name for name in grader.provides if name not in seen)
+    return replace(grader, provides=tuple(name for name in grader.provides if name in seen), silent=silent)
 
 
 def measure_all(evaluation: Evaluation) -> list[Measure]:

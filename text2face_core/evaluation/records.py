@@ -96,6 +96,7 @@ class Grader:
         lineage: Data sets that its networks were trained on, as declared.
         shared: Data sets that it shares with the labelling models.
         licences: Licences of its model files.
+        silent: Findings that it declares, but never reported in this evaluation.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Grader:
     lineage: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

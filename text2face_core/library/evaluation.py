@@ -300,7 +300,7 @@ class _Work:
             "headline": sentence,
             "text2face": __version__,
             "models": about or {model: {} for model in images},
-            "graders": [asdict(one) for one in graders],
+            "graders": [asdict(one) for one in evaluation.graders],
             "labelled_by": [str(run.path) for run in self.labelled_by],
             "prompts": len(plan),
             "images": {model: len(found) for model, found in images.items()},

@@ -206,3 +206,17 @@ def test_retrieval_by_chance_succeeds_once_in_a_hundred():
     rng = np.random.default_rng(0)
     found = retrieve(rng.random((2000, 300)), rng.integers(0, 300, 2000), np.arange(300))
     assert found.mean() == pytest.approx(0.01, abs=0.007)
+
+
+def test_what_an_option_of_a_grader_leaves_out_is_not_judged():
+    rng = random.Random(5)
+    people = [person(rng) for _ in range(25)]
+    plan = planned(people)
+    images = [image(prompt, "m", {"gender": one["gender"]}) for prompt, one in zip(plan, people, strict=True)]
+    evaluation = evaluated(plan, images)
+    assert evaluation.graders[0].provides == ("gender",)
+    assert "ethnicity" in evaluation.graders[0].silent
+    assert the(measure_all(evaluation), "adherence").value == 1
+    few = evaluated(plan[:5], images[:5])  # too few to know: they are abstentions
+    assert few.graders[0].silent == ()
+    assert the(measure_all(few), "adherence").value == 1 / 5
