@@ -21,6 +21,7 @@ from .language import BagSettings, check_names
 from .utils import fingerprint, templates
 
 if TYPE_CHECKING:
+    from .images import DecodeLimits
     from .language import Vocabulary
     from .models import Artifact
     from .plugins import Plugins, Registered
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 LEAST_TOKENS = 8
 SETS: tuple[Role, ...] = ("filter", "extractor")
 """Roles of which a run may have several components."""
+EFFORT = frozenset({"max_seconds", "max_memory"})
+"""Settings of [photos] that do not change the analysis of other photos, so that a run may resume with other values."""
 WORDING = ("prefix", "suffix", "template", "replace", "forbid")
 """Settings of [captions] that apply when data sets are written; changing them does not write captions again."""
 SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
@@ -38,6 +41,23 @@ class PhotoRule(Options):
 
     max_megapixels: float = Field(120.0, gt=0, description="larger photos are refused before they are decoded")
     min_side: int = Field(32, ge=1, description="photos with a shorter side, in pixels, are refused")
+    max_seconds: float = Field(
+        30.0, gt=0, le=86_400, description="CPU time to decode a photo; one that takes longer fails"
+    )
+    max_memory: int = Field(
+        1000, ge=64, le=1_000_000, description="MB of memory to decode a photo; one that takes more fails (Linux)"
+    )
+
+    def limits(self) -> DecodeLimits:
+        """What a photo may be, and what decoding it may take."""
+        from .images import DecodeLimits
+
+        return DecodeLimits(
+            max_pixels=int(self.max_megapixels * 1e6),
+            min_side=self.min_side,
+            max_seconds=self.max_seconds,
+            max_memory=self.max_memory * 1_000_000,
+        )
 
 
 class FaceRule(Options):
@@ -344,7 +364,8 @@ class Resolved:
     def analysis_key(self) -> str:
         """Return a fingerprint of everything that affects the analysis."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.photos, recipe.faces, recipe.dataset)]
+        rules = [recipe.photos.model_dump(mode="json", exclude=set(EFFORT)), recipe.faces.model_dump(mode="json")]
+        rules.append(recipe.dataset.analysis_rules())
         return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
 
     def captions_key(self) -> str:

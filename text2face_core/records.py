@@ -259,6 +259,8 @@ class AnalysisRow:
         face: The face that was chosen, if any.
         findings: In the order of the extractors.
         faces: All detected faces, if there were several.
+        content: Digest of the file, 32 hexadecimal digits; empty if it could not be read.
+        look: Difference hash of the pixels, 64 hexadecimal digits; empty if they could not be decoded.
     """
 
     photo_id: str
@@ -271,6 +273,8 @@ class AnalysisRow:
     face: Face | None = None
     findings: tuple[Finding, ...] = ()
     faces: tuple[Face, ...] = ()
+    content: str = ""
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ class RunDirectory:
         return f"{key}-{analysis}"
 
     def image_path(self, row: AnalysisRow) -> Path:
-        """The photo's square crop in the data set."""
+        """The photo's crop in the data set."""
         return self._crop_path(row.chunk, row.photo_id)
 
     def _crop_path(self, chunk: int, photo_id: str) -> Path:

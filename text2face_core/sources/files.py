@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..contracts import MAX_PHOTO_BYTES, Source
-from ..errors import BadPhoto, NothingToDo, SourceError
+from ..errors import NothingToDo, SourceError
 from ..records import PhotoRef
-from ..utils import photo_id_of, quoted
+from ..utils import photo_id_of, quoted, read_regular
 from .lists import read_list
 from .names import path_of, uri_of_text
 
@@ -57,20 +57,8 @@ class FileSource(Source):
         yield from list_files([place])
 
     def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
-        """Read the file's content. Raises BadPhoto with the system's reason."""
-        path = path_of(uri)
-        try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe could wait for ever
-                raise BadPhoto(
-                    "unreadable: it is a folder" if stat.S_ISDIR(status.st_mode) else "unreadable: not a file"
-                )
-            if status.st_size > max_bytes:
-                raise BadPhoto(f"too large: {status.st_size / 1e6:.0f} MB (the limit is {max_bytes / 1e6:g} MB)")
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise BadPhoto(f"unreadable: {what.lower()}") from error
+        """Read a regular file. Raises BadPhoto with the system's reason."""
+        return read_regular(path_of(uri), max_bytes)
 
 
 def list_files(

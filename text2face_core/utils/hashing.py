@@ -20,3 +20,8 @@ def photo_id_of(key: str) -> str:
     'c5bbcf6a4a4ea2aa'
     """
     return hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()
+
+
+def content_digest(content: bytes) -> str:
+    """32 hexadecimal digits of a file's content, by which a photo is recognised under another name."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
