@@ -7,7 +7,7 @@ import functools
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -286,8 +286,8 @@ class Recipe(Options):
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
         return [*named, *(("fuser", name) for name in fusers)]
 
-    def resolve(self, plugins: Plugins) -> Resolved:
-        """Find every component and check its options.
+    def resolve(self, plugins: Plugins, *, without: Collection[str] = ()) -> Resolved:
+        """Find every component, but for those `without` which it should be done, and check its options.
 
         Raises:
             PluginError: A component is unknown.
@@ -297,6 +297,8 @@ class Recipe(Options):
 
         parts = []
         for kind, name in self.components():
+            if name in without:
+                continue
             registered = plugins.component(name, kind)
             model = registered.component.options
             try:
@@ -307,7 +309,7 @@ class Recipe(Options):
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
-            if section not in {*names, self.trainer}:
+            if section not in {*names, *without, self.trainer}:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'

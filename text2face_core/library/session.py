@@ -132,7 +132,7 @@ class Session:
             if not resumed:
                 raise
             listed = []
-        changes = self.run.update_photos(listed, self.chunk_size)
+        changes = self.run.update_photos(listed, self.chunk_size, thorough=redo)
         if redo:
             self.run.forget_gone()
         self.run.write_settings(now)

@@ -16,6 +16,8 @@ from .._version import __version__
 
 GROUP = "text2face"
 OURS = "text2face"
+THIS_PROCESS = "(this process)"
+"""In the place of a distribution: the program itself registered the plugin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class DiscoveredPlugin:
     version: str
     builtin: bool
     load: Callable[[], Any] = field(repr=False, compare=False)
+
+    @property
+    def outside(self) -> bool:
+        """Whether it comes neither with text2face nor from the program that is running."""
+        return not self.builtin and self.distribution != THIS_PROCESS
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
-from .discovery import DiscoveredPlugin, discover
+from .discovery import THIS_PROCESS, DiscoveredPlugin, discover
 from .tracing import attach_trace, enabled, traced
 
 if TYPE_CHECKING:
@@ -56,12 +56,16 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A plugin as listed; `error` is the reason why it cannot be used, if any."""
+    """A plugin as listed; `error` is the reason why it cannot be used, if any.
+
+    imported: whether its components are known; else it is an outside plugin of which only the metadata were read.
+    """
 
     found: DiscoveredPlugin
     status: Literal["available", "disabled", "replaced", "broken"]
     components: tuple[Registered, ...] = ()
     error: str = ""
+    imported: bool = True
 
 
 class Plugins:
@@ -109,7 +113,7 @@ class Plugins:
         used = [one for one in found if one.builtin or one.name in allowed or one.distribution in allowed]
         return cls(used, [one for one in found if one not in used])
 
-    def register(self, name: str, module: ModuleType | object, distribution: str = "(this process)") -> None:
+    def register(self, name: str, module: ModuleType | object, distribution: str = THIS_PROCESS) -> None:
         """Add a plugin without an entry point: an object with hook implementations, from a notebook or a test."""
         found = DiscoveredPlugin(name, f"{name}", distribution, "", builtin=False, load=lambda: module)
         others = [one for one in self._found.values() if (one.name, one.distribution) != (name, distribution)]
@@ -128,19 +132,49 @@ class Plugins:
 
     def packages(self) -> set[str]:
         """Return the top-level packages that hold the plugins; imports nothing."""
-        return {re.split("[.:]", found.module)[0] for found in self._found.values()}
+        return {_top_level(found.module) for found in self._found.values()}
 
-    def listing(self) -> list[Plugin]:
-        """List every plugin with its components or its error; imports the plugins, not their heavy packages."""
+    def listing(self, *, import_outside: bool = False) -> list[Plugin]:
+        """List every plugin with its components or its error.
+
+        Built-in plugins are imported, without their heavy packages. Of outside plugins, only the metadata of their
+        distributions are read, unless `import_outside` is true: a plugin that is merely installed executes nothing.
+        """
         rows = []
         for name in self.names():
+            found = self._found[name]
             try:
-                rows.append(Plugin(self._found[name], "available", self.components(name)))
+                if import_outside or self._is_known(found):
+                    rows.append(Plugin(found, "available", self.components(name)))
+                elif _is_installed(top := _top_level(found.module)):
+                    rows.append(Plugin(found, "available", imported=False))
+                else:
+                    why = f'the plugin "{name}" from {found.label} cannot be imported: no module is called {top}'
+                    rows.append(Plugin(found, "broken", error=why, imported=False))
             except PluginError as error:
-                rows.append(Plugin(self._found[name], "broken", error=str(error)))
-        rows += [Plugin(found, "replaced") for found in self._replaced]
-        rows += [Plugin(found, "disabled") for found in self._disabled]
-        return rows
+                rows.append(Plugin(found, "broken", error=str(error)))
+        return rows + self._replaced_or_disabled()
+
+    def _replaced_or_disabled(self) -> list[Plugin]:
+        replaced = [Plugin(found, "replaced", imported=False) for found in self._replaced]
+        return replaced + [Plugin(found, "disabled", imported=False) for found in self._disabled]
+
+    def _is_known(self, found: DiscoveredPlugin) -> bool:
+        """Whether the plugin's components are known, or may be found by importing it."""
+        return not found.outside or found.name in self._components
+
+    def plugin(self, name: str) -> Plugin:
+        """Import a plugin and return it with its components. Raises PluginError if it is unknown or broken."""
+        if name in self._found:
+            return Plugin(self._found[name], "available", self.components(name))
+        for row in self._replaced_or_disabled():
+            if row.found.name == name:
+                return row
+        raise PluginError(self._unknown(name))
+
+    def known_components(self) -> tuple[Registered, ...]:
+        """List the components of built-in and already imported plugins; imports no outside plugin."""
+        return tuple(one for plugin in self.listing() for one in plugin.components)
 
     def components(self, name: str | None = None) -> tuple[Registered, ...]:
         """List the components of a plugin; without a name, of all plugins that can be imported.
@@ -149,7 +183,7 @@ class Plugins:
             PluginError: The named plugin is unknown or fails to import.
         """
         if name is None:
-            return tuple(one for plugin in self.listing() for one in plugin.components)
+            return tuple(one for plugin in self.listing(import_outside=True) for one in plugin.components)
         if name not in self._components:
             self._components[name] = self._collect(name)
         return self._components[name]
@@ -265,8 +299,9 @@ class Plugins:
         return results
 
     def _unknown(self, name: str, kind: Role | None = None) -> str:
-        offered = [one for one in self.components() if kind in {None, one.kind}]
-        known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
+        offered = [one for one in self.known_components() if kind in {None, one.kind}]
+        known = {one.name for one in offered} | {one.name for one in self._found.values() if not self._is_known(one)}
+        known |= {one.plugin.name for one in offered} if kind is None else set()
         near = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         lists = [
@@ -280,6 +315,11 @@ class Plugins:
             return f'the plugin "{plugin}" is installed, but T2F_LOAD_PLUGINS or --no-plugins leaves it out'
         broken = [row.error for row in self.listing() if row.status == "broken" and row.found.name == name]
         return "; ".join(broken) or f'no {what} is called "{name}".{hint} {". ".join(lists)}'.strip()
+
+
+def _top_level(module: str) -> str:
+    """The package that holds the module of an entry point."""
+    return re.split("[.:]", module)[0]
 
 
 def _check_names(found: DiscoveredPlugin, offered: Sequence[Registered]) -> None:
