@@ -21,7 +21,7 @@ VERBS = {
     "prompt": ("prompt:prompt", "Show the prompt of a fuser's language model for a photo of a run."),
     "check": ("check:check", "Check what captions mention, miss and invent, compared with their bags of words."),
     "stats": ("stats:stats", "Print the figures of a run's captions: recall, inventions, length, variety, speed."),
-    "report": ("report:report", "Make the HTML report of a run again."),
+    "report": ("report:report", "Write the HTML report of a run again."),
     "repair": ("repair:repair", "Repair a run whose files are damaged."),
     "export": ("export:export", "Export a run as a data set for trainers."),
     "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
