@@ -25,6 +25,7 @@ from .library import (
     check_captions as check_captions,
     compare as compare,
     diagnose as diagnose,
+    evaluate as evaluate,
     export as export,
     generate as generate,
     sweep as sweep,

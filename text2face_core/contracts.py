@@ -1,18 +1,17 @@
-"""The roles that plugins play, and how a plugin declares what it offers.
+"""The roles that plugins play: a base class for each, and what goes in and out.
 
-Every role works on batches: one result per input, in order. A component that cannot handle one input of a batch raises
-an exception; the pipeline then asks again one by one and records the reason for the input that fails.
+Every role works on batches: one result per input, in order. A component that cannot handle an input of a batch raises
+an exception; the pipeline then calls it for each input alone and records the reason for the input that fails.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
+from .components import Component, Options, Role, Runtime
 from .errors import PluginError, UsageError
 from .records import CaptionedPhoto
 from .utils import new_name, warn_renamed
@@ -21,64 +20,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .dataset import ImageRef
-    from .language import Vocabulary
-    from .models import Artifact, ModelStore
     from .records import Bag, Captions, Face, Finding, PhotoRef, Pixels, Portrait
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as TypeVarWithDefault  # typing's own has defaults from Python 3.13 on
-
-    OptionsT = TypeVarWithDefault("OptionsT", bound=BaseModel, default=Any)
-    RoleT_co = TypeVarWithDefault("RoleT_co", covariant=True, default=Any)
-else:
-    OptionsT = TypeVar("OptionsT", bound=BaseModel)
-    RoleT_co = TypeVar("RoleT_co", covariant=True)
-
-Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer"]
-"""What a component does in a run; each role has its hook in `hookspecs` and its base class here."""
-
-
-class Options(BaseModel):
-    """Base class of a component's options: unknown names are refused, so that a typing error is not silently ignored.
-
-    Example:
-        >>> from pydantic import Field
-        >>> class BlurOptions(Options):
-        ...     threshold: float = Field(60.0, ge=0, description="photos with less variance are blurred")
-        >>> BlurOptions(threshold=80).threshold
-        80.0
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """Where and how a component computes.
-
-    Attributes:
-        models: Where model files come from.
-        device: "cpu", "cuda", "cuda:1" or "mps".
-        dtype: "float32", "bfloat16" or "float16".
-        threads: How many threads one component may use.
-        seed: The run's seed.
-        vocabulary: The words for findings, including those of plugins; None for the built-in ones alone.
-    """
-
-    models: ModelStore
-    device: str = "cpu"
-    dtype: str = "float32"
-    threads: int = 1
-    seed: int = 0
-    vocabulary: Vocabulary | None = None
+__all__ = [
+    "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Extractor", "Filter", "Fuser", "FusionRequest",
+    "GenerationRequest", "ImageGenerator", "Options", "Progress", "Rejection", "Role", "Runtime", "Source",
+    "TrainedModel", "Trainer",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a portrait, or an image that was generated, cannot be used.
+    """Why a portrait or a generated image cannot be used.
 
     Attributes:
-        reason: Is recorded and shown, in plain words: "the head is tilted".
+        reason: Recorded and shown, in plain words: "the head is tilted".
     """
 
     reason: str
@@ -86,16 +42,16 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class FusionRequest:
-    """Asks a fuser for captions that say what the bag holds.
+    """Request to a fuser for captions that mention what the bag holds.
 
     Attributes:
         photo_id: The photo's id, 16 hexadecimal digits.
-        uri: Where the photo is, for fusers that look at it (see `text2face_core.sources`).
+        uri: The photo's address, for fusers that look at it (see `text2face_core.sources`).
         number: Which of the photo's captions this is, from 0.
         bag: What the caption should mention.
         style: A name such as "short" or "long".
-        seed: 64 bits from (run seed, photo id, number, try); all of a fuser's random choices come from it.
-        count: How many texts are wanted.
+        seed: 64 bits derived from (run seed, photo id, number, try); the source of all of a fuser's random choices.
+        count: Number of texts wanted.
         missed: Names of findings that an earlier try left out.
     """
 
@@ -114,34 +70,37 @@ MAX_PHOTO_BYTES = 512_000_000
 
 
 class Source(ABC):
-    """Where photos come from: lists references to photos, and opens each as bytes.
+    """Lists references to photos, and reads each photo as bytes.
 
     A source is chosen by the scheme of a URI ("zip" in `zip:/data/photos.zip`), which its component names in
-    `provides`. Its methods are called by several threads at once.
+    `provides`. Several threads call its methods at the same time.
     """
 
     @abstractmethod
     def list(self, place: str) -> Iterator[PhotoRef]:
-        """List the photos at a place.
+        """List the photos at an address.
 
         Args:
-            place: What the user named, with the scheme: `zip:/data/photos.zip`.
+            place: The address as the user gave it, with the scheme: `zip:/data/photos.zip`.
 
         Yields:
             A reference for each photo, in a fixed order. Its `photo_id` comes from `text2face_core.utils.photo_id_of`
             and must be the same each time; its `uri` begins with the scheme and is all that `open` needs.
 
         Raises:
-            SourceError: There is no such place, or it cannot be read.
+            SourceError: The address does not exist or cannot be read.
         """
 
     @abstractmethod
     def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
-        """Read one photo, as it is encoded: JPEG, PNG, ….
+        """Read a photo's encoded bytes: JPEG, PNG, ….
 
         Args:
-            uri: From `list`.
+            uri: The `uri` of a reference from `list`.
             max_bytes: A larger photo is refused before it is read.
+
+        Returns:
+            The photo's file, unchanged.
 
         Raises:
             BadPhoto: The photo cannot be read; the text is the reason recorded for it.
@@ -156,10 +115,10 @@ class Detector(ABC):
         """Find the faces in each image.
 
         Args:
-            images: (H, W, 3) uint8 RGB each, of any size.
+            images: Each (H, W, 3) uint8 RGB, of any size.
 
         Returns:
-            For each image its faces, in any order; boxes and landmarks in that image's pixels.
+            The faces of each image, in any order; boxes and landmarks in pixels of that image.
         """
 
 
@@ -171,10 +130,10 @@ class Filter(ABC):
         """Decide which portraits are used.
 
         Args:
-            portraits: Photos with their one face.
+            portraits: Photos, each with its accepted face.
 
         Returns:
-            For each portrait a rejection, or None if it is used.
+            For each portrait a `Rejection`, or None if it is used.
         """
 
 
@@ -186,10 +145,10 @@ class Extractor(ABC):
         """Observe what each portrait shows.
 
         Args:
-            portraits: Photos with their one face; `Portrait.crop` cuts aligned squares out of them.
+            portraits: Photos, each with its accepted face; `Portrait.crop` cuts aligned squares out of them.
 
         Returns:
-            For each portrait its findings. A finding that the model is unsure of is left out.
+            The findings of each portrait, without those that the model is unsure of.
         """
 
 
@@ -201,7 +160,7 @@ class Fuser(ABC):
         """Write captions.
 
         Args:
-            requests: What each caption should say, and how.
+            requests: What each caption should mention, and in which style.
 
         Returns:
             `count` texts for each request. Equal requests give equal texts, whatever else is in the batch.
@@ -209,14 +168,14 @@ class Fuser(ABC):
 
 
 class CaptionedDataset(ABC):
-    """Photos with captions, by number; what trainers read. `text2face_core.dataset.open_dataset` opens every format.
+    """Photos with captions, by index; what trainers read. `text2face_core.dataset.open_dataset` opens every format.
 
-    An implementation keeps some hundred bytes per photo, reads captions and images when asked, and can be pickled.
+    An implementation keeps a few hundred bytes per photo, reads captions and images on demand, and can be pickled.
 
     Attributes:
-        path: What the user named: a run directory, a folder or a file.
+        path: The run directory, folder or file that was opened.
         fingerprint: 32 hexadecimal digits that change with the names and captions.
-        without_captions: How many images were left out because they have no caption.
+        without_captions: Number of images left out because they have no caption.
     """
 
     path: Path
@@ -224,22 +183,30 @@ class CaptionedDataset(ABC):
     without_captions: int = 0
 
     @abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of photos with captions."""
 
     @abstractmethod
     def key(self, index: int) -> str:
-        """The photo's name in messages, unique within the data set."""
+        """Return the photo's name for messages, unique within the data set."""
 
     @abstractmethod
     def captions(self, index: int) -> Captions:
-        """The photo's captions, at least one, each with its style."""
+        """Return the photo's captions, never empty, as (text, style) pairs."""
 
     @abstractmethod
     def image(self, index: int) -> ImageRef:
-        """Where the photo's image is stored."""
+        """Return a reference to the photo's image, which reads and decodes it."""
 
     def __getitem__(self, index: int) -> CaptionedPhoto:
-        """One photo; negative numbers count from the end. Raises IndexError beyond it."""
+        """Return a photo with its captions.
+
+        Args:
+            index: From 0; negative numbers count from the end.
+
+        Raises:
+            IndexError: The index is out of range.
+        """
         if not -len(self) <= index < len(self):
             raise IndexError(f"photo {index} of {len(self)}")
         index %= len(self)
@@ -250,11 +217,11 @@ class CaptionedDataset(ABC):
 
     @property
     def fusers(self) -> tuple[str, ...]:
-        """The fusers that wrote the captions, if known."""
+        """Names of the fusers that wrote the captions; empty if unknown."""
         return ()
 
     def remedy(self) -> str:
-        """What to do when the data set holds no captioned image."""
+        """Return the advice for a data set without captioned images, for an error message."""
         return 'Each image needs a caption: "text": "…" or ["…", "…"]'
 
     @property
@@ -264,7 +231,7 @@ class CaptionedDataset(ABC):
         For trainers that read files themselves.
 
         Raises:
-            UsageError: There is no such folder.
+            UsageError: The data set has no such folder.
         """
         for folder in (self.path / "dataset", self.path):
             if (folder / "metadata.jsonl").is_file():
@@ -276,11 +243,11 @@ class CaptionedDataset(ABC):
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """The result of a training.
+    """Result of a training.
 
     Attributes:
         path: The folder that holds the model.
-        metrics: The last figures, such as {"loss": 0.12}.
+        metrics: The last values, such as {"loss": 0.12}.
     """
 
     path: Path
@@ -288,28 +255,28 @@ class TrainedModel:
 
 
 class Progress(Protocol):
-    """Receives how far long work has come."""
+    """Receiver of progress reports about long work."""
 
     def start(self, what: str, total: int, done: int = 0) -> None:
-        """Work of `total` units begins, of which `done` were done before."""
+        """Begin work of `total` units, of which `done` were done earlier."""
         ...
 
     def advance(self, count: int, **counts: int) -> None:
-        """`count` more units are done; `counts` (rejected=1, failed=2) are added to what is shown."""
+        """Report `count` more finished units; `counts` (rejected=1, failed=2) add to the figures shown."""
         ...
 
     def say(self, message: str) -> None:
-        """Show one line to the user."""
+        """Show a line of text to the user."""
         ...
 
     def finish(self) -> None:
-        """The work that began last has ended."""
+        """End the work that was started last."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Asks for one image.
+    """Request for an image.
 
     Attributes:
         prompt: What the image should show.
@@ -337,7 +304,7 @@ class ImageGenerator(ABC):
 
     Attributes:
         size: Default (width, height) of an image, in pixels.
-        notes: What the user should know before images are generated.
+        notes: Messages for the user before images are generated.
     """
 
     size: tuple[int, int]
@@ -350,23 +317,23 @@ class ImageGenerator(ABC):
         """Generate an image for each request.
 
         Args:
-            requests: One for each image. Equal requests give equal images, except for rounding, whatever else is in
+            requests: A request per image. Equal requests give equal images, except for rounding, whatever else is in
                 the batch.
-            on_step: Called after each denoising step, since a step is slow on a CPU.
+            on_step: Called after each denoising step, to show progress: a step is slow on a CPU.
 
         Returns:
-            For each request (height, width, 3) uint8 RGB, or why there is no image.
+            For each request an image, (height, width, 3) uint8 RGB, or a `Rejection`.
         """
 
     @abstractmethod
     def identity(self, request: GenerationRequest) -> dict[str, str]:
-        """Everything else that the image depends on: "base", "revision", "lora", "lora_sha256", "sampler", ….
+        """Return everything else that the image depends on: "base", "revision", "lora", "lora_sha256", "sampler", ….
 
-        Is kept in the image's file; an image whose request and identity are the same is not generated again.
+        It is stored in the image's file; an image whose request and identity are unchanged is not generated again.
         """
 
     def unread(self, prompts: Sequence[str]) -> list[str]:
-        """The end of each prompt that is beyond what the model reads; empty if it reads the whole prompt."""
+        """Return the part of each prompt that the model cuts off; empty if it reads the whole prompt."""
         return [""] * len(prompts)
 
     def draw(
@@ -382,22 +349,22 @@ class Trainer(ABC):
 
     @abstractmethod
     def train(self, dataset: CaptionedDataset, out: Path, progress: Progress) -> TrainedModel:
-        """Train on the data set and leave the model in `out`.
+        """Train on the data set and save the model in `out`.
 
         Args:
             dataset: The captioned photos.
             out: The folder for the model; it may hold an earlier, unfinished training to resume.
-            progress: Receives how far the training has come.
+            progress: Receives progress reports.
 
         Returns:
-            Where the model is, and its last figures.
+            The model's folder and its last metrics.
         """
 
     def generator(self, model: str | None) -> ImageGenerator:
-        """Open a trained model to generate images with.
+        """Open a trained model for generating images.
 
         Args:
-            model: The model's folder or file, or an id on the Hugging Face hub; None for the base model alone.
+            model: The model's folder or file, or its id on the Hugging Face hub; None for the base model alone.
 
         Returns:
             The generator, ready to use.
@@ -422,74 +389,19 @@ class Trainer(ABC):
         return PluginError(f"{type(self).__name__} trains, but cannot generate images (model: {model})")
 
 
-@dataclass(frozen=True)
-class Component(Generic[OptionsT, RoleT_co]):
-    """One thing that a plugin offers: how to build it, its options, what it needs and what it provides.
-
-    Generic over the options and the role, so that a type checker compares `build`, `options`, `needs` and `prompt` with
-    each other, and what `build` returns with the hook: `Iterable[Component[BlurOptions, Extractor]]`. A plain
-    `Component` is `Component[Any, Any]`.
-
-    Attributes:
-        name: The plugin's name, or "plugin.part" if the plugin offers several components.
-        build: Called with (options, runtime); the only place for heavy imports.
-        options: The model of its options.
-        artifacts: Model files that it may need.
-        extra: The extra of text2face (or of the plugin's distribution) that installs its packages.
-        provides: Names of the findings that it can yield; of a source, the URI schemes that it opens.
-        summary: One line for listings.
-        needs: Called with its options; returns which of the artifacts it then needs. None for all of them.
-        needed_extra: Called with its options; returns the extra that it then needs. None for `extra`.
-        prompt: For a fuser that asks a language model: called with (options, request), returns exactly the prompt that
-            the model gets, with the chat format if the fuser itself applies one. Must load nothing heavy. None for a
-            fuser that does not ask a model.
-        gpu: The GPU without which it cannot be used, in words: "28 GB of memory". Empty if a CPU will do.
-        unreachable: Called with its options before a run begins; returns why a server that it needs cannot be used and
-            what to do, or "". Must load nothing heavy and take seconds at most.
-
-    Example:
-        >>> class Nothing(Extractor):
-        ...     def extract(self, portraits):
-        ...         return [[] for _ in portraits]
-        >>> Component("nothing", lambda options, runtime: Nothing(), summary="observes nothing").files(Options())
-        ()
-    """
-
-    name: str
-    build: Callable[[OptionsT, Runtime], RoleT_co]
-    options: type[OptionsT] = Options  # type: ignore[assignment]  # fits every build that takes plain Options
-    artifacts: tuple[Artifact, ...] = ()
-    extra: str | None = None
-    provides: tuple[str, ...] = ()
-    summary: str = ""
-    needs: Callable[[OptionsT], Collection[Artifact]] | None = None
-    needed_extra: Callable[[OptionsT], str | None] | None = None
-    prompt: Callable[[OptionsT, FusionRequest], str] | None = None
-    gpu: str = ""
-    unreachable: Callable[[OptionsT], str] | None = None
-
-    def files(self, options: OptionsT) -> tuple[Artifact, ...]:
-        """The model files that the component needs with these options."""
-        return self.artifacts if self.needs is None else tuple(self.needs(options))
-
-    def extra_for(self, options: OptionsT) -> str | None:
-        """The extra that the component needs with these options."""
-        return self.extra if self.needed_extra is None else self.needed_extra(options)
-
-
 class _Drawer(ImageGenerator):
-    """The image generator of 0.1, whose method is called `draw`; here so that plugins written for it work until 0.3."""
+    """The image generator of 0.1, with its method `draw`; kept until 0.3 for plugins written for 0.1."""
 
     @abstractmethod
     def draw(
         self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
-        """As `ImageGenerator.generate`."""
+        """Generate images, like `ImageGenerator.generate`."""
 
     def generate(
         self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
-        """What `draw` returns."""
+        """Generate images with `draw`."""
         return self.draw(requests, on_step)
 
 
@@ -497,7 +409,7 @@ _OF_0_1 = {"Drawer": _Drawer, "DrawRequest": GenerationRequest, "Kind": Role}
 
 
 def of_0_1(name: str) -> Any:
-    """What a name of text2face 0.1 stands for now."""
+    """Return what a name of text2face 0.1 stands for now."""
     return _OF_0_1[name]
 
 

@@ -11,10 +11,10 @@ Text2FaceError
 │   ├── UntrustedError       a run or recipe file reaches out and was not allowed to
 │   ├── FuserError           a fuser cannot answer any request: its server is down, its key is refused
 │   └── RunError             the run directory cannot be read, written or continued
-│       └── DamagedFile      one of its files does not hold what was written
-│           └── DamagedTable such a file that is a table
+│       └── DamagedFile      a file in it does not hold what was written
+│           └── DamagedTable likewise, and the file is a table
 ├── NothingToDo              no photo to work on: exit code 3
-├── BadPhoto                 one photo cannot be used; becomes the reason in its row, never stops a run
+├── BadPhoto                 a photo cannot be used; becomes the reason in its row, never stops a run
 └── DegenerateFace           landmarks to which no transform can be fitted; likewise
 """
 
@@ -40,7 +40,7 @@ class PluginError(UsageError):
 
 
 class MissingExtra(PluginError):
-    """A plugin needs packages that are not installed, or in other versions."""
+    """A plugin needs packages that are missing or installed in unsuitable versions."""
 
 
 class ArtifactError(UsageError):
@@ -76,7 +76,7 @@ class NothingToDo(Text2FaceError):
 
 
 class BadPhoto(Text2FaceError):
-    """One photo cannot be used; the text is the reason recorded for it."""
+    """A photo cannot be used; the text is the reason recorded for it."""
 
 
 class DegenerateFace(Text2FaceError):

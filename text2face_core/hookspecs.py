@@ -1,4 +1,4 @@
-"""The hooks of a plugin: one for each role.
+"""Plugin hooks: a hook for each role, and a hook for words.
 
 A plugin is a module that an entry point of the group "text2face" names. It declares components and loads nothing:
 heavy imports belong in each component's `build`.
@@ -51,4 +51,4 @@ def t2f_trainers() -> Iterable[Component[Any, Trainer]]:  # type: ignore[empty-b
 
 @hookspec
 def t2f_vocabulary() -> Mapping[str, Any] | Path:  # type: ignore[empty-body]
-    """Words for the plugin's own findings: a mapping, or the path of a TOML file, in the form of vocabulary.toml."""
+    """Words for the plugin's own findings: a mapping, or the path of a TOML file, in the format of vocabulary.toml."""

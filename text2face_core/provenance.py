@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "pyarrow
 
 
 def settings_of(resolved: Resolved, source: list[str]) -> dict[str, Any]:
-    """The content of run.toml for a resolved recipe: plain data without None."""
+    """Return the content of run.toml for a resolved recipe: plain data without None."""
     recipe = resolved.recipe
     plugins = [
         {"kind": part.kind, "version": part.registered.plugin.version, **part.identity()} for part in resolved.parts
@@ -33,7 +33,7 @@ def settings_of(resolved: Resolved, source: list[str]) -> dict[str, Any]:
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Which parts of the analysis two run.toml differ in, in a few words."""
+    """Describe in a few words how the analyses of two run.toml differ."""
 
     def parts(settings: dict[str, Any]) -> dict[str, Any]:
         rules = {name: settings["recipe"].get(name) for name in ("photos", "faces", "dataset")}

@@ -1,4 +1,4 @@
-"""Which plugins run and with what options: a TOML recipe, the overrides of a command line, and what they resolve to."""
+"""Recipes: which plugins run and with what options, from a TOML file and the overrides of a command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,27 +21,47 @@ from .language import BagSettings, check_names
 from .utils import fingerprint, templates
 
 if TYPE_CHECKING:
+    from .images import DecodeLimits
     from .language import Vocabulary
     from .models import Artifact
     from .plugins import Plugins, Registered
 
 LEAST_TOKENS = 8
 SETS: tuple[Role, ...] = ("filter", "extractor")
-"""Roles of which a run has any number."""
+"""Roles of which a run may have several components."""
+EFFORT = frozenset({"max_seconds", "max_memory"})
+"""Settings of [photos] that do not change the analysis of other photos, so that a run may resume with other values."""
 WORDING = ("prefix", "suffix", "template", "replace", "forbid")
-"""Of [captions]: applied when data sets are written, so that changing them writes no captions again."""
-SECTIONS = ("photos", "faces", "captions", "bag", "dataset")
+"""Settings of [captions] that apply when data sets are written; changing them does not write captions again."""
+SECTIONS = ("photos", "faces", "captions", "bag", "dataset", "evaluation")
 
 
 class PhotoRule(Options):
-    """Which files are decoded at all."""
+    """Limits on the photos that are decoded."""
 
     max_megapixels: float = Field(120.0, gt=0, description="larger photos are refused before they are decoded")
     min_side: int = Field(32, ge=1, description="photos with a shorter side, in pixels, are refused")
+    max_seconds: float = Field(
+        30.0, gt=0, le=86_400, description="CPU time to decode a photo; one that takes longer fails"
+    )
+    max_memory: int = Field(
+        1000, ge=64, le=1_000_000, description="MB of memory to decode a photo; one that takes more fails (Linux)"
+    )
+
+    def limits(self) -> DecodeLimits:
+        """What a photo may be, and what decoding it may take."""
+        from .images import DecodeLimits
+
+        return DecodeLimits(
+            max_pixels=int(self.max_megapixels * 1e6),
+            min_side=self.min_side,
+            max_seconds=self.max_seconds,
+            max_memory=self.max_memory * 1_000_000,
+        )
 
 
 class FaceRule(Options):
-    """Which face of a photo is used, and which are refused."""
+    """Choice of a photo's face, and the faces that are refused."""
 
     choose: Literal["only", "largest", "central"] = Field(
         "only", description="which face is used; only: photos with several faces are rejected"
@@ -54,30 +74,30 @@ class FaceRule(Options):
 
 
 class CaptionSettings(Options):
-    """How many captions each photo gets, in which styles, and which are good enough.
+    """Number, styles and required quality of captions.
 
-    A caption is refused for its shape (see `language/shape.py`), for its length, for being another one's copy, and for
-    what it misses or invents. It is then asked for again, and at last written by the fallback.
+    A caption is refused for its shape (see `language/shape.py`), for its length, if it repeats another caption, and for
+    what it misses or invents. The fuser is then asked again, and finally the fallback writes the caption.
     """
 
-    per_photo: int = Field(4, ge=1, le=64, description="captions per photo; fewer where no more can be told apart")
+    per_photo: int = Field(4, ge=1, le=64, description="captions per photo; fewer if no more different ones are found")
     styles: dict[str, float] = Field(
         {"short": 0.5, "long": 0.5},
-        description="share of each style: short, long, tags, or what else the fuser knows",
+        description="share of each style: short, long, tags, or another style of the fuser",
     )
-    retries: int = Field(3, ge=0, le=100, description="how often a caption that was refused is asked for again")
-    candidates: int = Field(1, ge=1, le=64, description="texts asked for at once, of which the first good one is kept")
-    name_missed: bool = Field(True, description="when asking again, name what was left out")
+    retries: int = Field(3, ge=0, le=100, description="how often the fuser is asked again after a refused caption")
+    candidates: int = Field(1, ge=1, le=64, description="texts requested at once, of which the first good text is kept")
+    name_missed: bool = Field(True, description="name what was left out when asking again")
     fallback: str = Field(
-        "phrasebook", description="the fuser that writes what was refused to the last; empty: the best try stays"
+        "phrasebook", description="fuser that writes captions whose tries were all refused; empty: keep the best try"
     )
     max_tokens: int = Field(
-        77, ge=0, le=100_000, description="most CLIP tokens of a caption, with start and end; 0: no limit, none counted"
+        77, ge=0, le=100_000, description="most CLIP tokens of a caption, with start and end; 0: no limit, and no count"
     )
     check: bool | Literal["missed"] = Field(
         True,
-        description="refuse captions that miss or invent something; missed: only what misses something, since a fuser "
-        "that sees the photo may say more than was found; both are recorded in any case",
+        description="refuse captions that miss or invent something; missed: only those that miss something, as a fuser "
+        "that sees the photo may mention more than was found; both are recorded in any case",
     )
 
     words: dict[str, Annotated[int, Field(ge=6)]] = Field(
@@ -85,7 +105,7 @@ class CaptionSettings(Options):
         description="most words of a caption by style: further findings, drawn at random, are left out of its bag",
     )
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
-        (), description="words that captions may say beyond the findings, such as the trigger word of a fuser"
+        (), description="words that captions may use in addition to the findings, such as the trigger word of a fuser"
     )
     prefix: str = Field("", description="trigger word or other text before each caption of a data set, verbatim")
     suffix: str = Field("", description="text after each caption of a data set, verbatim")
@@ -93,7 +113,7 @@ class CaptionSettings(Options):
         "{caption}", description='form of each caption of a data set, such as "ohwx person, {caption}"'
     )
     replace: dict[str, str] = Field({}, description='words to replace in a data set, such as woman = "lady"')
-    forbid: tuple[str, ...] = Field((), description="words that no caption of a data set may have; others are kept")
+    forbid: tuple[str, ...] = Field((), description="captions with any of these words are left out of a data set")
 
     @field_validator("template")
     @classmethod
@@ -107,21 +127,32 @@ class CaptionSettings(Options):
     def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
         shares = styles.values()
         if not all(map(math.isfinite, shares)) or min(shares, default=-1.0) < 0 or sum(shares) <= 0:
-            raise ValueError("shares must not be negative, and one of them must be above 0")
+            raise ValueError("shares must not be negative, and at least one must be above 0")
         return styles
 
     @field_validator("max_tokens")
     @classmethod
     def _some_words(cls, most: int) -> int:
         if 0 < most < LEAST_TOKENS:
-            raise ValueError(f"no caption fits into fewer than {LEAST_TOKENS} tokens; 0 is for no limit")
+            raise ValueError(f"captions need at least {LEAST_TOKENS} tokens; 0 means no limit")
         return most
+
+
+class EvaluationSettings(Options):
+    """Who grades generated images."""
+
+    graders: tuple[str, ...] = Field(
+        (),
+        description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
+        "Choose others than those that labelled the photos",
+    )
 
 
 class Recipe(Options):
     """A recipe as written, after overrides.
 
-    >>> Recipe.load("starter").detector
+    Example:
+        >>> Recipe.load("starter").detector
     'yunet'
     """
 
@@ -138,13 +169,15 @@ class Recipe(Options):
     captions: CaptionSettings = CaptionSettings()
     bag: BagSettings = BagSettings()
     dataset: DatasetSettings = DatasetSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     plugins: dict[str, dict[str, Any]] = Field({}, description="options by component")
 
     @classmethod
     def load(cls, name: str | Path) -> Recipe:
-        """A recipe that ships with text2face, by name, or any TOML file, by path.
+        """Load a recipe that ships with text2face by its name, or any TOML file by its path.
 
-        Raises RecipeError that says which key is wrong, or which recipes there are.
+        Raises:
+            RecipeError: A key is wrong, or the recipe does not exist; the message names the key or lists the recipes.
         """
         path = cls.file_of(name) or templates() / "recipes" / f"{name}.toml"
         if not path.is_file():
@@ -159,9 +192,10 @@ class Recipe(Options):
 
     @staticmethod
     def file_of(name: str | Path) -> Path | None:
-        """The file that a recipe's name means; None for one that ships with text2face, which comes first.
+        """Return the file that a recipe's name refers to; None for a recipe that ships with text2face.
 
-        So a file called "starter" in the working folder does not take the place of the starter recipe.
+        Shipped recipes come first, so that a file called "starter" in the working folder does not replace the shipped
+        recipe.
         """
         if re.fullmatch(r"[\w-]+", str(name)) and (templates() / "recipes" / f"{name}.toml").is_file():
             return None
@@ -169,18 +203,18 @@ class Recipe(Options):
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], where: str) -> Recipe:
-        """A recipe from plain data; `where` is named in errors."""
+        """Validate plain data as a recipe; error messages name `where` it came from."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             raise RecipeError(f"{where}: {explain(error, cls)}. All settings: t2f settings") from error
 
     def with_plugins(self, plugins: Plugins, names: Sequence[str]) -> Recipe:
-        """The recipe with the plugins that `--plugins` names.
+        """Return the recipe with the plugins that `--plugins` names.
 
-        Detector, fuser and trainer hold one each: a named plugin replaces the recipe's. Filters and extractors hold a
-        set: naming any of a role makes the named plugins the set, in that order; "+name" adds to the set and "-name"
-        removes from it. Roles that are not named stay. The recipe's options for what is replaced go with it.
+        A run has a single detector, fuser and trainer: a named plugin replaces the recipe's. Filters and extractors
+        form sets: the plugins named for such a role become the set, in that order; "+name" adds to the set and "-name"
+        removes from it. Roles that are not named stay unchanged. Options of replaced plugins are removed.
 
         Raises:
             PluginError: A name is unknown, or "-name" is not in the set.
@@ -203,7 +237,7 @@ class Recipe(Options):
             role: changed.get(f"{role}s", getattr(self, f"{role}s")) for role in offered if role in SETS
         }
         if not before:
-            raise PluginError(f"{signed}: a run has one {next(iter(offered))}: name it without {sign}")
+            raise PluginError(f"{signed}: a run has a single {next(iter(offered))}: name it without {sign}")
         if sign == "-" and not any(one in names for role, names in before.items() for one in offered[role]):
             sets = " and ".join(f"the {role}s are {', '.join(names) or 'none'}" for role, names in before.items())
             raise PluginError(f'{signed}: "{name}" is not part of the run: {sets}')
@@ -214,9 +248,9 @@ class Recipe(Options):
                 changed[f"{role}s"] = tuple(one for one in names if one not in offered[role])
 
     def changes(self, before: Recipe, plugins: Plugins) -> list[str]:
-        """What differs from `before` in the sets of filters and extractors, in a line each, for the user.
+        """Describe for the user how the filters and extractors differ from `before`, a line per change.
 
-        Findings that no extractor observes any more are named.
+        Findings that no extractor observes any longer are listed.
         """
         lines = []
         for role in SETS:
@@ -229,9 +263,9 @@ class Recipe(Options):
         return lines
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
-        """The recipe with settings such as "yunet.score=0.7", "captions.per_photo=2", "seed=1" or "filters=[]".
+        """Return the recipe with settings such as "yunet.score=0.7", "captions.per_photo=2", "seed=1" or "filters=[]".
 
-        A list of filters or extractors replaces the recipe's; options of what it leaves out go with them.
+        A list of filters or extractors replaces the recipe's; options of the removed components are removed too.
         """
         data = self.model_dump()
         for setting in settings:
@@ -250,28 +284,32 @@ class Recipe(Options):
         return self.parse(data, "settings")._without_options_of_removed(self)
 
     def _without_options_of_removed(self, before: Recipe) -> Recipe:
-        """The recipe without options for components that it no longer has, but `before` had."""
+        """Return the recipe without options for components that `before` had and it lacks."""
         gone = {name for _, name in before.components()} - {name for _, name in self.components()}
         options = {name: options for name, options in self.plugins.items() if name not in gone}
         return self.model_copy(update={"plugins": options})
 
     def components(self) -> list[tuple[Role, str]]:
-        """Role and name of all that takes part in a run, in the order of work; the fallback is a second fuser."""
+        """List role and name of each component of a run, in the order of work; the fallback is a second fuser."""
         named: list[tuple[Role, str]] = [("detector", self.detector)]
         named += [("filter", name) for name in self.filters]
         named += [("extractor", name) for name in self.extractors]
         fusers = dict.fromkeys(name for name in (self.fuser, self.captions.fallback) if name)
         return [*named, *(("fuser", name) for name in fusers)]
 
-    def resolve(self, plugins: Plugins) -> Resolved:
-        """Find every component and check its options.
+    def resolve(self, plugins: Plugins, *, without: Collection[str] = ()) -> Resolved:
+        """Find every component, but for those `without` which it should be done, and check its options.
 
-        Raises PluginError for an unknown component, RecipeError for a wrong option or one for a plugin not in the run.
+        Raises:
+            PluginError: A component is unknown.
+            RecipeError: An option is wrong, or its plugin is not part of the run.
         """
         from .language import Vocabulary
 
         parts = []
         for kind, name in self.components():
+            if name in without:
+                continue
             registered = plugins.component(name, kind)
             model = registered.component.options
             try:
@@ -282,7 +320,7 @@ class Recipe(Options):
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
         for section in self.plugins:
-            if section not in {*names, self.trainer}:
+            if section not in {*names, *without, self.trainer, *self.evaluation.graders}:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'
@@ -294,18 +332,18 @@ class Recipe(Options):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A component that takes part in a run, with its checked options."""
+    """A component of a run with its checked options."""
 
     registered: Registered
     options: BaseModel
 
     @property
     def kind(self) -> Role:
-        """The component's kind."""
+        """The component's role."""
         return self.registered.kind
 
     def identity(self) -> dict[str, Any]:
-        """Everything about it that results depend on, as plain data."""
+        """Return everything about the component that affects results, as plain data."""
         component = self.registered.component
         return {
             "name": component.name,
@@ -317,18 +355,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A recipe whose components are found and whose options are checked."""
+    """A recipe with its components found and their options checked."""
 
     recipe: Recipe
     parts: tuple[Part, ...]
     vocabulary: Vocabulary
 
     def of(self, kind: Role) -> tuple[Part, ...]:
-        """The parts of one kind, in order."""
+        """Return the parts of a role, in order."""
         return tuple(part for part in self.parts if part.kind == kind)
 
     def artifacts(self) -> dict[str, Artifact]:
-        """Every model file that the run needs, by name."""
+        """Return the model files that the run needs, by name."""
         from .language import MERGES
 
         needed = [artifact for part in self.parts for artifact in part.registered.component.files(part.options)]
@@ -337,13 +375,14 @@ class Resolved:
         return {artifact.name: artifact for artifact in needed}
 
     def analysis_key(self) -> str:
-        """Changes when the analysis would come out otherwise."""
+        """Return a fingerprint of everything that affects the analysis."""
         recipe = self.recipe
-        rules = [section.model_dump(mode="json") for section in (recipe.photos, recipe.faces, recipe.dataset)]
+        rules = [recipe.photos.model_dump(mode="json", exclude=set(EFFORT)), recipe.faces.model_dump(mode="json")]
+        rules.append(recipe.dataset.analysis_rules())
         return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
 
     def captions_key(self) -> str:
-        """Changes when captions would come out otherwise from the same analysis."""
+        """Return a fingerprint of everything that affects captions, given the analysis."""
         recipe = self.recipe
         rules = [recipe.captions.model_dump(mode="json", exclude=set(WORDING)), recipe.bag.model_dump(mode="json")]
         words = self.vocabulary.fingerprint
@@ -351,13 +390,13 @@ class Resolved:
 
 
 def _provided(extractors: Sequence[str], plugins: Plugins) -> list[str]:
-    """The findings that extractors can yield, each once."""
+    """List the findings that extractors can yield, each once."""
     provided = [name for one in extractors for name in plugins.component(one, "extractor").component.provides]
     return list(dict.fromkeys(provided))
 
 
 def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """What pydantic found, on one line; for a name that the model does not have, the nearest that it has."""
+    """Describe pydantic's errors on a single line; an unknown name comes with the closest known name."""
     found = []
     for one in error.errors():
         place = ".".join(map(str, one["loc"]))
@@ -370,7 +409,7 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ " Did you mean …?" with the name that is nearest, empty if none is near.
+    """Return " Did you mean …?" with the closest known name, or "" if none is close.
 
     >>> did_you_mean("scroe", ["score", "size"])
     ' Did you mean "score"?'
@@ -380,7 +419,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _fields(model: type[BaseModel] | None, place: Sequence[int | str]) -> list[str]:
-    """The names of the fields at a place inside a model."""
+    """List the fields at a location inside a model."""
     for name in place:
         field = model.model_fields.get(str(name)) if model else None
         annotation = field.annotation if field else None

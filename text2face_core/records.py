@@ -30,7 +30,7 @@ class PhotoRef:
 
     Attributes:
         photo_id: 16 hexadecimal digits; the same wherever and in whatever order the photo is listed.
-        uri: Where to read it, see `text2face_core.sources`.
+        uri: Its address, see `text2face_core.sources`.
         chunk: Number of the chunk that it belongs to.
         size: Bytes of its file when it was listed; -1 if unknown.
         modified: Modification time of its file when it was listed, in nanoseconds; -1 if unknown.
@@ -46,7 +46,7 @@ class PhotoRef:
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Size and modification time: other numbers mean another file."""
+        """Size and modification time, which identify a version of the file."""
         return self.size, self.modified
 
 
@@ -56,8 +56,8 @@ class Photo:
 
     Attributes:
         photo_id: 16 hexadecimal digits.
-        uri: Where it was read from.
-        pixels: (H, W, 3) uint8 RGB, EXIF-upright.
+        uri: The address that it was read from.
+            pixels: (H, W, 3) uint8 RGB, EXIF-upright.
     """
 
     photo_id: str
@@ -77,7 +77,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One detected face, in photo pixels.
+    """A detected face, in photo pixels.
 
     Attributes:
         box: (4,) float32, x0 y0 x1 y1; may reach past the photo's edge.
@@ -125,7 +125,7 @@ class Crop(Protocol):
 
 
 class Portrait:
-    """A photo with its one accepted face; caches aligned crops so that two extractors never warp the same one.
+    """A photo with its accepted face; caches aligned crops, so that extractors with equal crops share them.
 
     Attributes:
         photo: The photo; `portrait.photo.pixels` is (H, W, 3) uint8 RGB.
@@ -163,12 +163,12 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One observed characteristic.
+    """An observed characteristic of a portrait.
 
     Attributes:
         name: Canonical, lower snake case; the contract between extractors, vocabulary and evaluation.
-        value: True or False for what is present or absent, a number (age in years), or one of the finding's named
-            values. NumPy scalars are converted by the pipeline.
+        value: True or False for what is present or absent, a number (age in years), or a named value of the
+        finding. NumPy scalars are converted by the pipeline.
         score: 0 to 1, how sure the model is of this value.
         source: The component that saw it; filled in by the pipeline.
         detail: Further figures of the model, such as the probabilities of all values or a standard deviation.
@@ -187,7 +187,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class BagItem:
-    """One finding in words; `phrase` is what a caption should say."""
+    """A finding in words; a caption should contain `phrase`."""
 
     name: str
     value: Value
@@ -211,7 +211,7 @@ class Bag:
         return tuple(item.name for item in self.items)
 
     def at(self, level: Level) -> tuple[BagItem, ...]:
-        """The items of one level, in order."""
+        """Return the items of a level, in order."""
         return tuple(item for item in self.items if item.level == level)
 
 
@@ -223,8 +223,8 @@ class Caption:
         text: The caption.
         fuser: Name of the component that wrote it.
         style: Style in which it is written, such as "short".
-        tries: How many times a fuser was asked.
-        bag: What the caption should say.
+        tries: Number of times that a fuser was asked.
+            bag: What the caption should mention.
         mentioned: Names of the bag's findings that the text mentions.
         missed: Names of the bag's findings that it does not mention.
         invented: Names of findings that it mentions although the bag does not hold them.
@@ -246,11 +246,11 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisRow:
-    """Result of analysing one photo; a row of analysis/NNNNN.parquet.
+    """Result of analysing a photo; a row of analysis/NNNNN.parquet.
 
     Attributes:
         photo_id: 16 hexadecimal digits.
-        uri: Where the photo was read from.
+        uri: The address that the photo was read from.
         chunk: Number of its chunk.
         status: "ok", "rejected" or "failed".
         reason: Why it was rejected or failed; empty if status is "ok".
@@ -258,7 +258,9 @@ class AnalysisRow:
         height: In pixels; likewise.
         face: The face that was chosen, if any.
         findings: In the order of the extractors.
-        faces: All faces that were detected, if there was more than one.
+        faces: All detected faces, if there were several.
+        content: Digest of the file, 32 hexadecimal digits; empty if it could not be read.
+        look: Difference hash of the pixels, 64 hexadecimal digits; empty if they could not be decoded.
     """
 
     photo_id: str
@@ -271,13 +273,18 @@ class AnalysisRow:
     face: Face | None = None
     findings: tuple[Finding, ...] = ()
     faces: tuple[Face, ...] = ()
+    content: str = ""
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionRow:
-    """The captions of one photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none.
+    """The captions of a photo; a row of captions/NNNNN.parquet. Photos that are not "ok" have none.
 
-    numbers: which of the photo's captions these are, if some were removed or added by a person; else empty.
+    Attributes:
+        photo_id: 16 hexadecimal digits.
+        captions: In the order of their numbers.
+        numbers: The number of each caption, if a person removed or added captions; else empty: 0, 1, ….
     """
 
     photo_id: str
@@ -292,9 +299,12 @@ class CaptionRow:
 
 @dataclass(frozen=True, slots=True)
 class CaptionedPhoto:
-    """One photo of a data set with its captions.
+    """A photo of a data set with its captions.
 
-    key: its name in messages, unique within the data set. image: where its pixels are stored.
+    Attributes:
+        key: Its name in messages, unique within the data set.
+        captions: Texts with their styles, at least one.
+        image: Reference to its image.
     """
 
     key: str
@@ -302,7 +312,14 @@ class CaptionedPhoto:
     image: ImageRef
 
     def read(self) -> Pixels:
-        """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the image is missing or cannot be decoded."""
+        """Decode the image.
+
+        Returns:
+            (H, W, 3) uint8 RGB, upright.
+
+        Raises:
+            BadPhoto: The image is missing or cannot be decoded.
+        """
         return self.image.pixels(self.image.content())
 
 

@@ -41,7 +41,7 @@ TEMPLATE = ((196.0, 226.0), (316.0, 226.0), (256.0, 286.0), (220.0, 360.4), (292
 
 
 @dataclass(frozen=True)
-class Kind:
+class ParserSpec:
     """One parser: how it sees a face, and what each of its classes counts as.
 
     Ears, neck and brows count as skin, clothes and jewellery as background. Left and right, in whose order FaRL's own
@@ -54,15 +54,15 @@ class Kind:
 
 B, S = Region.BACKGROUND, Region.SKIN
 
-KINDS: Mapping[Parser, Kind] = {
+KINDS: Mapping[Parser, ParserSpec] = {
     # background, face, two brows, two eyes, nose, upper lip, inner mouth, lower lip, hair
-    "lapa": Kind(
+    "lapa": ParserSpec(
         Frame(SIDE, tuple((x * (SIDE - 1) / 512, y * (SIDE - 1) / 512) for x, y in TEMPLATE), bend=0.8),
         (B, S, S, S, Region.EYES, Region.EYES, Region.NOSE, Region.LIPS, Region.MOUTH, Region.LIPS, Region.HAIR),
     ),
     # background, neck, face, cloth, two ears, two brows, two eyes, nose, inner mouth, lower lip, upper lip, hair,
     # glasses, hat, earring, necklace
-    "celebm": Kind(
+    "celebm": ParserSpec(
         Frame(SIDE),
         (
             *(B, S, S, B, S, S, S, S, Region.EYES, Region.EYES, Region.NOSE, Region.MOUTH, Region.LIPS, Region.LIPS),

@@ -19,11 +19,11 @@ PLUGINS = ROOT / "plugins"
 
 ROOT_FILES = {
     "__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed",
-    "contracts.py", "errors.py", "hookspecs.py", "provenance.py", "recipe.py", "records.py",
+    "components.py", "contracts.py", "errors.py", "hookspecs.py", "provenance.py", "recipe.py", "records.py",
 }  # fmt: skip
 PACKAGES = {
-    "cli", "dataset", "engines", "generation", "images", "language", "library", "models", "pipeline", "plugins",
-    "report", "run", "sources", "stats", "trust", "utils",
+    "cli", "dataset", "engines", "evaluation", "generation", "images", "language", "library", "models", "pipeline",
+    "plugins", "report", "run", "sources", "stats", "trust", "utils",
 }  # fmt: skip
 DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "utils"}
 
@@ -33,7 +33,7 @@ PUBLIC = {
     "ImageGenerator", "LandmarkCrop", "NpmMember", "Options", "Photo", "PhotoRef", "Plugins", "Portrait", "Recipe",
     "Rejection", "RunDirectory", "Runtime", "Source", "SourceError", "Text2FaceError", "TrainedModel", "Trainer", "Url",
     "WheelMember", "__version__", "caption_again", "caption_photos", "check_captions", "collect_stats", "compare",
-    "diagnose", "export", "generate", "hookimpl", "sweep", "train", "write_report",
+    "diagnose", "evaluate", "export", "generate", "hookimpl", "sweep", "train", "write_report",
 }  # fmt: skip
 """What `text2face_core` promises to anybody who imports it: a name leaves only after a release that warns."""
 

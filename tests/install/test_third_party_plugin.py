@@ -28,7 +28,9 @@ def test_a_plugin_that_is_installed_is_there_and_one_that_is_uninstalled_is_gone
     installed.pip("install", example_wheel)
     row = listed(installed)["eye_colour"]
     assert (row["distribution"], row["version"], row["status"]) == ("t2f-eye-colour", "0.1.0", "available")
-    assert [(part["name"], part["kind"]) for part in row["components"]] == [("eye_colour", "extractor")]
+    assert (row["imported"], row["components"]) == (False, [])
+    shown = json.loads(installed.run("t2f", "plugins", "show", "eye_colour", "--json"))
+    assert [(part["name"], part["kind"]) for part in shown["components"]] == [("eye_colour", "extractor")]
     installed.pip("uninstall", "-y", "t2f-eye-colour")
     assert "eye_colour" not in listed(installed)
     message = installed.run("t2f", "run", ROOT, "--plugins", "eye_colour", code=2)

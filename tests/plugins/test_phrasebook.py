@@ -5,6 +5,7 @@ The rules here are written from English and from the bag; they know nothing of t
 
 import itertools
 import re
+from functools import cache
 
 import pytest
 import t2f_phrasebook
@@ -30,6 +31,7 @@ def build(vocabulary=None):
 PHRASEBOOK = build()
 
 
+@cache  # several tests look at the same texts
 def write(bag, style="short", seed=0, fuser=PHRASEBOOK, **more):
     return fuser.fuse([FusionRequest("id", "uri", 0, bag, style, seed, **more)])[0]
 
@@ -57,7 +59,7 @@ def random_bag(number):
 
 AGE, WOMAN, WHITE = ("age", 34.0, "34 years old"), ("gender", "female", "woman"), ("ethnicity", "white", "white")
 BLURRY, MONOCHROME = ("blurry", True, "blurry"), ("monochrome", True, "black and white")
-BAGS = [random_bag(number) for number in range(1500)]
+BAGS = [random_bag(number) for number in range(1200)]
 
 
 # ---- An English teacher ------------------------------------------------------------------------------------------

@@ -59,6 +59,10 @@ def _print(found: Diagnosis) -> None:
     _line("templates", facts["templates"] or "missing")
     usable = [name for name, status in facts["plugins"].items() if status == "available"]
     _line("plugins", ", ".join(usable))
+    if facts["not_imported"]:
+        _line("", f"from outside, not imported (see t2f plugins show NAME): {', '.join(facts['not_imported'])}")
+    if facts.get("not_checked"):
+        _line("", f"what these need is not checked: {', '.join(facts['not_checked'])}")
     for error in facts["broken_plugins"]:
         _line("broken plugin", error)
     _line("model files", f"in {models['folder']}, {human_size(models['free'])} free")

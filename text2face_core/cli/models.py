@@ -21,7 +21,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from ..models import Artifact, ModelStore
-    from ..plugins import Plugins
+    from ..plugins import Plugins, Registered
 
 Declared = dict[str, "tuple[Artifact, list[str]]"]
 
@@ -40,14 +40,21 @@ def models() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, as_json: bool) -> None:
-    """List every model file that a run may need, and whether it is here."""
+    """List every model file that built-in plugins may need, and whether it is here.
+
+    Plugins from outside are not imported for it: t2f plugins show NAME lists the files of one.
+    """
     store = store_of(ctx)
-    declared = artifacts_of(plugins_of(ctx)).values()
+    plugins = plugins_of(ctx)
+    declared = artifacts_of(plugins, plugins.known_components()).values()
     rows = [{**describe_artifact(artifact, store), "used_by": users} for artifact, users in declared]
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         _print_table(rows, store)
+    for name in (row.found.name for row in plugins.listing() if row.status == "available" and not row.imported):
+        text = f"t2f: the plugin {name} is from outside and is not imported for this list: t2f plugins show {name}"
+        click.echo(text, err=True)
 
 
 @models.command()
@@ -145,16 +152,17 @@ def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
     _raise_all(failures)
 
 
-def artifacts_of(plugins: Plugins) -> Declared:
+def artifacts_of(plugins: Plugins, components: Iterable[Registered] | None = None) -> Declared:
     """Every declared model file by name, with the names of the components that may need it.
 
+    components: only their files; by default those of all plugins, which are imported for it.
     The core's own stand under "captions". Raises PluginError where two components mean different files by one name.
     """
     from ..errors import PluginError
     from ..language import MERGES
 
     declared: Declared = {MERGES.name: (MERGES, ["captions"])}
-    for registered in plugins.components():
+    for registered in plugins.components() if components is None else components:
         component = registered.component
         for artifact in component.artifacts:
             known, users = declared.setdefault(artifact.name, (artifact, []))
@@ -171,10 +179,14 @@ def check_accepted(plugins: Plugins, names: Sequence[str]) -> None:
     """Raises UsageError for a name in --accept-licence that is neither a model file's nor a licence's."""
     from ..recipe import did_you_mean
 
-    declared = artifacts_of(plugins) if names else {}
-    known = {one.casefold() for file, (artifact, _) in declared.items() for one in (file, artifact.licence)}
+    def known(declared: Declared) -> set[str]:
+        return {one.casefold() for file, (artifact, _) in declared.items() for one in (file, artifact.licence)}
+
+    if {name.casefold() for name in names} <= known(artifacts_of(plugins, plugins.known_components())):
+        return
+    declared = artifacts_of(plugins)
     for name in names:
-        if name.casefold() not in known:
+        if name.casefold() not in known(declared):
             raise click.BadParameter(
                 f'no model file is called "{name}".{did_you_mean(name, declared)} All names: t2f models list',
                 param_hint="--accept-licence",
@@ -185,18 +197,28 @@ def _select(plugins: Plugins, names: Iterable[str]) -> dict[str, Artifact]:
     """The files meant by names of files, components or plugins."""
     from ..errors import ArtifactError
 
-    declared = artifacts_of(plugins) if names else {}
     selected: dict[str, Artifact] = {}
     for name in names:
-        meant = {
-            key: artifact
-            for key, (artifact, users) in declared.items()
-            if name in {key, *users, *(user.partition(".")[0] for user in users)}
-        }
-        if not meant:
-            raise ArtifactError(_unknown(name, declared))
+        origin = plugins.origin(name)
+        if origin is not None and origin.outside:
+            plugins.components(origin.name)  # imports that one
+        meant = _named(name, artifacts_of(plugins, plugins.known_components()))
+        if not meant:  # a file of a plugin from outside, or of none
+            declared = artifacts_of(plugins)
+            meant = _named(name, declared)
+            if not meant:
+                raise ArtifactError(_unknown(name, declared))
         selected |= meant
     return selected
+
+
+def _named(name: str, declared: Declared) -> dict[str, Artifact]:
+    """The files that are called so, or that a component or plugin of that name may need."""
+    return {
+        key: artifact
+        for key, (artifact, users) in declared.items()
+        if name in {key, *users, *(user.partition(".")[0] for user in users)}
+    }
 
 
 def _of_recipe(ctx: click.Context, plugins: Plugins, recipe: str, *, trust: bool) -> dict[str, Artifact]:

@@ -35,10 +35,14 @@ def plugins() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
-    """List every plugin: its distribution, whether it can be used, and what it offers."""
+    """List every plugin: its distribution, whether it can be used, and what it offers.
+
+    A plugin from outside is listed by the metadata of its distribution; t2f plugins show NAME imports that one.
+    """
     rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
-    # It is unknown what a broken plugin would offer, so it is never left out.
-    shown = [row for row in rows if kind is None or row["components"] or row["status"] == "broken"]
+    # It is unknown what a plugin would offer that is broken or was not imported, so it is never left out.
+    unknown = [row["name"] for row in rows if row["status"] == "broken" or not row["imported"]]
+    shown = [row for row in rows if kind is None or row["components"] or row["name"] in unknown]
     if as_json:
         click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         return
@@ -98,14 +102,7 @@ def new(name: str, kind: Role, out: Path | None) -> None:
 
 def _named(plugins: Plugins, name: str) -> Plugin:
     """The plugin of that name, or of the component of that name, in any state. Raises PluginError if there is none."""
-    from ..errors import PluginError
-
-    rows = [row for row in plugins.listing() if row.found.name == name.partition(".")[0]]
-    if not rows:
-        plugins.chosen([name])
-    (row, *_) = rows
-    if row.status == "broken":
-        raise PluginError(row.error)
+    row = plugins.plugin(name.partition(".")[0])
     if row.components and name != row.found.name:
         plugins.chosen([name])
     return row
@@ -119,6 +116,7 @@ def _row(plugin: Plugin, kind: Role | None) -> dict[str, Any]:
         "version": found.version,
         "builtin": found.builtin,
         "status": plugin.status,
+        "imported": plugin.imported,
         "error": plugin.error,
         "components": [
             {
@@ -138,6 +136,8 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _status(row: dict[str, Any]) -> str:
+    if row["status"] == "available" and not row["imported"]:
+        return f"  from outside, not imported: t2f plugins show {row['name']}"
     if row["status"] == "available":
         return "" if row["components"] else "  offers nothing"
     return click.style(f"  {row['status']}: {row['error'] or WHY_NOT[row['status']]}", fg="red")

@@ -9,11 +9,9 @@ import click
 from . import DONE
 
 
-@click.command(short_help="Make the HTML report of a run again.")
+@click.command(short_help="Write the HTML report of a run again.")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--limit", type=click.IntRange(1), default=400, show_default=True, help="Photos that the page shows at most."
-)
+@click.option("--limit", type=click.IntRange(1), default=400, show_default=True, help="Most photos shown on the page.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 def report(out: Path, limit: int, *, open_: bool) -> int:
     """Write report.html and stats.json of the run in OUT again, and print the page's path.
@@ -22,8 +20,8 @@ def report(out: Path, limit: int, *, open_: bool) -> int:
     t2f report runs/photos --open
     t2f report runs/photos --limit 2000
 
-    The page is one file that loads nothing. It holds small pictures of the photos and names their files: look
-    through it before you pass it on. Of a run that is still going on, it shows the chunks that are done.
+    The page is a single file that loads nothing. It contains thumbnails of the photos and names of their files:
+    check it before you share it. If the run is not finished, it shows the chunks that are done.
     """
     from ..report import write_report
     from ..run import RunDirectory

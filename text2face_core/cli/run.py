@@ -61,7 +61,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--redo", is_flag=True, help="Analyse again what was analysed differently; forget photos that are gone.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Photos per call of a model.")
 @click.option(
-    "--decode-threads", type=click.IntRange(1), default=2, show_default=True, help="Threads that decode photos."
+    "--decode-threads", type=click.IntRange(1), default=2, show_default=True, help="Processes that decode photos."
 )
 @click.option(
     "--chunk-size", type=click.IntRange(1), default=128, show_default=True, help="Photos per shard of a new run."

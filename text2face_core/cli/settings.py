@@ -16,7 +16,8 @@ _ABOUT = {
     "faces": "which faces are accepted",
     "captions": "how many captions, in which styles, and which are good enough",
     "bag": "bag of words: the findings in words that a caption is asked to say",
-    "dataset": "the square crops that a model is trained on",
+    "dataset": "the images that a model is trained on",
+    "evaluation": "who grades generated images",
 }
 
 

@@ -28,18 +28,18 @@ MOST_NAMES = 8
 @click.argument("out", type=click.Path(path_type=Path))
 @json_option
 def stats(out: Path, *, as_json: bool) -> int:
-    """Print what the captions of the run in OUT are like, by fuser and style.
+    """Print statistics of the captions of the run in OUT, by fuser and style.
 
     \b
-    captions     how many were kept
-    recall       of the findings that captions were to say, the share that they say
-    inventing    the share of captions that say something else of the person
-    words        mean number of words; tokens: of CLIP's tokens, of which its text encoder reads 77
-    distinct-1   different words per word, distinct-2: different pairs of words per pair; over 1,000 captions at most
-    retried      the share of captions that the fuser was asked for more than once
-    per second   captions kept per second inside the fuser, tries that came to nothing included
+    captions     number of captions kept
+    recall       share of the findings in their bags that captions mention
+    inventing    share of captions that state something else about the person
+    words        mean number of words; tokens: mean number of CLIP tokens, of which its text encoder reads 77
+    distinct-1   different words per word; distinct-2: different pairs of words per pair; of at most 1,000 captions
+    retried      share of captions that needed more than one request to the fuser
+    per second   captions kept per second of the fuser's time, which includes refused tries
 
-    A caption that a fuser could not write well enough is written by the fallback, and counted as the fallback's.
+    Captions that the fuser could not write well enough are written by the fallback, and count as the fallback's.
     """
     from ..run import RunDirectory, read_speed
     from ..stats import collect_stats
@@ -58,7 +58,7 @@ def stats(out: Path, *, as_json: bool) -> int:
         if people := captions["by_fuser"].get("person"):
             click.echo(f"{people['number']} captions by people")
         if without := accepted - captions["photos"]:
-            click.echo(f"{without} of the photos that were accepted have no caption")
+            click.echo(f"{without} of the accepted photos have no caption")
     return DONE
 
 
@@ -71,7 +71,7 @@ def _for_programs(captions: Figures, speeds: dict[str, Speed], asked: str) -> Fi
 
 
 def _fallback(captions: Figures, asked: str) -> float | None:
-    """The share of captions that another fuser than the recipe's wrote."""
+    """Return the share of captions that were not written by the recipe's fuser."""
     if not captions["number"]:
         return None
     from ..run import PERSON
@@ -101,7 +101,7 @@ def _print(captions: Figures, speeds: dict[str, Speed], asked: str) -> None:
 
 @dataclass(frozen=True)
 class _Column:
-    """The figures of a fuser, of one of its styles (dim), or of all captions."""
+    """The figures of a fuser, of a fuser's style (dim), or of all captions."""
 
     head: str
     cells: list[str]
@@ -109,7 +109,7 @@ class _Column:
 
 
 def _tables(captions: Figures, speeds: dict[str, Speed], width: int) -> Iterator[Table]:
-    """Figures down, fusers and styles across; where that is too wide, first the fusers, then each one's styles."""
+    """Tabulate figures by fuser and style; if that is too wide, first by fuser, then the styles of each fuser."""
     groups = []
     for fuser, made in captions["by_fuser"].items():
         styles = captions["by_fuser_and_style"][fuser]
@@ -129,7 +129,7 @@ def _tables(captions: Figures, speeds: dict[str, Speed], width: int) -> Iterator
 
 
 def _width(columns: Sequence[_Column]) -> int:
-    """How wide their table is, with three signs between columns."""
+    """Return the width of their table, with three characters between columns."""
     texts = [FIGURES, *([column.head, *column.cells] for column in columns)]
     return 1 + sum(3 + max(map(len, column)) for column in texts)
 
@@ -164,7 +164,7 @@ def _percent(share: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three figures.
+    """Format a number with three significant figures.
 
     >>> _number(0.08123), _number(12.345), _number(1234.0)
     ('0.0812', '12.3', '1234')

@@ -1,4 +1,4 @@
-"""The captioned data set: square crops, metadata, and export formats."""
+"""The captioned data set: crops, metadata, and export formats."""
 
 import lazy_loader
 

@@ -4,59 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from ..errors import BadPhoto
-from ..images import DEFAULT_LIMITS, dataset_square, decode_image
+from ..images import DEFAULT_LIMITS, Framing, cut_frame, decode_image
 from ..records import Face, Pixels
+from ..utils import read_regular
+
+SQUARE = Framing()
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """A file or a part of a file that holds an encoded image; read only when asked.
 
-    size: bytes from `offset` on; None for the whole file. box: the face, x0 y0 x1 y1 in the photo's pixels, around
-    which a square of `scale` boxes is cropped; None for the whole photo.
+    size: bytes from `offset` on; None for the whole file. face: the face in the photo's pixels, which is framed as
+    `framing` says; None for an image that is taken as it is.
     """
 
     path: str
     offset: int = 0
     size: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    scale: float = 2.0
+    face: Face | None = None
+    framing: Framing = SQUARE
 
     def content(self) -> bytes:
         """The encoded image. Raises BadPhoto if it cannot be read or is larger than a photo may be."""
-        try:
-            status = Path(self.path).stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
-                raise BadPhoto("unreadable: not a file")
-            size = status.st_size if self.size is None else self.size
-            if size > DEFAULT_LIMITS.max_bytes:
-                raise BadPhoto(f"too large: {size / 1e6:.0f} MB (the limit is {DEFAULT_LIMITS.max_bytes / 1e6:g} MB)")
-            with Path(self.path).open("rb") as file:
-                file.seek(self.offset)
-                return file.read(size)
-        except (OSError, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise BadPhoto(f"unreadable: {what.lower()}") from error
+        return read_regular(self.path, DEFAULT_LIMITS.max_bytes, self.offset, self.size)
 
     def pixels(self, content: bytes) -> Pixels:
         """(H, W, 3) uint8 RGB, upright. Raises BadPhoto if the content is not an image."""
         pixels = decode_image(content)
-        if self.box is None:
+        if self.face is None:
             return pixels
-        face = Face(np.array(self.box, np.float32), np.zeros((5, 2), np.float32), 1.0)
-        x0, y0, x1, y1 = dataset_square(pixels.shape[1], pixels.shape[0], face, self.scale)
-        return pixels[y0:y1, x0:x1]
+        return cut_frame(pixels, self.framing.frame(pixels.shape[1], pixels.shape[0], self.face))
 
     def digest(self, content: bytes) -> bytes:
         """16 bytes that identify the pixels: of the content, and of the crop's position in it."""
-        where = b"" if self.box is None else repr((self.box, self.scale)).encode()
+        where = repr(self._place()).encode() if self.face else b""
         return hashlib.blake2b(content, digest_size=16, person=hashlib.blake2b(where, digest_size=16).digest()).digest()
 
     def stamp(self) -> bytes:
@@ -66,5 +50,9 @@ class ImageRef:
             state = (status.st_size, status.st_mtime_ns)
         except (OSError, ValueError):
             state = (-1, -1)
-        identity = (self.path, self.offset, self.size, self.box, self.scale, *state)
+        identity = (self.path, self.offset, self.size, *self._place(), *state)
         return hashlib.blake2b(repr(identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def _place(self) -> tuple[object, ...]:
+        """What the crop depends on; empty if there is none."""
+        return (self.face.box.tolist(), self.face.landmarks.tolist(), self.framing) if self.face else ()

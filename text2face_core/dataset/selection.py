@@ -16,6 +16,7 @@ from ..run import RunDirectory
 from ..sources import path_of
 from ..utils import random_stream
 from .crops import has_content
+from .duplicates import find_duplicates, report_duplicates
 from .restoring import CropRestorer
 
 
@@ -37,13 +38,19 @@ class ExportSettings(Options):
 
 
 def pictured(run: RunDirectory) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
-    """The rows of the data set: accepted photos that have captions and a crop. Missing crops are made."""
-    wording, restorer = run.wording, CropRestorer(run)
+    """The rows of the data set: accepted photos that have captions and a crop. Missing crops are made.
+
+    Duplicates are left out, if the recipe says so.
+    """
+    wording, restorer, duplicates = run.wording, CropRestorer(run), find_duplicates(run)
     for row, found in run.rows():
         captioned = wording.apply(found)
+        if row.photo_id in duplicates:
+            continue
         if row.status == "ok" and captioned.captions and restorer.has_crop(row):
             yield row, captioned
     restorer.report()
+    report_duplicates(run, duplicates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class ExportedPhoto:
 
     text: a list of captions, or one string if one caption per photo was requested.
     line: one of these, drawn at random, on one line; empty if there is none.
-    picture: path of its square crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
+    picture: path of its crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
     name: of its files in the export, without a suffix; unique.
     """
 
@@ -114,13 +121,16 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
     Exported are accepted photos that have captions and, where `pictures` are needed, a crop; or `everything`.
     """
     seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
-    wording, restorer = job.run.wording, CropRestorer(job.run)
+    wording, restorer, duplicates = job.run.wording, CropRestorer(job.run), find_duplicates(job.run)
     taken: set[str] = set()
     for row, found in job.run.rows():
         captioned = wording.apply(found)
         picture = job.run.image_path(row)
         wanted = pictures and row.status == "ok" and captioned.captions
         pictured = restorer.has_crop(row) if wanted else has_content(picture)
+        if row.photo_id in duplicates and not everything:
+            yield None
+            continue
         if not everything and not (row.status == "ok" and captioned.captions and (pictured or not pictures)):
             yield None
             continue
@@ -134,6 +144,7 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
             file_name = f"images/{name}.jpg"
         yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name, name)
     restorer.report()
+    report_duplicates(job.run, duplicates)
 
 
 def exported_stem(uri: str) -> str:

@@ -1,27 +1,24 @@
-"""Analyse chunks of photos: threads decode photos and write crops while the models look at the batch before."""
+"""Analyse chunks of photos: others are decoded, and crops written, while the models look at a batch."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, tee
+from itertools import tee
 
-from .. import sources
 from ..contracts import Progress
 from ..dataset import DatasetSettings, save_crop
-from ..errors import BadPhoto, SourceError, Text2FaceError
-from ..images import DecodeLimits, decode_image
-from ..pipeline import Analysed, Analysis, Decoded, Failure
-from ..records import AnalysisRow, Photo, PhotoRef
+from ..errors import Text2FaceError
+from ..images import DecodeLimits, open_decoder
+from ..pipeline import Analysed, Analysis, Decoded
+from ..records import AnalysisRow, Photo
 from ..run import RunDirectory, read_analysis
 from .base import Task, Work
+from .decoding import PhotoStream
 
-# A batch of very large photos is cut short here, so that memory stays bounded (3 bytes a pixel).
-BATCH_PIXELS = 200_000_000
 KEEP_SECONDS = 3.0
 """An unfinished chunk is kept this often, so that an interruption loses no more."""
 
@@ -73,27 +70,41 @@ class AnalysisJob:
         analysis = self.build()
         threads = self.work.decode_threads
         to_decode, to_analyse = tee(tasks)
-        readers, writers = ThreadPoolExecutor(threads, "decode"), ThreadPoolExecutor(1, "crops")
+        wanted = (photo for task in to_decode for photo in task.pending)
+        decoder, writers = open_decoder(self.limits, threads), ThreadPoolExecutor(1, "crops")
+        stream = PhotoStream(
+            wanted,
+            decoder,
+            self.limits.max_bytes,
+            threads=threads,
+            ahead=self.work.batch + threads,
+            budget=self.work.pixel_bytes,
+        )
         try:
-            wanted = (photo for task in to_decode for photo in task.pending)
-            stream = decoded(wanted, self.limits, readers, self.work.batch + threads)
             for task in to_analyse:
-                self._analyse(task, analysis, islice(stream, len(task.pending)), writers, progress)
+                self._analyse(task, analysis, stream.batches(len(task.pending), self.work.batch), writers, progress)
         finally:
-            # Not waited for: after an error or an interruption, a decoder may need minutes for the photo it is at.
-            readers.shutdown(wait=False, cancel_futures=True)
+            decoder.close()
+            stream.close()
             writers.shutdown(cancel_futures=True)
 
     def _analyse(
-        self, task: Task, analysis: Analysis, photos: Iterator[Decoded], writers: Executor, progress: Progress
+        self,
+        task: Task,
+        analysis: Analysis,
+        batches: Iterable[Sequence[Decoded]],
+        writers: Executor,
+        progress: Progress,
     ) -> None:
         rows, kept_at = dict(task.kept), time.monotonic()
         crops: list[Future[None]] = []
         try:
-            for batch in _batches(photos, self.work.batch):
+            for batch in batches:
                 analysed = analysis(batch)
                 _finish(crops)  # those of the batch before, written meanwhile
                 crops = self._crops(analysed, writers)
+                if 4 * sum(map(_pixel_bytes, batch)) > self.work.pixel_bytes:  # crops hold their photos
+                    _finish(crops)
                 rows.update({one.row.photo_id: one.row for one in analysed})
                 statuses = [one.row.status for one in analysed]
                 progress.advance(len(batch), rejected=statuses.count("rejected"), failed=statuses.count("failed"))
@@ -124,40 +135,10 @@ class AnalysisJob:
         self.run.keep_analysis(task.chunk, done, self.key)
 
 
-def decoded(refs: Iterable[PhotoRef], limits: DecodeLimits, pool: Executor, ahead: int) -> Iterator[Decoded]:
-    """Every photo in order, read and decoded by `pool` at most `ahead` photos before it is asked for."""
-    waiting: deque[Future[Decoded]] = deque()
-    for ref in refs:
-        waiting.append(pool.submit(_decode, ref, limits))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _decode(ref: PhotoRef, limits: DecodeLimits) -> Decoded:
-    try:
-        content = sources.open(ref.uri, limits.max_bytes)
-        return Decoded(ref, Photo(ref.photo_id, ref.uri, decode_image(content, limits)))
-    except (BadPhoto, SourceError) as error:
-        return Decoded(ref, Failure(str(error)))
-    except Exception as error:  # noqa: BLE001  whatever a broken file provokes, the other photos are analysed
-        return Decoded(ref, Failure(f"unreadable: {type(error).__name__}: {error}"))
-
-
 def _finish(crops: Iterable[Future[None]]) -> None:
     for crop in crops:
         crop.result()
 
 
-def _batches(photos: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
-    batch: list[Decoded] = []
-    pixels = 0
-    for photo in photos:
-        batch.append(photo)
-        pixels += getattr(getattr(photo.outcome, "pixels", None), "size", 0) // 3
-        if len(batch) == size or pixels >= BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
+def _pixel_bytes(one: Decoded) -> int:
+    return one.outcome.pixels.nbytes if isinstance(one.outcome, Photo) else 0

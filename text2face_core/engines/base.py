@@ -17,11 +17,14 @@ class Work:
 
     Attributes:
         batch: Photos per call of a model.
-        decode_threads: Threads that read and decode photos.
+        decode_threads: Photos that are read and decoded at once, each in a process of its own.
+        pixel_bytes: Bytes of decoded pixels in memory at once, unless one photo alone has more: those of the batch that
+            is analysed, and those of photos that are decoded ahead.
     """
 
     batch: int = 8
     decode_threads: int = 2
+    pixel_bytes: int = 512_000_000
 
 
 @dataclass(frozen=True, slots=True)

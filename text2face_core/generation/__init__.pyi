@@ -2,6 +2,7 @@ from .generate import (
     GenerationResult as GenerationResult,
     ImageSpec as ImageSpec,
     generate_images as generate_images,
+    image_seed as image_seed,
     plan_images as plan_images,
     warn_of_unread as warn_of_unread,
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import stat
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -19,21 +18,38 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import BadPhoto
 from ..records import Pixels
+from ..utils import read_regular
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a photo may be at most and at least.
+    """What a photo may be at most and at least, and what decoding it may take.
 
-    max_pixels: width times height. max_bytes: of the file. min_side: the shorter side, in pixels.
+    Attributes:
+        max_pixels: Width times height.
+        max_bytes: Size of the file.
+        min_side: Shorter side, in pixels.
+        max_seconds: CPU time to decode one photo; decoder processes only.
+        max_memory: Bytes to decode one photo, its file included; decoder processes only.
     """
 
     max_pixels: int = 120_000_000
     max_bytes: int = 512_000_000
     min_side: int = 16
+    max_seconds: float = 30.0
+    max_memory: int = 1_000_000_000
 
 
 DEFAULT_LIMITS = DecodeLimits()
+
+STRIP_PIXELS = 4_000_000
+"""Larger images are converted in strips of rows, so that no second copy of all pixels is made."""
+MAX_SCANS = 200
+"""Passes over a JPEG's pixels: progressive files have about ten; each costs as much time as a whole decoding."""
+BLANK_PIXELS, BLANK_RATIO = 16_000_000, 4096
+"""Pixels from which a file must have a byte for so many pixels: no camera or codec compresses a photo further."""
+CACHED_PROFILE = 1_000_000
+"""Bytes of an ICC profile up to which its transform is kept for the next photo."""
 
 # Tried in this order, then all others by name: Pillow's own order depends on which files were opened before.
 _COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
@@ -66,6 +82,15 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = frozenset({
+    *(Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90),
+})  # fmt: skip
+"""Columns become rows."""
+_FROM_THE_END = frozenset({
+    *(Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM),
+    *(Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90),
+})  # fmt: skip
+"""The last row or column becomes the first row."""
 # What Pillow and its libraries say when a file ends too early.
 _CUT_OFF = re.compile(
     r"truncat|\beof\b|expected to read|not enough image data|incomplete checksum|cannot load this image", re.IGNORECASE
@@ -80,9 +105,30 @@ def decode_image(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> P
 
     Raises BadPhoto. The reason depends on the file's content alone and begins with "empty file", "not an image",
     "truncated image", "too large: …", "too small: …" or "unreadable: …". Sizes are judged by the header, before
-    memory is spent on pixels. Safe in threads; JPEG decoding runs outside the interpreter lock.
+    memory is spent on pixels. Safe in threads; JPEG decoding runs outside the interpreter lock. Decodes in this
+    process, without limits of time and memory: `DecoderPool` has them.
     """
-    content = data if isinstance(data, bytes) else _read(data, limits)
+    image = open_image(data if isinstance(data, bytes) else read_regular(data, limits.max_bytes), limits)
+    return join_strips(*load_strips(image))
+
+
+def join_strips(height: int, width: int, strips: Iterator[Pixels]) -> Pixels:
+    """The pixels of `load_strips` in one piece, read-only. Raises BadPhoto."""
+    pixels: Pixels | None = None
+    row = 0
+    for strip in strips:
+        if len(strip) == height:
+            return strip
+        pixels = np.empty((height, width, 3), np.uint8) if pixels is None else pixels
+        pixels[row : row + len(strip)] = strip
+        row += len(strip)
+    assert pixels is not None  # noqa: S101  an image has rows
+    pixels.flags.writeable = False
+    return pixels
+
+
+def open_image(content: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Image.Image:
+    """The image with its header read and judged, and its pixels not decoded. Raises BadPhoto."""
     if not content:
         raise BadPhoto("empty file")
     _check_bytes(len(content), limits)
@@ -90,29 +136,46 @@ def decode_image(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> P
     _silence(Image.DecompressionBombWarning)
     image = _open(content)
     _check_size(image.size, limits)
-    if image.format == "JPEG2000" and b"\xff\xd9" not in content:  # no end of codestream: OpenJPEG would fill the rest
-        raise BadPhoto("truncated image")
+    _check_effort(image, content)
+    return image
+
+
+def load_strips(image: Image.Image) -> tuple[int, int, Iterator[Pixels]]:
+    """Decode an image from `open_image`: height and width when upright, and its rows from the top, some at a time.
+
+    Strips are (rows, W, 3) uint8 sRGB, read-only; joined they are what `decode_image` returns. Raises BadPhoto, the
+    iterator too.
+    """
     try:
         image.load()
         # After loading: a PNG may carry its EXIF behind the pixels, and Pillow has turned a TIFF upright by then.
         turn = _UPRIGHT.get(_orientation(image))
-        rgb = _to_rgb(image)
-        pixels = np.asarray(rgb if turn is None else rgb.transpose(turn))
+        width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
+        return height, width, _strips(image, turn, max(1, STRIP_PIXELS // width), height)
     except Exception as error:  # decoders meet hostile bytes, and raise whatever they stumble over
         raise BadPhoto(_reason(error)) from error
-    return pixels
 
 
-def _read(path: Path, limits: DecodeLimits) -> bytes:
+def _strips(image: Image.Image, turn: Image.Transpose | None, rows: int, height: int) -> Iterator[Pixels]:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise BadPhoto("unreadable: it is a folder" if stat.S_ISDIR(status.st_mode) else "unreadable: not a file")
-        _check_bytes(status.st_size, limits)
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadPhoto(f"unreadable: {what.lower()}") from error
+        convert = _converter(image, rows)
+        for top in range(0, height, rows):
+            strip = _rows(image, turn, top, min(top + rows, height))
+            rgb = convert(strip)
+            yield np.asarray(rgb if turn is None else rgb.transpose(turn))
+    except Exception as error:
+        raise BadPhoto(_reason(error)) from error
+
+
+def _rows(image: Image.Image, turn: Image.Transpose | None, top: int, bottom: int) -> Image.Image:
+    """The part of an image that becomes these rows when it is turned."""
+    width, height = image.size
+    length = width if turn in _SIDEWAYS else height
+    if bottom - top == length:
+        return image
+    if turn in _FROM_THE_END:
+        top, bottom = length - bottom, length - top
+    return image.crop((top, 0, bottom, height) if turn in _SIDEWAYS else (0, top, width, bottom))
 
 
 def _check_bytes(count: int, limits: DecodeLimits) -> None:
@@ -127,6 +190,19 @@ def _check_size(size: tuple[int, int], limits: DecodeLimits) -> None:
         raise BadPhoto(f"too large: {found} (the limit is {limits.max_pixels / 1e6:g} megapixels)")
     if min(size) < limits.min_side:
         raise BadPhoto(f"too small: {found} (the shorter side must have {limits.min_side})")
+
+
+def _check_effort(image: Image.Image, content: bytes) -> None:
+    """Refuse what would take time or memory out of proportion to the file, and files that OpenJPEG would fill up."""
+    if image.format == "JPEG2000" and b"\xff\xd9" not in content:  # no end of the codestream
+        raise BadPhoto("truncated image")
+    if image.format in {"JPEG", "MPO"} and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
+        raise BadPhoto(f"unreadable: JPEG of {scans} scans (the limit is {MAX_SCANS})")
+    width, height = image.size
+    if width * height > max(BLANK_PIXELS, BLANK_RATIO * len(content)):
+        raise BadPhoto(
+            f"unreadable: {width} \N{MULTIPLICATION SIGN} {height} pixels in {len(content)} bytes cannot be a photo"
+        )
 
 
 def _open(content: bytes) -> Image.Image:
@@ -149,6 +225,8 @@ def _open(content: bytes) -> Image.Image:
                 # A phone's JPEG may hold further pictures; they are not looked for.
                 image: Image.Image = JpegImageFile(stream) if name == "JPEG" else factory(stream, "")
                 return image
+        except MemoryError as error:
+            raise BadPhoto(_reason(error)) from error
         except Exception as error:  # noqa: BLE001 - as in decode
             if accept:
                 # The readers of WebP and AVIF take in all of the file first, so that the end says nothing.
@@ -227,23 +305,28 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode that Pillow decodes to -> RGB in sRGB."""
+def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.Image]:
+    """What makes RGB in sRGB of parts of a decoded image, whatever its mode."""
+    white = _white(image, rows) if _is_deep(image.mode) else 0.0
     profile = image.info.get("icc_profile")
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        declared_full = image.format != "TIFF"  # PNG and PGM samples use their whole range by definition
-        image = Image.fromarray(_to_8_bit(np.asarray(image), declared_full=declared_full))
-    elif image.has_transparency_data:
-        image = _over_white(image)
-    elif image.mode not in {"RGB", "L", "CMYK"}:
-        image = image.convert("RGB")
-    if isinstance(profile, bytes) and profile:
-        transform = _to_srgb(profile, image.mode)
-        if transform is not None:
-            return transform.apply(image)
-    elif (curve := _gamma_curve(image.info)) is not None and image.mode in {"RGB", "L"}:
-        image = image.point(curve * len(image.getbands()))
-    return image if image.mode == "RGB" else image.convert("RGB")
+    curve = None if isinstance(profile, bytes) and profile else _gamma_curve(image.info)
+
+    def convert(part: Image.Image) -> Image.Image:
+        if white:
+            part = Image.fromarray(_to_8_bit(np.asarray(part), white))
+        elif part.has_transparency_data:
+            part = _over_white(part)
+        elif part.mode not in {"RGB", "L", "CMYK"}:
+            part = part.convert("RGB")
+        if isinstance(profile, bytes) and profile:
+            transform = _to_srgb(profile, part.mode)
+            if transform is not None:
+                return transform.apply(part)
+        elif curve is not None and part.mode in {"RGB", "L"}:
+            part = part.point(curve * len(part.getbands()))
+        return part if part.mode == "RGB" else part.convert("RGB")
+
+    return convert
 
 
 def _gamma_curve(info: Mapping[Any, Any]) -> list[int] | None:
@@ -268,28 +351,47 @@ def _over_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _to_8_bit(samples: npt.NDArray[Any], *, declared_full: bool) -> Pixels:
-    """(H, W) samples of any number type -> (H, W) uint8.
+def _is_deep(mode: str) -> bool:
+    return mode in {"I", "F"} or mode.startswith("I;16")
 
-    declared_full: integers use all of 16 bits. Else, as cameras and scanners write 8 and 12 bits into 16, the range is
-    the smallest usual one that holds the brightest sample. Floats count as 0 to 1 (highlights up to 16 are clipped),
-    else likewise. What is beyond 16 bits is stretched.
+
+def _white(image: Image.Image, rows: int) -> float:
+    """The sample that becomes 255, of an image of more than 8 bits.
+
+    PNG and PGM samples use all of 16 bits by definition. Else, as cameras and scanners write 8 and 12 bits into 16, the
+    range is the smallest usual one that holds the brightest sample. Floats count as 0 to 1 (highlights up to 16 are
+    clipped), else likewise. What is beyond 16 bits is stretched.
     """
-    values = np.nan_to_num(samples.astype(np.float32), posinf=0, neginf=0)
-    peak = float(values.max())
+    peaks = []
+    for top in range(0, image.height, rows):
+        samples = np.asarray(_rows(image, None, top, min(top + rows, image.height)))
+        peaks.append(float(_finite(samples).max()))
+    peak = max(peaks)
     if samples.dtype.kind == "f":
         whites = {16.0: 1.0, 255.0: 255.0, 65535.0: 65535.0}
-    elif declared_full:
+    elif image.format != "TIFF":
         whites = {65535.0: 65535.0}
     else:
         whites = {255.0: 255.0, 4095.0: 4095.0, 65535.0: 65535.0}
-    white = next((white for limit, white in whites.items() if peak <= limit), peak)
-    scaled: Pixels = (np.clip(values / white, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return next((white for limit, white in whites.items() if peak <= limit), peak)
+
+
+def _to_8_bit(samples: npt.NDArray[Any], white: float) -> Pixels:
+    """(H, W) samples of any number type -> (H, W) uint8, 0 to 255 for 0 to `white`."""
+    scaled: Pixels = (np.clip(_finite(samples) / white, 0, 1) * 255 + 0.5).astype(np.uint8)
     return scaled
 
 
-@lru_cache(maxsize=32)
+def _finite(samples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.nan_to_num(samples.astype(np.float32), posinf=0, neginf=0)
+
+
 def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """As `_make_transform`; large profiles are not kept, as they would fill the memory."""
+    return (_cached_transform if len(profile) <= CACHED_PROFILE else _make_transform)(profile, mode)
+
+
+def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """What takes pixels of `mode` with this ICC profile to sRGB.
 
     None where that changes nothing to speak of (told from the colours, as names cannot be trusted), and where the
@@ -314,6 +416,9 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except Exception:  # noqa: BLE001 - a useless profile, or a Pillow without LittleCMS
         return None
     return transform if np.abs(change).max() > 3 else None
+
+
+_cached_transform = lru_cache(maxsize=32)(_make_transform)
 
 
 def _reason(error: Exception) -> str:

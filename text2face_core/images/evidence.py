@@ -24,7 +24,7 @@ POSSIBLE_HAT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FaceArea:
     """A rectangle on the face, in inter-ocular distances from the middle between the eyes."""
 
     left: float
@@ -33,14 +33,14 @@ class Part:
     bottom: float
 
 
-CROWN = Part(-0.5, -1.6, 0.5, -0.6)
-FOREHEAD = Part(-0.45, -0.9, 0.45, -0.34)
-EYES = Part(-0.85, -0.3, 0.85, 0.3)
-MOUTH = Part(-0.45, 0.85, 0.45, 1.3)
-CHIN = Part(-0.4, 1.2, 0.4, 1.7)
-NECK = Part(-0.4, 1.8, 0.4, 2.3)
+CROWN = FaceArea(-0.5, -1.6, 0.5, -0.6)
+FOREHEAD = FaceArea(-0.45, -0.9, 0.45, -0.34)
+EYES = FaceArea(-0.85, -0.3, 0.85, 0.3)
+MOUTH = FaceArea(-0.45, 0.85, 0.45, 1.3)
+CHIN = FaceArea(-0.4, 1.2, 0.4, 1.7)
+NECK = FaceArea(-0.4, 1.8, 0.4, 2.3)
 
-PARTS: Mapping[str, tuple[Part, ...]] = {
+PARTS: Mapping[str, tuple[FaceArea, ...]] = {
     **dict.fromkeys(("wearing_hat", "bald", "receding_hairline"), (CROWN,)),
     "bangs": (FOREHEAD,),
     **dict.fromkeys(("eyeglasses", "sunglasses", "eye_openness", "narrow_eyes", "bags_under_eyes"), (EYES,)),
@@ -78,7 +78,7 @@ def supported(findings: Sequence[Finding], face: Face, width: int, height: int) 
     return tuple(one for one in seen if not any(doubtful(one) for doubtful in doubts))
 
 
-def shown_share(part: Part, face: Face, width: int, height: int) -> float:
+def shown_share(part: FaceArea, face: Face, width: int, height: int) -> float:
     """Share, 0 to 1, of a part of the face that lies inside the photo, sampled on 20 x 20 points."""
     left, right, _, *mouth = face.landmarks.astype(np.float64)
     middle, along = (left + right) / 2, right - left

@@ -276,26 +276,3 @@ def crops(portraits: Sequence[Portrait], how: Crop) -> Pixels:
     for place, portrait in zip(stack, portraits, strict=True):
         place[:] = portrait.crop(how)
     return stack
-
-
-def dataset_square(width: int, height: int, face: Face, scale: float) -> tuple[int, int, int, int]:
-    """The square that goes into a data set: the face in its centre, wholly inside the photo.
-
-    width, height: of the photo, pixels. scale: the square's side in units of the face box's longer side.
-    Returns x0 y0 x1 y1 for slicing. Where the square would reach past the photo it is first made no larger than the
-    photo's shorter side, then moved inside.
-
-    >>> from text2face_core.records import Face
-    >>> face = Face(np.array([10, 20, 30, 40], np.float32), np.zeros((5, 2), np.float32), 1.0)
-    >>> dataset_square(100, 80, face, scale=2.0), dataset_square(100, 80, face, scale=3.0)
-    ((0, 10, 40, 50), (0, 0, 60, 60))
-    """
-    if not (scale > 0 and width > 0 and height > 0 and np.isfinite(face.box).all()):
-        raise ValueError(
-            f"no square of {scale} faces can be cut from {width} x {height} pixels around {face.box.tolist()}"
-        )
-    side = max(1, min(round(face.size * scale), width, height))
-    corner = (face.box[:2].astype(np.float64) + face.box[2:] - side) / 2
-    x0 = min(max(round(float(corner[0])), 0), width - side)
-    y0 = min(max(round(float(corner[1])), 0), height - side)
-    return x0, y0, x0 + side, y0 + side

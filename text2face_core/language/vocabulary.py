@@ -32,7 +32,7 @@ from .english import with_article
 
 BUILT_IN = Path(__file__).with_name("vocabulary.toml")
 
-Role = Literal["has", "wears", "is", "looks", "noun", "photo"]
+PhraseRole = Literal["has", "wears", "is", "looks", "noun", "photo"]
 
 
 def _inside_a_sentence(text: str) -> str:
@@ -57,7 +57,7 @@ class Grammar:
     """
 
     text: str
-    role: Role
+    role: PhraseRole
     before: str | None
     after: str
     pronoun: str | None = None
@@ -75,7 +75,7 @@ class Phrase(_Entry):
     """One way to say a value."""
 
     text: Words
-    role: Role | None = None
+    role: PhraseRole | None = None
     before: Words | None = None
     after: Words | None = None
     when: dict[str, Condition] = {}
@@ -90,7 +90,7 @@ class ValueWords(_Entry):
 
     phrases: tuple[PhraseOrText, ...] = Field(min_length=1)
     also: tuple[Words, ...] = ()
-    role: Role | None = None
+    role: PhraseRole | None = None
     range: tuple[float, float] | None = None
     pronoun: Literal["she", "he"] | None = None
     pair: PhraseOrText | None = None
@@ -104,7 +104,7 @@ class AgeTemplate(_Entry):
 
     text: str
     before: str
-    role: Role
+    role: PhraseRole
 
     def read(self, phrase: str) -> dict[str, str] | None:
         """The numbers in a phrase of this form; None for other phrases."""
@@ -124,7 +124,7 @@ class FindingWords(_Entry):
     """All words for one finding."""
 
     level: Level
-    role: Role
+    role: PhraseRole
     min_score: float | None = Field(None, ge=0, le=1)
     at_most: int = Field(1, ge=1)
     excludes: tuple[str, ...] = ()
@@ -259,7 +259,7 @@ class Vocabulary:
         return _grammar(phrase, role, None, None, words.pronoun if words else None)
 
 
-def _grammar(text: str, role: Role, before: str | None, after: str | None, pronoun: str | None) -> Grammar:
+def _grammar(text: str, role: PhraseRole, before: str | None, after: str | None, pronoun: str | None) -> Grammar:
     return Grammar(text, role, before, after or (with_article(text) if role == "noun" else text), pronoun)
 
 

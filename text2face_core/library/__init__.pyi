@@ -7,6 +7,7 @@ from .captions import (
 )
 from .checks import CheckedCaption as CheckedCaption, check_captions as check_captions
 from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
+from .evaluation import EvaluationResult as EvaluationResult, evaluate as evaluate
 from .exports import export as export
 from .images import (
     GenerationSession as GenerationSession,

@@ -52,7 +52,7 @@ class Diagnosis:
 def diagnose(recipe: str = RECIPE, *, models: ModelStore | None = None, builtin_only: bool = False) -> Diagnosis:
     """Find out what is installed, what is missing, and what to do about it, as `t2f doctor` does.
 
-    Nothing is fetched, and nothing is imported that could fail.
+    Nothing is fetched, and nothing is imported that could fail, nor any plugin from outside.
 
     Args:
         recipe: The recipe that should run: a name, or a TOML file.
@@ -189,6 +189,7 @@ def _plugins(found: Diagnosis, *, builtin_only: bool) -> Plugins:
         plugins = Plugins.load(builtin_only=True)
     rows = plugins.listing()
     found.facts["plugins"] = {row.found.name: row.status for row in rows}
+    found.facts["not_imported"] = [row.found.name for row in rows if row.status == "available" and not row.imported]
     found.facts["broken_plugins"] = [row.error for row in rows if row.status == "broken"]
     return plugins
 
@@ -204,8 +205,10 @@ def _models(plugins: Plugins, store: ModelStore, recipe: str, found: Diagnosis) 
     try:
         written = Recipe.load(recipe)
         if where := Recipe.file_of(recipe):
-            require_trust(written, written, plugins, where)  # resolving reads what options name
-        resolved = written.resolve(plugins)
+            require_trust(written, written, plugins, where, may_import=False)  # resolving reads what options name
+        outside = {name for _, name in written.components() if (origin := plugins.origin(name)) and origin.outside}
+        found.facts["not_checked"] = sorted(outside)
+        resolved = written.resolve(plugins, without=outside)
         files = [(artifact, store.find(artifact)) for artifact in resolved.artifacts().values()]
         needs = needs_of(resolved, store)
     except UsageError as error:

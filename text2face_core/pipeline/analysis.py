@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo of the run, and the result of decoding it."""
+    """A photo of the run, and the result of decoding it; content and look as in `AnalysisRow`."""
 
     ref: PhotoRef
     outcome: Photo | Failure
+    content: str = ""
+    look: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Analysis:
         self._detector: Stage[Pixels, tuple[Face, ...]]
         self._detector = stage(resolved.of("detector")[0], "detect", check_faces)
         self._selection = FaceSelection(resolved.recipe.faces, self._detector)
+        self._dataset = resolved.recipe.dataset
         self._filters = [stage(part, "judge", check_rejection) for part in resolved.of("filter")]
         self._extractors = [stage(part, "extract", check_findings) for part in resolved.of("extractor")]
 
@@ -70,9 +73,16 @@ class Analysis:
         if isinstance(face, str):
             return Analysed(replace(row, status="rejected", reason=face))
         row = replace(row, face=face)
-        if refusal := self._selection.refuse(photo, face):
+        if refusal := self._selection.refuse(photo, face) or self._refuse_crop(photo, face):
             return Analysed(replace(row, status="rejected", reason=refusal))
         return Analysed(row, Portrait(photo, face))
+
+    def _refuse_crop(self, photo: Photo, face: Face) -> str:
+        """Why the image for the data set is too small; empty if it is not."""
+        x0, y0, x1, y1 = self._dataset.framing.frame(photo.width, photo.height, face)
+        if min(x1 - x0, y1 - y0) >= self._dataset.smallest:
+            return ""
+        return f"crop too small: {x1 - x0} x {y1 - y0} pixels (dataset.smallest is {self._dataset.smallest})"
 
     def _require_upright(self, found: dict[str, Analysed]) -> None:
         accepted = _accepted(found)
@@ -116,4 +126,5 @@ def _supported(one: Analysed) -> Analysed:
 
 def _undecoded(one: Decoded) -> Analysed:
     reason = one.outcome.reason if isinstance(one.outcome, Failure) else "not analysed"
-    return Analysed(AnalysisRow(one.ref.photo_id, one.ref.uri, one.ref.chunk, "failed", reason))
+    row = AnalysisRow(one.ref.photo_id, one.ref.uri, one.ref.chunk, "failed", reason)
+    return Analysed(replace(row, content=one.content, look=one.look))

@@ -1,7 +1,7 @@
 """Check and convert what plugins return, so that nothing reaches a table that it cannot hold.
 
-Each function returns a clean copy, or raises BrokenContract with what was wrong; `Stage` turns that into the failure
-of the one input, with the component's name.
+Each function returns a clean copy, or raises BrokenContract with what is wrong; `Stage` records that as the failure
+of that input, with the component's name.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class BrokenContract(Text2FaceError):
 
 
 def check_faces(faces: Any) -> tuple[Face, ...]:
-    """What a detector found on one image, with float32 arrays that are read-only."""
+    """Check a detector's faces of one image; the copies have read-only float32 arrays."""
     return tuple(_face(face) for face in _listed(faces, "faces"))
 
 
 def check_rejection(rejection: Any) -> Rejection | None:
-    """What a filter decided about one portrait."""
+    """Check a filter's decision about a portrait."""
     if rejection is None:
         return None
     if not isinstance(rejection, Rejection):
@@ -46,12 +46,12 @@ def check_rejection(rejection: Any) -> Rejection | None:
 
 
 def check_findings(findings: Any) -> tuple[Finding, ...]:
-    """What an extractor found on one portrait, with plain Python values."""
+    """Check an extractor's findings of a portrait; the copies have plain Python values."""
     return tuple(_finding(finding) for finding in _listed(findings, "findings"))
 
 
 def check_texts(texts: Any) -> list[str]:
-    """What a fuser wrote for one request. The shape of captions is judged elsewhere; here they must be text."""
+    """Check that a fuser's results for a request are texts; whether captions are well-formed is judged elsewhere."""
     checked = _listed(texts, "texts")
     for text in checked:
         if not isinstance(text, str):
@@ -61,7 +61,7 @@ def check_texts(texts: Any) -> list[str]:
 
 
 def clean(text: str, longest: int = 500) -> str:
-    r"""A message of foreign origin on one line: control characters and lone surrogates are escaped, long ones cut.
+    r"""Make an untrusted message safe to print on a single line: escape control characters and lone surrogates, cut it.
 
     >>> clean("boom\x1b[31m\nred")
     'boom\\x1b[31m\\nred'
@@ -141,7 +141,7 @@ def _detail(detail: Any, name: str) -> dict[str, float] | None:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy scalars and arrays without axes as Python values."""
+    """Convert NumPy scalars and zero-dimensional arrays to Python values."""
     return value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
 
 
@@ -173,6 +173,6 @@ def _require_unicode(text: str, what: str) -> None:
 
 
 def _kind(thing: Any) -> str:
-    """Name of a thing's type, with its article."""
+    """Return the name of a value's type, with its article."""
     name = type(thing).__name__
     return "None" if thing is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

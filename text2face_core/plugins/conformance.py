@@ -1,8 +1,8 @@
-"""The conformance kit: check a component against the contract of its role, in a plugin author's own tests.
+"""The conformance kit: check a component against the contract of its role, in the tests of a plugin's author.
 
-Each function calls the component as a run would, and raises BrokenContract, which says what is wrong and for which
-input. What it checks: one result per input, in order; results that tables can hold; the same result for an input alone,
-in a batch, and in a batch of another order; and inputs that are left as they were.
+Each function calls the component as a run would, and raises BrokenContract, which names the fault and the input. It
+checks that there is one result per input, in order; that tables can hold the results; that an input gives the same
+result alone, in a batch, and in a batch of another order; and that inputs are left unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Out = TypeVar("Out")
 
 
 def check_detector(detector: Detector, images: Sequence[Pixels]) -> None:
-    """Check a detector on images of your choice; take at least two that differ.
+    """Check a detector on images of your choice.
 
     Args:
-        detector: What the component's `build` returned.
-        images: (H, W, 3) uint8 RGB each, of any size.
+        detector: The detector that the component's `build` returned.
+            images: Each (H, W, 3) uint8 RGB, of any size; at least two that differ.
 
     Raises:
-        BrokenContract: The detector does not keep the contract.
+        BrokenContract: The detector breaks the contract.
 
     Example:
         >>> check_detector(detector, [photo_with_a_face, empty_wall])  # doctest: +SKIP
@@ -40,10 +40,17 @@ def check_detector(detector: Detector, images: Sequence[Pixels]) -> None:
 
 
 def check_filter(judge: Filter, portraits: Sequence[Portrait]) -> None:
-    """Check a filter on portraits; take one that it keeps and one that it rejects.
+    """Check a filter on portraits.
+
+    Args:
+        judge: The filter that the component's `build` returned.
+        portraits: At least a portrait that it keeps and a portrait that it rejects.
 
     Raises:
-        BrokenContract: The filter does not keep the contract.
+        BrokenContract: The filter breaks the contract.
+
+    Example:
+        >>> check_filter(tilt_filter, [upright_portrait, tilted_portrait])  # doctest: +SKIP
     """
     _check_portraits(judge.judge, portraits, check_rejection)
 
@@ -52,12 +59,15 @@ def check_extractor(extractor: Extractor, portraits: Sequence[Portrait], provide
     """Check an extractor on portraits.
 
     Args:
-        extractor: What the component's `build` returned.
+        extractor: The extractor that the component's `build` returned.
         portraits: At least two that differ.
         provides: The names that the component declares; any other finding breaks the contract.
 
     Raises:
-        BrokenContract: The extractor does not keep the contract.
+        BrokenContract: The extractor breaks the contract.
+
+    Example:
+        >>> check_extractor(extractor, [smiling, serious], provides=("smiling",))  # doctest: +SKIP
     """
 
     def checked(findings: Any) -> tuple[Finding, ...]:
@@ -70,10 +80,17 @@ def check_extractor(extractor: Extractor, portraits: Sequence[Portrait], provide
 
 
 def check_fuser(fuser: Fuser, requests: Sequence[FusionRequest]) -> None:
-    """Check a fuser on requests; take several seeds, and a count above 1 in one of them.
+    """Check a fuser on requests.
+
+    Args:
+        fuser: The fuser that the component's `build` returned.
+        requests: Requests with several seeds, and at least one with a count above 1.
 
     Raises:
-        BrokenContract: The fuser does not keep the contract.
+        BrokenContract: The fuser breaks the contract.
+
+    Example:
+        >>> check_fuser(fuser, [short_request, request_for_three_texts])  # doctest: +SKIP
     """
     wanted = [request.count for request in requests]
     _check(fuser.fuse, requests, check_texts)

@@ -1,4 +1,4 @@
-"""Where plugins come from: entry points, or pyproject.toml in a checkout that is not installed."""
+"""Discovery of plugins: entry points, or pyproject.toml in a checkout that is not installed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from .._version import __version__
 
 GROUP = "text2face"
 OURS = "text2face"
+THIS_PROCESS = "(this process)"
+"""In the place of a distribution: the program itself registered the plugin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredPlugin:
     """A plugin that has not been imported: its name, its module, and the distribution that brings it."""
 
     name: str
@@ -30,24 +32,29 @@ class Found:
     load: Callable[[], Any] = field(repr=False, compare=False)
 
     @property
+    def outside(self) -> bool:
+        """Whether it comes neither with text2face nor from the program that is running."""
+        return not self.builtin and self.distribution != THIS_PROCESS
+
+    @property
     def label(self) -> str:
         """The distribution and its version, for messages."""
         return f"{self.distribution} {self.version}".strip()
 
 
-def discover() -> list[Found]:
-    """Every plugin that is installed, built-in ones first; imports nothing."""
+def discover() -> list[DiscoveredPlugin]:
+    """List the installed plugins without importing them, built-in plugins first."""
     found = []
     for point in metadata.entry_points(group=GROUP):
         name = point.dist.name if point.dist else "unknown"
         version = point.dist.version if point.dist else ""
-        found.append(Found(point.name, point.value, name, version, builtin=name == OURS, load=point.load))
+        found.append(DiscoveredPlugin(point.name, point.value, name, version, builtin=name == OURS, load=point.load))
     if not any(one.builtin for one in found):
         found += _from_checkout()
     return sorted(found, key=lambda one: (not one.builtin, one.name, one.distribution))
 
 
-def _from_checkout() -> list[Found]:
+def _from_checkout() -> list[DiscoveredPlugin]:
     root = Path(__file__).resolve().parent.parent.parent
     try:
         with (root / "pyproject.toml").open("rb") as file:
@@ -57,6 +64,6 @@ def _from_checkout() -> list[Found]:
     if (folder := str(root / "plugins")) not in sys.path:
         sys.path.append(folder)
     return [
-        Found(name, module, OURS, __version__, builtin=True, load=partial(importlib.import_module, module))
+        DiscoveredPlugin(name, module, OURS, __version__, builtin=True, load=partial(importlib.import_module, module))
         for name, module in points.items()
     ]

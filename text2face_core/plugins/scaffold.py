@@ -1,6 +1,6 @@
-"""Write a new plugin: a package that installs, with a test that passes, from templates/plugin/.
+"""Scaffold of a new plugin: a package that installs, with a test that passes, from templates/plugin/.
 
-A template's place under `common/`, or under its kind, is its place in the new package; NAME in it becomes the name of
+A template's path below `common/`, or below its kind, is its path in the new package; NAME in it becomes the name of
 the plugin.
 """
 
@@ -30,8 +30,15 @@ LONGEST_NAME = 40
 def write_plugin(name: str, kind: Role, out: Path | None = None, taken: Mapping[str, str] | None = None) -> Path:
     """Write the package of a new plugin and return its folder, by default `t2f-NAME` here.
 
-    taken: names in use, with who uses each.
-    Raises PluginError where the name cannot be used, UsageError where the folder is there or cannot be written.
+    Args:
+        name: The plugin's name.
+        kind: What the plugin offers.
+        folder: The folder to make.
+        taken: Names in use, each with its user.
+
+    Raises:
+        PluginError: The name cannot be used.
+        UsageError: The folder exists already or cannot be written.
     """
     _check_name(name, taken or {})
     folder = Path(out or f"t2f-{name.replace('_', '-')}")
@@ -63,7 +70,7 @@ def _check_name(name: str, taken: Mapping[str, str]) -> None:
 
 
 def _render(name: str, kind: Role) -> dict[str, str]:
-    """Text of each file, by its place in the package."""
+    """Render the text of each file, by its path in the package."""
     from ..utils import environment
 
     root = templates() / "plugin"

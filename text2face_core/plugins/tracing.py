@@ -1,4 +1,4 @@
-"""T2F_TRACE: which hook called what, and how long it took, one line each on stderr."""
+"""T2F_TRACE: a line on stderr for each call of a hook or component, with its duration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def enabled() -> bool:
 
 
 def attach_trace(manager: pluggy.PluginManager) -> None:
-    """Report every call of a hook: which plugins it reached, milliseconds."""
+    """Report every call of a hook: the plugins that it reached, and milliseconds."""
     started = threading.local()
 
     def before(hook: str, implementations: Any, arguments: Any) -> None:  # noqa: ARG001  pluggy calls by position
@@ -36,7 +36,7 @@ def attach_trace(manager: pluggy.PluginManager) -> None:
 
 @contextmanager
 def traced(call: str) -> Iterator[None]:
-    """Report something that takes time: the call of a component on a batch, an import, a build."""
+    """Report the duration of an operation: the call of a component on a batch, an import, a build."""
     start = time.perf_counter()
     try:
         yield
@@ -46,5 +46,5 @@ def traced(call: str) -> Iterator[None]:
 
 
 def line(text: str) -> None:
-    """Write one line of the trace."""
+    """Write a line of the trace."""
     sys.stderr.write(f"trace: {text}\n")

@@ -1,4 +1,4 @@
-"""What the report's page shows of one photo."""
+"""The report's card of a photo: its boxes, findings and captions."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A finding as a line of the card: `score` 0 to 1; `hint` says who saw it, and the model's further figures."""
+class FindingLine:
+    """A finding as a line of the card: `score` 0 to 1; `hint` names the component and the model's further figures."""
 
     name: str
     value: str
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a caption: a finding put into words, something invented, or what lies between ("")."""
+    """A part of a caption: a finding in words, something invented, or the text between ("")."""
 
     text: str
     kind: Literal["", "mentioned", "invented"] = ""
@@ -51,8 +51,8 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A caption as pieces that together are its text."""
+class MarkedCaption:
+    """A caption as marked pieces, which together are its text."""
 
     pieces: tuple[Piece, ...]
     caption: Caption
@@ -60,7 +60,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One photo: what became of it, what was found, what is said."""
+    """A photo's card: outcome, findings and captions."""
 
     row: AnalysisRow
     name: str
@@ -68,14 +68,14 @@ class Card:
     reason: str
     thumbnail: Thumbnail | None
     marks: Marks | None
-    found: tuple[Row, ...]
-    absent: tuple[Row, ...]
-    said: tuple[Said, ...]
+    found: tuple[FindingLine, ...]
+    absent: tuple[FindingLine, ...]
+    said: tuple[MarkedCaption, ...]
     facets: tuple[tuple[str, str], ...]
 
 
 def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vocabulary: Vocabulary) -> Card:
-    """Put together what the page shows of a photo."""
+    """Make the card of a photo."""
     rows = [(finding.value is False, _row(finding)) for finding in row.findings]
     return Card(
         row=row,
@@ -86,13 +86,13 @@ def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vo
         marks=_marks(row, thumbnail),
         found=tuple(one for absent, one in rows if not absent),
         absent=tuple(one for absent, one in rows if absent),
-        said=tuple(Said(pieces(one, vocabulary), one) for one in captions.captions),
+        said=tuple(MarkedCaption(pieces(one, vocabulary), one) for one in captions.captions),
         facets=tuple(dict.fromkeys((one.name, value_in_words(one) or "measured") for one in row.findings)),
     )
 
 
 def visible(text: str) -> str:
-    """The text with each control character, and each that turns the direction of writing, as its picture or number.
+    """Replace control characters, and those that change the direction of writing, by visible symbols or numbers.
 
     >>> visible("two\\nlines")
     'two␊lines'
@@ -101,20 +101,20 @@ def visible(text: str) -> str:
 
 
 def in_words(name: str) -> str:
-    """A canonical name as a reader writes it.
+    """Return a canonical name in plain words.
 
     >>> in_words("hair_length=short"), in_words("other")
     ('hair length: short', 'something else')
     """
-    if name == "other":  # as the fidelity check calls what no finding says
+    if name == "other":  # the fidelity check's name for what matches no finding
         return "something else"
     return name.replace("_", " ").replace("=", ": ", 1)
 
 
 def pieces(caption: Caption, vocabulary: Vocabulary) -> tuple[Piece, ...]:
-    """Cut a caption where it says or invents something; of places that overlap, the first and then the longest counts.
+    """Split a caption at what it mentions or invents; of overlapping places, the first and then the longest counts.
 
-    What it mentions and invents is as recorded with it: this merely points.
+    What it mentions and invents is taken from the record; this function only locates it.
     """
     text, bag = caption.text, caption.bag
     cut: list[Piece] = []
@@ -129,7 +129,7 @@ def pieces(caption: Caption, vocabulary: Vocabulary) -> tuple[Piece, ...]:
 
 
 def _what(name: str, text: str, bag: Bag) -> str:
-    """The finding as the bag has it, of two values the one that the text is of; else its bare name."""
+    """Return the bag's finding, with the value that the text states if it has two; else its bare name."""
     held = sorted((item for item in bag.items if item.name == name), key=lambda item: text.lower() not in item.phrase)
     return _in_words(held[0]) if held else in_words(name)
 
@@ -148,7 +148,7 @@ def _picture(letter: str) -> str:
 
 
 def _marks(row: AnalysisRow, thumbnail: Thumbnail | None) -> Marks | None:
-    """The boxes of all faces, and the landmarks of the one that was chosen; None without a face or a view of it."""
+    """Return the boxes of all faces and the landmarks of the chosen face; None if the thumbnail shows no face."""
     faces = row.faces or ((row.face,) if row.face else ())
     if not faces or thumbnail is None or thumbnail.window is None:
         return None
@@ -171,11 +171,13 @@ def _marks(row: AnalysisRow, thumbnail: Thumbnail | None) -> Marks | None:
     )
 
 
-def _row(finding: Finding) -> Row:
+def _row(finding: Finding) -> FindingLine:
     value = "" if isinstance(finding.value, bool) else in_words(_number_or_text(finding.value))
     figures = [f"{in_words(name)} {figure:.3g}" for name, figure in (finding.detail or {}).items()]
     score = min(max(finding.score, 0.0), 1.0) if math.isfinite(finding.score) else 0.0
-    return Row(in_words(finding.name), value, score, "; ".join([f"seen by {finding.source or 'unknown'}", *figures]))
+    return FindingLine(
+        in_words(finding.name), value, score, "; ".join([f"seen by {finding.source or 'unknown'}", *figures])
+    )
 
 
 def _number_or_text(value: str | float) -> str:

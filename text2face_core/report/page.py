@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing but itself."""
+"""The HTML report of a run, as a self-contained page."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ MOST_BARS = 24
 def write_report(run: RunDirectory, *, limit: int = 400) -> Path:
     """Write the run's report.html and stats.json from one pass over its rows, and return the page's path.
 
-    limit: how many photos the page shows at most. Of a larger run these are the first that were turned away or failed,
-    for up to half of the page, and the first of the others; the charts count every photo.
-    Equal runs give equal pages. Raises RunError where they cannot be written.
+    Equal runs give equal pages.
+
+    Args:
+        run: The run.
+        limit: Most photos that the page shows. Of a larger run it shows the first photos that were rejected or failed,
+            up to half of the page, and the first of the others; the charts count every photo.
+
+    Raises:
+        RunError: The files cannot be written.
     """
-    sample = Sample(limit)
+    sample = RowSelection(limit)
     stats = collect_stats(sample.watching(run.rows()))
     write_text(run.path / "stats.json", to_json(stats))
     page = run.path / "report.html"
@@ -34,8 +40,8 @@ def write_report(run: RunDirectory, *, limit: int = 400) -> Path:
     return page
 
 
-class Sample:
-    """The rows that a page of `limit` photos shows, picked while the rows of a run pass by."""
+class RowSelection:
+    """Selects the rows that a page of `limit` photos shows, in a single pass over the rows of a run."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -44,7 +50,7 @@ class Sample:
         self._bad: list[tuple[int, AnalysisRow, CaptionRow]] = []
 
     def watching(self, rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
-        """The same rows, seen on their way."""
+        """Pass the rows on, and select from them."""
         for row, captions in rows:
             kept = self._good if row.status == "ok" else self._bad
             if len(kept) < self.limit:
@@ -54,14 +60,14 @@ class Sample:
 
     @property
     def rows(self) -> list[tuple[AnalysisRow, CaptionRow]]:
-        """What to show, in the order of the run."""
+        """The selected rows, in the order of the run."""
         bad = self._bad[: max(self.limit // 2, self.limit - len(self._good))]
         good = self._good[: self.limit - len(bad)]
         return [(row, captions) for _, row, captions in sorted(good + bad, key=lambda kept: kept[0])]
 
 
-def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
-    """The page's HTML."""
+def render(run: RunDirectory, sample: RowSelection, stats: Stats) -> str:
+    """Render the page's HTML."""
     from markupsafe import Markup
 
     from ..language import Vocabulary
@@ -92,12 +98,12 @@ def render(run: RunDirectory, sample: Sample, stats: Stats) -> str:
 
 
 def _policy_hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline script or style."""
+    """Return the hash by which a Content-Security-Policy names an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _percent(share: float | None) -> str:
-    """A share in words; neither all nor nothing is claimed by rounding.
+    """Format a share in percent; rounding never gives 0 % or 100 %.
 
     >>> _percent(0.9996), _percent(1.0), _percent(0.004)
     ('99.9 %', '100 %', '< 1 %')
@@ -110,7 +116,7 @@ def _percent(share: float | None) -> str:
 
 
 def _bars(stats: Stats) -> list[dict[str, Any]]:
-    """What was found and how often, most frequent first; ages have a chart of their own."""
+    """Findings and their frequency, most frequent first; ages have a separate chart."""
     bars = [
         {"name": name, "value": value, "photos": photos}
         for name, found in stats["findings"].items()
@@ -121,7 +127,7 @@ def _bars(stats: Stats) -> list[dict[str, Any]]:
 
 
 def _ages(stats: Stats) -> dict[str, Any] | None:
-    """Photos per decade of age, split by gender where that was found too; from the youngest to the oldest found."""
+    """Photos per decade of age, split by gender if that was found too; from the youngest to the oldest decade."""
     counted = stats["findings"].get("age", {}).get("values", {})
     if not counted:
         return None

@@ -1,4 +1,4 @@
-"""Small pictures of a run's photos, as data: addresses that a page can hold in itself."""
+"""Thumbnails of a run's photos, as data: URIs that a page can embed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ Window = tuple[int, int, int, int]
 """x0 y0 x1 y1 in photo pixels, as in a slice."""
 
 
-Box = tuple[float, float, float, float]
+PixelBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A picture of a photo.
+    """A thumbnail of a photo.
 
-    uri: `data:image/jpeg;base64,…`. window: what it shows of the photo; None where it shows the data set's crop
-    instead, because the photo itself is no longer where it was.
+    Attributes:
+        uri: `data:image/jpeg;base64,…`.
+        window: The part of the photo that it shows; None if it shows the data set's crop instead, because the photo
+            is no longer available.
     """
 
     uri: str
@@ -43,20 +45,20 @@ class Thumbnail:
 
 
 def make_thumbnails(run: RunDirectory, rows: Iterable[AnalysisRow], threads: int = 2) -> Iterator[Thumbnail | None]:
-    """One for each row, in order; None where there is no picture to be had."""
+    """Make a thumbnail per row, in order; None if the row has no image."""
     with ThreadPoolExecutor(threads, "thumbnails") as pool:
         yield from pool.map(lambda row: thumbnail(run, row), rows)
 
 
 def thumbnail(run: RunDirectory, row: AnalysisRow) -> Thumbnail | None:
-    """A picture of the row's photo; of its crop in the data set where the photo is gone; else None."""
-    if not row.width or not row.height:  # it could not be decoded then, and is not tried again
+    """Make a thumbnail of the row's photo, or of its crop in the data set if the photo is gone; else None."""
+    if not row.width or not row.height:  # it could not be decoded, and is not tried again
         return None
     window = window_of(row)
     try:
         shrink = SIDE / max(window[2] - window[0], window[3] - window[1])
         image = _small(sources.open(row.uri), math.ceil(min(row.width, row.height) * shrink))
-        if abs(image.width / image.height - row.width / row.height) < 0.02:  # else it is another photo by now
+        if abs(image.width / image.height - row.width / row.height) < 0.02:  # else another photo by now
             return Thumbnail(_jpeg(image, _scaled(window, image.width / row.width, image.height / row.height)), window)
     except (BadPhoto, SourceError, OSError, ValueError):
         pass
@@ -68,7 +70,7 @@ def thumbnail(run: RunDirectory, row: AnalysisRow) -> Thumbnail | None:
 
 
 def window_of(row: AnalysisRow) -> Window:
-    """What a thumbnail shows: a square around the face, inside the photo; all of the photo where there is no face."""
+    """Return what a thumbnail shows: a square around the face, inside the photo, or all of a photo without a face."""
     if row.face is None:
         return 0, 0, row.width, row.height
     side = min(row.width, row.height, max(SIDE, math.ceil(FACES_WIDE * row.face.size)))
@@ -79,14 +81,14 @@ def window_of(row: AnalysisRow) -> Window:
 
 
 def _small(content: bytes, least: int) -> Image.Image:
-    """The photo, upright, in sRGB, its shorter side at least `least` pixels where it has as many."""
+    """Decode the photo, upright, in sRGB, reduced to a shorter side of at least `least` pixels if it is larger."""
     return Image.fromarray(decode_image(_reduced(content, least)))
 
 
 def _reduced(data: bytes, least: int) -> bytes:
-    """A JPEG at a half, a quarter or an eighth of its size, which takes a fraction of its decoding; else as it was.
+    """Reduce a JPEG to a half, a quarter or an eighth of its size, which is quick; return anything else unchanged.
 
-    It stays a file, so that `decode` alone knows about orientation and colours.
+    The result is a file again, so that only `decode` handles orientation and colours.
     """
     if not data.startswith(b"\xff\xd8"):
         return data
@@ -105,13 +107,13 @@ def _reduced(data: bytes, least: int) -> bytes:
     return small.getvalue()
 
 
-def _scaled(window: Window, across: float, down: float) -> Box:
+def _scaled(window: Window, across: float, down: float) -> PixelBox:
     x0, y0, x1, y1 = window
     return x0 * across, y0 * down, x1 * across, y1 * down
 
 
-def _jpeg(image: Image.Image, box: Box) -> str:
-    """The box of the image, its longer side SIDE pixels at most."""
+def _jpeg(image: Image.Image, box: PixelBox) -> str:
+    """Encode the box of the image, with a longer side of at most SIDE pixels."""
     box = box[0], box[1], min(box[2], image.width), min(box[3], image.height)
     width, height = box[2] - box[0], box[3] - box[1]
     scale = min(1.0, SIDE / max(width, height))

@@ -1,36 +1,44 @@
 """Photos that changed since they were listed: replaced under their name, gone, or moved.
 
 A photo counts as unchanged while the size and the modification time of its file are the same, which costs no reading.
+Where they differ, files of the same size as one that is missing are read: a file with the content of an analysed photo
+is that photo, under whatever name, and what is known of it stays.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
+from .. import sources
+from ..errors import BadPhoto, SourceError
 from ..records import PhotoRef
 from ..sources import path_of, scheme_of
+from ..utils import content_digest, photo_id_of
 
 Stamp = tuple[int, int]
 UNKNOWN: Stamp = (-1, -1)
+
+Contents = Callable[[PhotoRef], str]
+"""The digest of what a photo's file held when it was analysed; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What became of a run's photos since they were listed last.
 
-    added: how many are new, those that moved included. changed: replaced under their name. gone: no longer listed.
-    back: how many are listed again. moved: how many of those gone have the same size and time as a new one.
-    none_found: whether no photo of the run was listed, so that none was marked as gone.
+    added: how many are new. changed: replaced under their name. gone: no longer listed. back: how many are listed
+    again. moved: those that have another name now, with the new name. none_found: whether no photo of the run was
+    listed, so that none was marked as gone.
     """
 
     added: int = 0
     changed: tuple[PhotoRef, ...] = ()
     gone: tuple[PhotoRef, ...] = ()
     back: int = 0
-    moved: int = 0
+    moved: tuple[PhotoRef, ...] = ()
     none_found: bool = False
 
     def messages(self) -> list[str]:
@@ -39,8 +47,9 @@ class Changes:
         if self.none_found:
             said.append("none of the run's photos was found (is a disk missing?): the run stays as it is")
         if self.added:
-            moved = f", {self.moved} of them moved or renamed" if self.moved else ""
-            said.append(f"{self.added} new photo(s){moved}")
+            said.append(f"{self.added} new photo(s)")
+        if self.moved:
+            said.append(f"{len(self.moved)} photo(s) were moved or renamed: their captions stay")
         if self.changed:
             said.append(f"{len(self.changed)} photo(s) were replaced by other files: they are analysed again")
         if self.gone:
@@ -54,41 +63,113 @@ class Changes:
 
 
 def compare_photos(
-    before: Sequence[PhotoRef], listed: Sequence[PhotoRef], chunk_size: int
+    before: Sequence[PhotoRef],
+    listed: Sequence[PhotoRef],
+    chunk_size: int,
+    contents: Contents = lambda _: "",
+    *,
+    thorough: bool = False,
 ) -> tuple[list[PhotoRef], Changes]:
-    """The photos of a run after its source was listed again, new ones in chunks of their own, and what changed."""
-    places = {photo.photo_id: place for place, photo in enumerate(before)}
-    uris = {photo.uri: place for place, photo in enumerate(before)}
+    """The photos of a run after its source was listed again, new ones in chunks of their own, and what changed.
+
+    contents: what was analysed. thorough: also read files whose size and time are as they were.
+    """
+    stamps = {one.uri: stamp_of(one.uri) for one in listed}
+    places = {photo.uri: place for place, photo in enumerate(before)}
+    contents = cache(contents)
+    same = {
+        places[one.uri]
+        for one in listed
+        if one.uri in places and _is_same(before[places[one.uri]], stamps[one.uri], contents, thorough=thorough)
+    }
+    others = [one for one in listed if places.get(one.uri, -1) not in same]
+    found = _match(others, stamps, [place for place in range(len(before)) if place not in same], before, contents)
+
     photos = list(before)
-    new: list[tuple[PhotoRef, Stamp]] = []
-    seen, changed = set[int](), []
+    changed: dict[int, PhotoRef] = {}
+    moved: list[PhotoRef] = []
+    seen = same | set(found.values())
+    new: list[PhotoRef] = []
     for one in listed:
-        stamp = stamp_of(one.uri)
-        place = places.get(one.photo_id, uris.get(one.uri, -1))
+        place = found.get(one.uri, places.get(one.uri, -1))
+        if place >= 0 and one.uri not in found and place not in same:
+            if place in found.values():  # its photo has moved, and another has taken its name
+                place = -1
+            else:
+                changed[place] = before[place]
+                seen.add(place)
         if place < 0:
-            new.append((one, stamp))
+            new.append(one)
             continue
-        seen.add(place)
-        old = before[place]
-        if stamp != old.stamp and UNKNOWN not in (stamp, old.stamp):
-            changed.append(old)
-        if stamp == UNKNOWN:  # it cannot be looked at now: an error of its own, when it is read
-            stamp = old.stamp
-        photos[place] = replace(old, size=stamp[0], modified=stamp[1], gone=False)
-    gone, back = [], sum(before[place].gone for place in seen)
+        size, modified = stamps[one.uri] if stamps[one.uri] != UNKNOWN else before[place].stamp
+        photos[place] = replace(before[place], uri=one.uri, size=size, modified=modified, gone=False)
+        if one.uri != before[place].uri:
+            moved.append(photos[place])
+    back = sum(before[place].gone for place in seen)
+    gone = []
     if seen or not before:
         for place, old in enumerate(before):
             if place not in seen and not old.gone and _is_gone(old.uri):
                 gone.append(old)
                 photos[place] = replace(old, gone=True)
-    first = 1 + max((photo.chunk for photo in before), default=-1)
-    photos += [
-        PhotoRef(one.photo_id, one.uri, first + place // chunk_size, *stamp) for place, (one, stamp) in enumerate(new)
-    ]
-    stamps = Counter(stamp for _, stamp in new if stamp != UNKNOWN)
-    moved = (Counter(photo.stamp for photo in gone) & stamps).total()
+    photos += _added(new, stamps, before, chunk_size)
     none_found = bool(before) and not seen
-    return photos, Changes(len(new), tuple(changed), tuple(gone), back, moved, none_found)
+    return photos, Changes(len(new), tuple(changed.values()), tuple(gone), back, tuple(moved), none_found)
+
+
+def _is_same(old: PhotoRef, stamp: Stamp, contents: Contents, *, thorough: bool) -> bool:
+    """Whether the file of a photo that is listed under its name holds what it held."""
+    if UNKNOWN in (stamp, old.stamp) or (stamp == old.stamp and not thorough):
+        return True  # a file that cannot be looked at now is an error of its own, when it is read
+    known = contents(old) if stamp[0] == old.size else ""
+    return known == _digest(old.uri) if known else stamp == old.stamp
+
+
+def _match(
+    others: Sequence[PhotoRef],
+    stamps: dict[str, Stamp],
+    free: Iterable[int],
+    before: Sequence[PhotoRef],
+    contents: Contents,
+) -> dict[str, int]:
+    """By address, the place of the photo that a listed file is, under another name."""
+    by_size: dict[int, list[int]] = {}
+    for place in free:
+        by_size.setdefault(before[place].size, []).append(place)
+    found: dict[str, int] = {}
+    for one in others:
+        stamp = stamps[one.uri]
+        candidates = by_size.get(stamp[0], []) if stamp != UNKNOWN else []
+        for place in candidates:
+            known = contents(before[place])
+            if known == _digest(one.uri) if known else stamp == before[place].stamp:
+                found[one.uri] = place
+                candidates.remove(place)
+                break
+    return found
+
+
+def _added(
+    new: Sequence[PhotoRef], stamps: dict[str, Stamp], before: Sequence[PhotoRef], chunk_size: int
+) -> list[PhotoRef]:
+    taken = {photo.photo_id for photo in before}
+    first = 1 + max((photo.chunk for photo in before), default=-1)
+    added = []
+    for number, one in enumerate(new):
+        photo_id, unique = one.photo_id, one.uri
+        while photo_id in taken:  # of a photo that had this name before it moved
+            photo_id = photo_id_of(unique)
+            unique += "/"
+        taken.add(photo_id)
+        added.append(PhotoRef(photo_id, one.uri, first + number // chunk_size, *stamps[one.uri]))
+    return added
+
+
+def _digest(uri: str) -> str:
+    try:
+        return content_digest(sources.open(uri))
+    except (BadPhoto, SourceError):
+        return ""
 
 
 def stamp_of(uri: str) -> Stamp:

@@ -7,7 +7,7 @@ caption was removed) and when. They outlive new captions by another fuser.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,10 @@ class Corrections:
         new = {number: text for number, text in texts.items() if number not in kept or kept[number].text != text}
         kept |= {number: Correction(text, when) for number, text in new.items()}
         return len(new)
+
+    def drop(self, photo_ids: Collection[str]) -> int:
+        """Keep nothing of these photos any more, and return how many captions that were."""
+        return sum(len(self._by_photo.pop(photo_id, {})) for photo_id in photo_ids)
 
     def apply(self, row: CaptionRow) -> CaptionRow:
         """The photo's captions as people want them; corrected ones have the fuser "person"."""

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +24,7 @@ from .changes import Changes, compare_photos
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
 from .settings import SettingsFile
 from .wording import Wording
-from .written import WrittenTexts, unsettled
+from .written import WrittenTexts, forget_written, unsettled
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -42,6 +43,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known_ids: tuple[tuple[int, int, int], dict[int, frozenset[str]]] | None = None
+        self._contents: tuple[int, dict[str, str]] | None = None
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -139,18 +141,23 @@ class RunDirectory:
             tables.write_photos(self.photos_path, before + added)
         return len(new)
 
-    def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int) -> Changes:
+    def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int, *, thorough: bool = False) -> Changes:
         """Take over a new listing of the run's source, and return what changed.
 
-        Photos that were replaced wait for analysis again. Photos that are gone are left out of `rows`; the crops of
-        both are deleted.
+        Photos that were replaced wait for analysis again, and what people made of their captions is dropped. Photos
+        that are gone are left out of `rows`; the crops of both are deleted. Photos that have another name keep their
+        id, captions and corrections. thorough: also read files whose size and time are as they were.
         """
         before = self.photos()
-        photos, changes = compare_photos(before, listed, chunk_size)
+        photos, changes = compare_photos(before, listed, chunk_size, self._content_of, thorough=thorough)
         # What is not current any more goes first: a process that is killed here finds the same changes again.
         for photo in (*changes.changed, *changes.gone):
             self._crop_path(photo.chunk, photo.photo_id).unlink(missing_ok=True)
         replaced = {photo.photo_id for photo in changes.changed}
+        self._drop_corrections(replaced)
+        names = {photo.photo_id: photo.uri for photo in changes.moved}
+        for chunk in sorted({photo.chunk for photo in changes.moved}):
+            self._rewrite(chunk, lambda row: replace(row, uri=names.get(row.photo_id, row.uri)))
         for chunk in sorted({photo.chunk for photo in changes.changed}):
             for path in (self.analysis_path(chunk), _unfinished(self.analysis_path(chunk))):
                 if key := tables.read_metadata(path).get("text2face.key"):
@@ -162,30 +169,52 @@ class RunDirectory:
             tables.write_photos(self.photos_path, photos)
         return changes
 
+    def _content_of(self, photo: PhotoRef) -> str:
+        """The digest of what a photo's file held when it was analysed; empty if it is not known."""
+        if self._contents is None or self._contents[0] != photo.chunk:
+            path = self.analysis_path(photo.chunk)
+            rows = tables.read_columns(path, ["photo_id", "content"]) if "content" in tables.columns_of(path) else []
+            self._contents = (photo.chunk, {row["photo_id"]: row["content"] for row in rows})
+        return self._contents[1].get(photo.photo_id, "")
+
+    def _drop_corrections(self, photo_ids: Collection[str]) -> None:
+        """Drop what people made of the captions of these photos, which show something else now."""
+        if photo_ids and (self.corrections_path.is_file() or self.metadata_path.is_file()):
+            self.keep_corrections()
+            corrections = read_corrections(self.corrections_path)
+            if corrections.drop(photo_ids):
+                write_corrections(self.corrections_path, corrections)
+            forget_written(self._written_path, photo_ids)
+
     def forget_gone(self) -> int:
         """Delete what the run knows of photos that are gone, and return how many they are."""
         photos = self.photos()
         gone = {photo.photo_id for photo in photos if photo.gone}
         for chunk in sorted({photo.chunk for photo in photos if photo.gone}):
-            self._forget(chunk, gone)
+            self._rewrite(chunk, lambda row: None if row.photo_id in gone else row)
+            for path in (self.analysis_path(chunk), self.captions_path(chunk)):
+                _unfinished(path).unlink(missing_ok=True)
         if gone:
             tables.write_photos(self.photos_path, [photo for photo in photos if not photo.gone])
         return len(gone)
 
-    def _forget(self, chunk: int, gone: Collection[str]) -> None:
+    def _rewrite(self, chunk: int, change: Callable[[AnalysisRow], AnalysisRow | None]) -> None:
+        """Change rows of a chunk's analysis, or leave them out where `change` gives None; captions stay done."""
+        path = _unfinished(self.analysis_path(chunk))
+        if key := tables.read_metadata(path).get("text2face.key"):
+            self.keep_analysis(chunk, [new for row in tables.read_analysis(path) if (new := change(row))], key)
         key = tables.read_metadata(self.analysis_path(chunk)).get("text2face.key")
         if key is None:
             return
         captions_key = tables.read_metadata(self.captions_path(chunk)).get("text2face.key", "").rpartition("-")[0]
         is_done = self.captions_are_done(chunk, captions_key)
-        rows = [row for row in tables.read_analysis(self.analysis_path(chunk)) if row.photo_id not in gone]
+        rows = [new for row in tables.read_analysis(self.analysis_path(chunk)) if (new := change(row))]
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
         if self.captions_path(chunk).is_file():
-            captions = [row for row in tables.read_captions(self.captions_path(chunk)) if row.photo_id not in gone]
-            kept = self._captions_key(chunk, captions_key) if is_done else ""
-            tables.write_captions(self.captions_path(chunk), captions, {"key": kept})
-        for path in (self.analysis_path(chunk), self.captions_path(chunk)):
-            _unfinished(path).unlink(missing_ok=True)
+            kept = {row.photo_id for row in rows}
+            captions = [row for row in tables.read_captions(self.captions_path(chunk)) if row.photo_id in kept]
+            kept_key = self._captions_key(chunk, captions_key) if is_done else ""
+            tables.write_captions(self.captions_path(chunk), captions, {"key": kept_key})
 
     def analysis_path(self, chunk: int) -> Path:
         """Shard of one chunk's analysis."""
@@ -260,7 +289,7 @@ class RunDirectory:
         return f"{key}-{analysis}"
 
     def image_path(self, row: AnalysisRow) -> Path:
-        """The photo's square crop in the data set."""
+        """The photo's crop in the data set."""
         return self._crop_path(row.chunk, row.photo_id)
 
     def _crop_path(self, chunk: int, photo_id: str) -> Path:

@@ -31,6 +31,7 @@ def _schemas() -> dict[str, Any]:
     photo = {"photo_id": text, "uri": text, "chunk": count}
     analysis = {"status": text, "reason": text, "width": count, "height": count}
     analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
+    analysis |= {"content": text, "look": text}
     return {
         "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
@@ -69,7 +70,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     """Put one chunk's analysis into `path`, atomically; `metadata` is kept beside the table."""
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height")
+        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height", "content", "look")
     }
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
@@ -104,6 +105,17 @@ def read_captions(path: Path) -> list[CaptionRow]:
         CaptionRow(checked_id(row["photo_id"], path), tuple(_caption_from_json(caption) for caption in row["captions"]))
         for row in read_rows(path)
     ]
+
+
+def columns_of(path: Path) -> frozenset[str]:
+    """The names of a table's columns, which differ between releases; empty if `path` is not a readable table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return frozenset(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException):
+        return frozenset()
 
 
 def read_metadata(path: Path) -> dict[str, str]:

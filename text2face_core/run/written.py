@@ -81,6 +81,19 @@ def read_written(path: Path) -> tuple[Any, dict[str, str]]:
     return table, about
 
 
+def forget_written(path: Path, photo_ids: Iterable[str]) -> None:
+    """Drop photos from the table, so that their lines in metadata.jsonl, whatever they say, are not edits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = pa.array([_digest(photo_id) for photo_id in photo_ids], pa.int64())
+    for place in (path, unsettled(path)):
+        if place.is_file():
+            table, about = read_written(place)
+            table = table.filter(pc.invert(pc.is_in(table["photo"], keys))).combine_chunks()
+            save_table(place, table, _checksum(table, about), about)
+
+
 def _checksum(table: Any, about: Mapping[str, str]) -> str:
     """32 hexadecimal digits of everything in the table; of the arrays as they are, as there may be millions of rows."""
     digest = hashlib.blake2b(json.dumps([dict(about), table.column_names], sort_keys=True).encode())

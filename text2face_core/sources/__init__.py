@@ -1,4 +1,4 @@
-"""Where photos come from: lists of references, and their bytes."""
+"""Sources of photos: list references, and read their bytes."""
 
 import lazy_loader
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..contracts import MAX_PHOTO_BYTES, Source
-from ..errors import BadPhoto, NothingToDo, SourceError
+from ..errors import NothingToDo, SourceError
 from ..records import PhotoRef
-from ..utils import photo_id_of, quoted
+from ..utils import photo_id_of, quoted, read_regular
 from .lists import read_list
 from .names import path_of, uri_of_text
 
@@ -53,24 +53,12 @@ class FileSource(Source):
     """Photos in files of this machine: paths, and `file:` URIs for names that are not valid Unicode."""
 
     def list(self, place: str) -> Iterator[PhotoRef]:
-        """As `list_files`."""
+        """List files with `list_files`."""
         yield from list_files([place])
 
     def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
-        """The file's content. Raises BadPhoto with the system's reason."""
-        path = path_of(uri)
-        try:
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-                raise BadPhoto(
-                    "unreadable: it is a folder" if stat.S_ISDIR(status.st_mode) else "unreadable: not a file"
-                )
-            if status.st_size > max_bytes:
-                raise BadPhoto(f"too large: {status.st_size / 1e6:.0f} MB (the limit is {max_bytes / 1e6:g} MB)")
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise BadPhoto(f"unreadable: {what.lower()}") from error
+        """Read a regular file. Raises BadPhoto with the system's reason."""
+        return read_regular(path_of(uri), max_bytes)
 
 
 def list_files(
@@ -80,17 +68,23 @@ def list_files(
     warn: Warn = lambda _: None,
     may_be_empty: bool = False,
 ) -> list[PhotoRef]:
-    """The photos of all sources, each once, in the order of their paths.
+    """List the photos of all sources, each once, in the order of their paths.
 
     A source is a folder (searched to any depth for known kinds of image; hidden names, runs and exports of text2face
     are left out), a file, a text list (.txt, .lst, .list: see `read_list`) unless it is the caption of an image next to
-    it, or a glob pattern, where ** stands for folders to any depth. What is named directly, by a list (even if missing)
-    or by a glob that gives an extension is taken whatever it is, so that its row can say what is wrong with it. Links
-    to folders are followed once; of several names of one file, the one that is not a link counts.
+    it, or a glob pattern, in which ** stands for folders to any depth. A file that is named directly, by a list (even
+    if missing) or by a glob with an extension is listed whatever it is, so that its row can state what is wrong.
+    Links to folders are followed once; if a file has several names, a name that is not a link counts.
 
-    exclude: folders that are not searched. warn: receives a line for each folder that cannot be read and each source
-    without photos. Raises SourceError if a source does not exist or cannot be read, NothingToDo if there is no photo at
-    all and that is not allowed.
+    Args:
+        source: Folders, files, text lists and glob patterns.
+        exclude: Folders that are not searched.
+        warn: Receives a line for each folder that cannot be read and each source without photos.
+        may_be_empty: Whether an empty list is allowed.
+
+    Raises:
+        SourceError: A source does not exist or cannot be read.
+        NothingToDo: There are no photos at all, and that is not allowed.
     """
     sources = list(source)
     if not sources or "" in sources:
@@ -111,7 +105,7 @@ def list_files(
 
 
 def no_photos(sources: Sequence[str | Path]) -> NothingToDo:
-    """The error that there is no photo in any of the sources."""
+    """Return the error for sources without photos."""
     return NothingToDo(
         f"no photos in {', '.join(quoted(str(one)) for one in sources)}. Folders are searched for names that end in "
         ".jpg, .png, .webp, .tiff and the like; files that are named directly or in a .txt list are taken whatever "
@@ -128,7 +122,7 @@ def _find(name: str, excluded: set[Identity], warn: Warn) -> Iterator[_Found]:
             f"{quoted(name)} cannot be read: permission denied. Check the permissions of its folder"
         ) from error
     except (OSError, ValueError):
-        mode = stat.S_IFREG if os.path.islink(path) else 0  # a broken link is there, and its row says what it lacks
+        mode = stat.S_IFREG if os.path.islink(path) else 0  # a broken link exists, and its row states what it lacks
     if stat.S_ISDIR(mode):
         yield from _in_folder(name, path, excluded, warn)
     elif mode and _is_caption(path):
@@ -180,7 +174,7 @@ def _in_glob(pattern: str, excluded: set[Identity], warn: Warn) -> Iterator[_Fou
 
 
 def _matches(folder: str, parts: Sequence[str], excluded: set[Identity], warn: Warn) -> Iterator[os.DirEntry[str]]:
-    """The files below `folder` whose path matches the parts of a pattern; one may come several times."""
+    """Yield the files below `folder` whose path matches the parts of a pattern; a file may appear several times."""
     part, *rest = parts
     if part == "**":
         for below, _ in _walk(folder, excluded, warn):
@@ -200,7 +194,7 @@ def _matches(folder: str, parts: Sequence[str], excluded: set[Identity], warn: W
 
 
 def _walk(root: str, excluded: set[Identity], warn: Warn) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Each folder from `root` down with its files; links last, so that a folder below is entered under its own name."""
+    """Yield each folder from `root` down with its files; links come last, so that folders keep their own names."""
     seen = set(excluded)
     folders, links = [root], list[str]()
     while folders or links:
@@ -211,7 +205,7 @@ def _walk(root: str, excluded: set[Identity], warn: Warn) -> Iterator[tuple[str,
         identity = _identity(folder)
         if identity in seen:
             continue
-        if identity is not None:  # else `_entries` says why it cannot be read
+        if identity is not None:  # else `_entries` reports why it cannot be read
             seen.add(identity)
         files: list[os.DirEntry[str]] = []
         entries = _entries(folder, warn)
@@ -243,7 +237,7 @@ def _entries(folder: str, warn: Warn) -> list[os.DirEntry[str]]:
 
 
 def _once(found: Iterable[_Found]) -> list[_Found]:
-    """Each file once: under the name that is not a link, else under the first of its names."""
+    """List each file once, under a name that is not a link, else under its first name."""
     real_folders: dict[str, str] = {}
     best: dict[str, tuple[bool, bool, bytes, bytes, _Found]] = {}
     for one in found:
@@ -292,7 +286,7 @@ def _identity(folder: str | Path) -> Identity | None:
 
 
 def image_of(caption: str) -> str | None:
-    """The name of the image that a caption file stands next to, with the same stem: a.jpg for a.txt."""
+    """Find the image next to a caption file, with the same stem: a.jpg for a.txt."""
     folder, name = os.path.split(caption)
     stem = os.path.splitext(name)[0]
     for ending in sorted(IMAGES):
@@ -307,7 +301,7 @@ def _is_caption(path: str) -> bool:
 
 
 def output_of(folder: str, names: Collection[str]) -> str:
-    """What of text2face a folder with these entries holds: a run or an export; empty if neither."""
+    """Return which output of text2face a folder with these entries holds, a run or an export; empty if neither."""
     for name, mark, what in _OUTPUTS:
         if name in names:
             try:

@@ -1,4 +1,4 @@
-"""Text lists of photos: a path per line, as people and programs of all systems write them."""
+"""Text lists of photos: a path per line, as written by people and programs on any system."""
 
 # Paths are plain strings here, as in `files`.
 # ruff: noqa: PTH100, PTH118, PTH120
@@ -27,15 +27,15 @@ class Entry(NamedTuple):
 
 
 def read_list(path: str, warn: Callable[[str], None]) -> Iterator[Entry]:
-    """The entries of a list.
+    """Read the entries of a list.
 
-    A line is a path, as it is or in quotes; # begins a comment. It is looked for in the list's folder, then in the
-    working folder; with backslashes for slashes, and in Latin-1 (Windows-1252) if it is not there in UTF-8. A file that
-    is not there is an entry all the same, so that it gets a row; the paths that were tried are named.
+    A line is a path, plain or in quotes; # begins a comment. The path is looked up in the list's folder, then in the
+    working folder; with backslashes as slashes, and in Latin-1 (Windows-1252) if the UTF-8 name does not exist. A
+    missing file is an entry all the same, so that it gets a row; a warning lists the paths that were tried.
 
     Args:
         path: The list.
-        warn: Receives a line for each of the first entries whose file is not there.
+        warn: Receives a line for each of the first entries whose file is missing.
 
     Raises:
         SourceError: The list cannot be read or is not text.
@@ -78,7 +78,7 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _find(text: bytes, folder: str) -> tuple[Entry, list[str]]:
-    """The entry, and the paths that were tried if none is there."""
+    """Return the entry, and the paths that were tried if none exists."""
     folders = list(dict.fromkeys([folder, os.path.abspath(".")]))
     names = [os.path.normpath(path_of(os.fsdecode(text)))]
     if b"\\" in text:

@@ -1,4 +1,4 @@
-"""Paths of files as URIs that any table can hold, and back."""
+"""Conversion between paths of files and URIs that any table can hold."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import quote, unquote_to_bytes
 
 
 def uri_of(path: Path) -> str:
-    """The absolute path; for a name that is not valid Unicode, a file: URI of its bytes. The inverse of `path_of`."""
+    """Return the absolute path, or a file: URI of its bytes if it is not valid Unicode. The inverse of `path_of`."""
     return uri_of_text(str(path.absolute()))
 
 
 def path_of(uri: str) -> Path:
-    """The path that `uri_of` wrote down.
+    """Return the path of a URI from `uri_of`.
 
     >>> path_of("file:///tmp/caf%C3%A9.jpg").name, path_of("/tmp/100%.jpg").name
     ('café.jpg', '100%.jpg')
@@ -25,7 +25,7 @@ def path_of(uri: str) -> Path:
 
 
 def uri_of_text(path: str) -> str:
-    """As `uri_of`, for an absolute path as text."""
+    """Do the same as `uri_of` for an absolute path as text."""
     try:
         path.encode()
     except UnicodeEncodeError:

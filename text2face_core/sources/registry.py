@@ -1,4 +1,4 @@
-"""Open any photo by its URI: files by this package, every other scheme by the plugin that declares it."""
+"""Access to any photo by its URI: this package opens files, plugins open the schemes that they declare."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 
 
 def scheme_of(uri: str) -> str:
-    """The scheme in lower case; "file" for a path.
+    """Return the scheme in lower case; "file" for a path.
 
     >>> scheme_of("zip:/data/photos.zip"), scheme_of("/data/ann.jpg"), scheme_of("c:/ann.jpg")
     ('zip', 'file', 'file')
@@ -33,7 +33,7 @@ def scheme_of(uri: str) -> str:
 
 
 class Sources:
-    """The sources that may be used, by the schemes that they open. Safe in threads; plugins are loaded when needed.
+    """The available sources by scheme. Thread-safe; plugins are loaded when needed.
 
     >>> Sources().open("gone.jpg")
     Traceback (most recent call last):
@@ -47,7 +47,7 @@ class Sources:
         self._lock = threading.Lock()
 
     def of(self, scheme: str) -> Source:
-        """The source that opens a scheme. Raises SourceError if no plugin declares it, PluginError if two do."""
+        """Return the source that opens a scheme. Raises SourceError if no plugin declares it, PluginError if two do."""
         found = self._opened.get(scheme)
         if found is None:
             with self._lock:
@@ -56,7 +56,7 @@ class Sources:
         return found
 
     def open(self, uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:
-        """Read one photo as it is encoded.
+        """Read a photo's encoded bytes.
 
         Raises:
             BadPhoto: It cannot be read.
@@ -67,7 +67,7 @@ class Sources:
     def list_photos(
         self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
     ) -> list[PhotoRef]:
-        """The photos of all places, each once: files in the order of their paths, then those of plugins."""
+        """List the photos of all addresses, each once: files in the order of their paths, then photos of plugins."""
         places = [source] if isinstance(source, str | Path) else list(source)
         elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
         files = [place for place in places if str(place) not in elsewhere]
@@ -81,7 +81,7 @@ class Sources:
             before = len(listed)
             for photo in self.of(scheme_of(place)).list(place):
                 key = photo.photo_id
-                while key in taken:  # as another place's photo
+                while key in taken:  # as a photo of another address
                     key = photo_id_of(f"{photo.uri}\0{key}")
                 taken.add(key)
                 listed.append(PhotoRef(key, photo.uri))
@@ -127,20 +127,20 @@ _current = Sources()
 
 
 def use_sources(sources: Sources) -> None:
-    """Let `open` and `list_photos` of this process use these sources: those of a run's plugins."""
+    """Make `open` and `list_photos` of this process use these sources, usually those of a run's plugins."""
     global _current  # noqa: PLW0603  threads and reports of a run have no other way to know its plugins
     _current = sources
 
 
 def open(uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:  # noqa: A001  sources.open, as in webbrowser.open
-    """Read one photo as it is encoded, wherever it lies: a file, or whatever a source plugin opens.
+    """Read a photo's encoded bytes from a file or through a source plugin.
 
     Args:
         uri: A path, a `file:` URI, or a URI of a plugin's scheme.
         max_bytes: A larger photo is refused before it is read.
 
     Returns:
-        The bytes of a JPEG, PNG, …; `text2face_core.images.decode_image` makes pixels of them.
+        The bytes of a JPEG, PNG, …; `text2face_core.images.decode_image` decodes them.
 
     Raises:
         BadPhoto: The photo cannot be read; the text is the reason recorded for it.
@@ -152,15 +152,15 @@ def open(uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:  # noqa: A001  so
 def list_photos(
     source: str | Path | Sequence[str | Path], *, exclude: Sequence[Path] = (), warn: Warn = lambda _: None
 ) -> list[PhotoRef]:
-    """The photos of all places, each once.
+    """List the photos of all addresses, each once.
 
     Args:
         source: Folders, glob patterns, text lists and files (see `list_files`), and URIs of source plugins.
         exclude: Folders that are not searched.
-        warn: Receives a line for each folder that cannot be read and each place without photos.
+        warn: Receives a line for each folder that cannot be read and each address without photos.
 
     Raises:
-        SourceError: A place does not exist or cannot be read.
-        NothingToDo: There is no photo at all.
+        SourceError: An address does not exist or cannot be read.
+            NothingToDo: There are no photos at all.
     """
     return _current.list_photos(source, exclude, warn)

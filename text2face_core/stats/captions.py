@@ -1,4 +1,4 @@
-"""What the captions of a run are like: how much they say, how much they make up, how long and how varied they are."""
+"""Statistics of a run's captions: recall, inventions, length and variety."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ..records import Caption
 
 VARIETY_CAPTIONS = 1000
-"""distinct-1 and distinct-2 are of the first so many captions of each fuser and style: they fall as a text grows."""
+"""distinct-1 and distinct-2 count this many captions of each fuser and style, as they fall with the amount of text."""
 
 MOST_REFUSALS = 50
 
@@ -23,9 +23,12 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass
 class Group:
-    """Some of a run's captions. No text is kept: `texts` and the n-grams are fingerprints of 64 bits.
+    """Statistics of a group of captions. No text is kept: `texts` and the n-grams are 64-bit fingerprints.
 
-    sums: totals by what they are of. words, pairs: different ones; how many there were in all is in `sums`.
+    Attributes:
+        sums: Totals by name.
+        words: Different words; their total number is in `sums`.
+        pairs: Different pairs of adjacent words, likewise.
     """
 
     sums: Counter[str] = field(default_factory=Counter)
@@ -38,7 +41,7 @@ class Group:
     pairs: set[int] = field(default_factory=set)
 
     def add(self, caption: Caption) -> None:
-        """Count one more."""
+        """Count a caption."""
         if self.sums["number"] < VARIETY_CAPTIONS:
             self._add_variety(caption.text)
         self.sums.update(
@@ -62,11 +65,11 @@ class Group:
         return Group(*(_joined(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)))
 
     def figures(self) -> dict[str, Any]:
-        """Counts, means per caption and shares from 0 to 1, as plain JSON data; None where there is nothing to count.
+        """Return counts, means per caption and shares from 0 to 1, as plain JSON data; None for a share of nothing.
 
-        recall: of the bags' findings, those mentioned. inventing: of the captions with a bag, those with an invention.
-        retried: captions with more than one try. distinct_1, distinct_2: different words and pairs of words per
-        word and pair.
+        recall: share of the bags' findings that are mentioned. inventing: share of the captions with a bag that invent
+        something. retried: share of captions with several tries. distinct_1, distinct_2: different words per word,
+        different pairs of words per pair.
         """
         sums, mentioned, missed = self.sums, self.mentioned.total(), self.missed.total()
         return {
@@ -94,18 +97,18 @@ class Group:
 
 
 class Groups:
-    """All captions of a run, by fuser and style."""
+    """Statistics of all captions of a run, by fuser and style."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], Group] = {}
 
     def add(self, captions: Iterable[Caption]) -> None:
-        """Count these."""
+        """Count captions."""
         for caption in captions:
             self._groups.setdefault((caption.fuser, caption.style), Group()).add(caption)
 
     def figures(self) -> dict[str, Any]:
-        """The figures of all, of each fuser, of each style and of both together, as plain JSON data."""
+        """Return the figures of all captions, by fuser, by style and by both, as plain JSON data."""
         by_both: dict[str, dict[str, Any]] = {}
         for fuser, style in sorted(self._groups):
             by_both.setdefault(fuser, {})[style] = self._groups[fuser, style].figures()
@@ -125,12 +128,12 @@ class Groups:
 
 
 def ranked(counter: Mapping[str, int]) -> dict[str, int]:
-    """Most frequent first; equally frequent ones by name."""
+    """Sort by frequency, most frequent first, then by name."""
     return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _kinds(refusal: str, known: Counter[str]) -> list[str]:
-    """What was wrong with a try, without names and numbers: "missed age; over 77 tokens (83)" is two kinds."""
+    """Classify why a try was refused, without names and numbers: "missed age; over 77 tokens (83)" has two reasons."""
     kinds = []
     for reason in refusal.split("; "):
         first = reason.partition(" ")[0]

@@ -1,6 +1,6 @@
-"""A run in figures: what became of the photos, what was found on them, what the captions say of it.
+"""Figures of a run: outcomes of photos, findings, and what captions mention.
 
-Everything is counted in one pass that keeps no row, so that a run of any size can be summed up.
+Everything is counted in a single pass that keeps no row, so that a run of any size can be summed up.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ MOST_LABELS = 20
 MOST_VALUES = 200
 OTHERS = "(others)"
 
-# A number that stands by itself, and the second one of "640x480"; not the 8 of "uint8".
+# A number that stands by itself, and the second number of "640x480"; not the 8 of "uint8".
 _NUMBER = re.compile(r"(?:(?<![A-Za-z_0-9.])|(?<=\dx))(?:0x[0-9a-f]+|\d+(?:[.,\u00a0\u202f]\d+)*)")
 _QUOTED = re.compile(r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"")
 
 
 def age_band(years: float) -> str:
-    """The decade that holds an age.
+    """Return the decade that holds an age.
 
     >>> age_band(29.9), age_band(103)
     ('20-29', '90+')
@@ -41,7 +41,7 @@ def age_band(years: float) -> str:
 
 
 def value_in_words(finding: Finding) -> str | None:
-    """What a finding counts as: "present", "absent", its named value or the decade of an age; else None."""
+    """Return what a finding counts as: "present", "absent", its named value or the decade of an age; else None."""
     value = finding.value
     if isinstance(value, bool):
         return "present" if value else "absent"
@@ -51,7 +51,7 @@ def value_in_words(finding: Finding) -> str | None:
 
 
 def label(name: str, value: str) -> str | None:
-    """How a finding is called in the table of what goes together; None where it is absent.
+    """Return a finding's label in the co-occurrence table; None if it is absent.
 
     >>> label("smiling", "present"), label("hair_length", "short")
     ('smiling', 'hair_length=short')
@@ -62,7 +62,7 @@ def label(name: str, value: str) -> str | None:
 
 
 def kind_of_reason(row: AnalysisRow) -> str:
-    """The reason without what differs from photo to photo: numbers and the photo's own name.
+    """Return the reason without what differs from photo to photo: numbers and the photo's name.
 
     >>> kind_of_reason(AnalysisRow("", "a.jpg", 0, "rejected", "3 faces, the largest of 140 px"))
     'N faces, the largest of N px'
@@ -106,26 +106,26 @@ def collect_stats(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
 
 
 def to_json(stats: Stats) -> str:
-    """The text of stats.json: keys sorted, so that equal runs give equal files."""
+    """Return the text of stats.json, with sorted keys, so that equal runs give equal files."""
     return json.dumps(stats, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_stats(run: RunDirectory) -> Stats:
-    """Sum up a run and put the figures into its stats.json."""
+    """Sum up a run and write the figures to its stats.json."""
     stats = collect_stats(run.rows())
     write_text(run.path / "stats.json", to_json(stats))
     return stats
 
 
 def read_stats(run: RunDirectory) -> Stats:
-    """The figures in a run's stats.json."""
+    """Read the figures from a run's stats.json."""
     stats: Stats = json.loads((run.path / "stats.json").read_text(encoding="utf-8"))
     return stats
 
 
 @dataclass
 class _Values:
-    """The values of one finding; numbers as their count, mean, least and greatest."""
+    """The values of a finding; numbers as their count, mean, minimum and maximum."""
 
     photos: int = 0
     values: Counter[str] = field(default_factory=Counter)
@@ -148,12 +148,12 @@ class _Values:
 
 
 def _count(counter: Counter[str], key: str) -> None:
-    """Count, without letting a column of free text fill the memory."""
+    """Count a key; the number of keys is limited, so that free text cannot fill the memory."""
     counter[key if key in counter or len(counter) < MOST_VALUES else OTHERS] += 1
 
 
 def _add_findings(findings: dict[str, _Values], row: AnalysisRow) -> list[tuple[str, str]]:
-    """Count the row's findings, each value once however many components saw it; returns (name, value) as counted."""
+    """Count a row's findings, a value that several components observed once; return the counted (name, value) pairs."""
     seen: dict[tuple[str, str], None] = {}
     for name in {finding.name for finding in row.findings}:
         findings.setdefault(name, _Values()).photos += 1
@@ -170,7 +170,7 @@ def _add_findings(findings: dict[str, _Values], row: AnalysisRow) -> list[tuple[
 
 
 def _co_occurrence(pairs: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """The most frequent labels by name, and on how many photos each two stand together; on the diagonal, each alone."""
+    """Tabulate on how many photos the most frequent labels occur in pairs; on the diagonal, each label by itself."""
     alone = {one: count for (one, other), count in pairs.items() if one == other}
     labels = sorted(list(ranked(alone))[:MOST_LABELS])
     return {

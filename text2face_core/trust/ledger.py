@@ -36,6 +36,7 @@ def require_trust(
     where: str | Path,
     *,
     trust: bool = False,
+    may_import: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> None:
     """Check that the user allowed what a recipe file or a run makes text2face reach; call it before `used` is resolved.
@@ -48,6 +49,8 @@ def require_trust(
         plugins: The plugins of this process. One from outside is not imported before it is allowed.
         where: The file, for messages.
         trust: Whether the user allows all of it now; it is then remembered.
+        may_import: Whether plugins from outside that were allowed before may be imported, to read what their options
+            reach.
         say: Receives what was allowed, line by line.
 
     Raises:
@@ -55,7 +58,7 @@ def require_trust(
             lists as one that holds a key.
     """
     known = _remembered()
-    importable = None if trust else {reach for one in known for reach in one if reach.kind == "plugin"}
+    importable = None if trust else {reach for one in known for reach in one if reach.kind == "plugin" and may_import}
     wanted = find_reaches(written, plugins, may_import=importable) & find_reaches(used, plugins, may_import=importable)
     if never := sorted(reach for reach in wanted if reach.forbidden):
         raise UntrustedError(

@@ -38,9 +38,6 @@ Kind = Literal["server", "file", "variable", "model", "plugin"]
 KEYS = ("*_API_KEY",)
 """Variables that an option may name when its plugin does not say which: those that are keys by their name."""
 
-THIS_PROCESS = "(this process)"
-"""In the place of a distribution: the program itself registered the plugin."""
-
 _NAMES: Mapping[Kind, frozenset[str]] = {
     "server": frozenset(["url", "uri", "server", "host", "endpoint", "address", "proxy", "hub", "webhook"]),
     "variable": frozenset({"env", "variable"}),
@@ -94,11 +91,10 @@ def find_reaches(recipe: Recipe, plugins: Plugins, *, may_import: Collection[Rea
         origin = plugins.origin(name)
         model: type[BaseModel] | None = None
         if origin is not None:
-            outside = not origin.builtin and origin.distribution != THIS_PROCESS
             itself = Reach(name.partition(".")[0], "", "plugin", f"{origin.name} of {origin.distribution}")
-            if outside:
+            if origin.outside:
                 found.add(itself)
-            if not outside or may_import is None or itself in may_import:
+            if not origin.outside or may_import is None or itself in may_import:
                 model = plugins.component(name, role).component.options
         found |= _of_options(name, "", given, model)
     return frozenset(found)

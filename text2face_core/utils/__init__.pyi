@@ -11,9 +11,10 @@ from .deprecation import new_name as new_name, warn_renamed as warn_renamed
 from .display import on_one_line as on_one_line, printable as printable, quoted as quoted
 from .folders import replacing_folder as replacing_folder
 from .hardware import check_device as check_device, default_threads as default_threads, usable_cores as usable_cores
-from .hashing import fingerprint as fingerprint, photo_id_of as photo_id_of
+from .hashing import content_digest as content_digest, fingerprint as fingerprint, photo_id_of as photo_id_of
 from .installation import install_command as install_command
 from .paths import checked_id as checked_id, path_inside as path_inside
+from .regular import read_regular as read_regular
 from .requirements import (
     Installed as Installed,
     declared as declared,

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, whenever the process is killed."""
+"""Atomic writes: a file is either complete or absent, whenever the process is killed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ..errors import RunError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Hand out a temporary path next to `path`; on success it is synced and renamed to `path`, else removed.
+    """Yield a temporary path next to `path`; on success it is synced and renamed to `path`, else removed.
 
-    Raises RunError, in the user's words, if the disk is full or the folder cannot be written.
+    Raises:
+        RunError: The disk is full or the folder cannot be written; the message is for the user.
     """
     temporary = temporary_path(path)
     try:
@@ -39,14 +40,14 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.t2f-tmp")
 
 
 def temporary_path(path: Path) -> Path:
-    """A name next to `path` that is in use by no other process, and that `remove_unfinished` recognises as ours."""
+    """Return a path next to `path` that no other process uses and that `remove_unfinished` recognises."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.t2f-tmp")
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed; only for folders that no other process writes to.
+    """Remove the temporary files of killed processes from a folder that no other process writes to.
 
-    Files of other programs, such as ".notes.tmp", and folders of any name stay.
+    Files of other programs, such as ".notes.tmp", and all folders stay.
     """
     for temporary in folder.glob(".*.t2f-tmp"):
         if _TEMPORARY.fullmatch(temporary.name):
@@ -56,13 +57,13 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put `text` into `path`, atomically."""
+    """Write `text` to `path` atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
+    """Make a rename in `folder` survive a power cut, if the system supports it."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -73,7 +74,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def explain(error: OSError, path: Path) -> str:
-    """One sentence that says what failed and what to do."""
+    """Explain in a sentence what failed and what to do."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"the disk is full: {path} could not be written. Free some space and give the same command again"
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

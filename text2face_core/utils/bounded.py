@@ -1,10 +1,10 @@
-"""Jinja for templates of strangers: a sandbox in which a template cannot use more than its share of time or memory.
+"""Jinja for untrusted templates: a sandbox that also limits a template's time and memory.
 
 Jinja's own sandbox keeps templates away from the insides of Python, but `'a' * 10**10` and loops in loops over
 range(10**5) still stop a program. Here, every round of a loop, call, filter and piece of output takes a step of a
 budget, and every value that an operation makes is charged by its length, before it is made if it could be far longer
-than its parts. Filters, functions and methods of texts whose results can be long whatever they are given (center,
-indent, format, lipsum, …) are left out. What is left suffices for prompts; docs/fusers.md lists it.
+than its parts. Filters, functions and methods of texts whose results can be long for any arguments (center,
+indent, format, lipsum, …) are left out. The rest suffices for prompts; docs/fusers.md lists it.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ TEXT_METHODS = frozenset(_TEXT_METHODS.split())
 
 
 class OverBudget(SecurityError):
-    """The template takes more steps, time or memory than a template may."""
+    """A template exceeds its steps, time or memory."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """What one rendering may still use. The time is that of its own thread, so that a busy machine changes nothing."""
+    """What a rendering may still use. Time is CPU time of its thread, so that a busy machine changes nothing."""
 
     steps: int = STEPS
     characters: int = CHARACTERS
     until: float = field(default_factory=lambda: time.thread_time() + SECONDS)
 
     def step(self) -> None:
-        """Take one step."""
+        """Use up a step."""
         self.steps -= 1
         if self.steps < 0:
             raise OverBudget(f"it takes more than {STEPS} steps (rounds of loops, calls, filters)")
@@ -62,7 +62,7 @@ class Budget:
             raise OverBudget(f"it takes longer than {SECONDS:g} s")
 
     def charge(self, length: int) -> None:
-        """Take the memory of a value of that length."""
+        """Use up the memory of a value of that length."""
         self.characters -= length
         if self.characters < 0:
             raise OverBudget(f"it makes texts and lists of more than {CHARACTERS} characters together")
@@ -72,7 +72,7 @@ _BUDGET: ContextVar[Budget] = ContextVar("budget of a template")
 
 
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
-    """The sandbox; render with `render_bounded`. `filters` are those of ours, besides Jinja's harmless ones."""
+    """The sandbox; render with `render_bounded`. `filters` come in addition to Jinja's harmless filters."""
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
@@ -85,16 +85,16 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.globals = {name: value for name, value in self.globals.items() if name in FUNCTIONS}
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Of a text, only methods whose result is no longer than what they are given."""
+        """Allow only methods of texts whose result is at most as long as their arguments."""
         if isinstance(obj, str | bytes) and attr not in TEXT_METHODS:
             return False
         return super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> None:
-        """Offer no `format`: a width in it makes a text of any length."""
+        """Leave out `format`: a width in it makes a text of any length."""
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Judge the size of the result before there is one."""
+        """Charge the size of the result before it is computed."""
         budget = _BUDGET.get()
         budget.step()
         if operator == "%" and not isinstance(left, int | float):
@@ -126,7 +126,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
 
 def render_bounded(template: Any, *args: Any, **kwargs: Any) -> str:
-    """The text of a template of a BoundedEnvironment. Raises OverBudget, or whatever the template raises."""
+    """Render a template of a BoundedEnvironment. Raises OverBudget, or any error of the template itself."""
     token = _BUDGET.set(Budget())
     try:
         text: str = template.render(*args, **kwargs)
@@ -136,7 +136,7 @@ def render_bounded(template: Any, *args: Any, **kwargs: Any) -> str:
 
 
 class _Counted(NodeTransformer):
-    """Have loops, outputs, slices and joined texts counted."""
+    """Jinja extension that counts loops, outputs, slices and joined texts."""
 
     def visit_Template(self, node: nodes.Template, *args: Any) -> nodes.Node:  # noqa: N802  Jinja's names
         self.generic_visit(node, *args)
@@ -200,7 +200,7 @@ def _rounds(_: Context, values: Any) -> Any:
 
 
 class _Rounds:
-    """A sequence whose rounds are counted; it keeps its length, which `loop.last` needs."""
+    """A sequence that counts the rounds of a loop over it; it has a length, which `loop.last` needs."""
 
     def __init__(self, values: Any) -> None:
         self._values = values

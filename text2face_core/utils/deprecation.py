@@ -1,4 +1,4 @@
-"""Old public names that keep working for one release, each with a warning that names the new one."""
+"""Deprecated public names, which work for another release and warn with the new name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
     """Warn that `old` is now called `new`.
 
     Args:
-        old: The name that was used.
+        old: The deprecated name.
         new: The name to use instead.
-        stacklevel: As for `warnings.warn`, counted from the function that calls this one: 2 is its caller.
+        stacklevel: As for `warnings.warn`, counted from the calling function: 2 is its caller.
     """
     warnings.warn(
         f"{old} is now called {new}; the old name works until text2face 0.3", DeprecationWarning, stacklevel + 1
@@ -20,10 +20,10 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
 
 
 def new_name(module: str, name: str, renamed: Mapping[str, str]) -> str:
-    """The new name of a module's attribute, for the module's `__getattr__`; warns the code that used the old one.
+    """Return the new name of a module's attribute, for its `__getattr__`, and warn the code that used the old name.
 
     Raises:
-        AttributeError: `name` is not one of the old names.
+        AttributeError: `name` is not among the old names.
     """
     if name not in renamed:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")

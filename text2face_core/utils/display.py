@@ -1,10 +1,10 @@
-"""Text for terminals and logs: nothing that others wrote, such as names of files, can colour or forge lines."""
+"""Safe text for terminals and logs: untrusted text, such as names of files, cannot colour or forge lines."""
 
 from __future__ import annotations
 
 
 def quoted(name: object) -> str:
-    r"""A name in double quotes on one line, with everything that is not printable as an escape.
+    r"""Put a name in double quotes, on a single line, with unprintable characters escaped.
 
     >>> quoted("ann.jpg"), quoted("a\nt2f: done\x1b[2J")
     ('"ann.jpg"', '"a\\nt2f: done\\x1b[2J"')
@@ -13,7 +13,7 @@ def quoted(name: object) -> str:
 
 
 def on_one_line(text: str) -> str:
-    r"""The text with everything that is not printable as an escape; line ends too.
+    r"""Escape unprintable characters, line ends included.
 
     >>> on_one_line("café\r\n\u202e")
     'café\\r\\n\\u202e'
@@ -22,7 +22,7 @@ def on_one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A message of several lines: line ends stay, further lines are indented, other signs as in `on_one_line`.
+    r"""Escape a message of several lines like `on_one_line`, but keep line ends, and indent all lines after the first.
 
     >>> printable("two things:\nt2f: \x1b[31m")
     'two things:\n  t2f: \\x1b[31m'

@@ -1,4 +1,4 @@
-"""Replace a folder as a whole: it is complete or absent, and only folders that we made are ever removed."""
+"""Atomic replacement of a folder: it is complete or absent, and only folders of text2face are ever removed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MARKER = ".text2face-unfinished"
 
 @contextlib.contextmanager
 def replacing_folder(target: Path, check: Callable[[Path], None], is_ours: Callable[[Path], bool]) -> Iterator[Path]:
-    """Hand out an empty folder next to `target`, which takes its place on success and is removed on any error.
+    """Yield an empty folder next to `target`, which replaces it on success and is removed on any error.
 
-    A process that is killed leaves the folder behind under a name of its own, and the next call for the same target
-    removes it. If it was killed between the two renames that replace `target`, the earlier content is put back.
+    A killed process leaves the folder behind under a recognisable name, and the next call for the same target removes
+    it. If the process was killed between the two renames that replace `target`, the earlier content is put back.
 
     Args:
         target: Absolute path of the folder to write. Its parent is made if it is missing.
-        check: Called with `target` before anything is written; raises if what is there must not be replaced.
-        is_ours: Whether a folder holds what an earlier call wrote. No other content is ever removed.
+        check: Called with `target` before anything is written; raises if the present content must not be replaced.
+        is_ours: Whether an earlier call wrote a folder's content. Other content is never removed.
 
     Raises:
         RunError: Another process is writing to `target`, or it cannot be written.
@@ -60,7 +60,7 @@ def replacing_folder(target: Path, check: Callable[[Path], None], is_ours: Calla
 
 
 def _remove(folder: Path, is_ours: Callable[[Path], bool]) -> None:
-    """Remove what an earlier call wrote; a folder that was empty goes only if it still is."""
+    """Remove the result of an earlier call; a folder that was empty is removed only if it is still empty."""
     if folder.is_dir():
         if is_ours(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,7 +70,7 @@ def _remove(folder: Path, is_ours: Callable[[Path], bool]) -> None:
 
 
 def _recover(target: Path, is_ours: Callable[[Path], bool]) -> None:
-    """Remove what killed processes left for this target, and put back content that was being replaced."""
+    """Remove remains of killed processes for this target, and put back content that was being replaced."""
     if not target.parent.is_dir():
         return
     ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.t2f-(new|old)")
@@ -87,7 +87,7 @@ def _recover(target: Path, is_ours: Callable[[Path], bool]) -> None:
 
 
 def _lock(target: Path) -> BaseFileLock:
-    """One lock per target, kept apart from it so that no folder of the user's gets a lock file."""
+    """Lock a target with a file kept elsewhere, so that the user's folders hold no lock files."""
     from filelock import FileLock, Timeout
     from platformdirs import user_cache_path
 

@@ -1,4 +1,4 @@
-"""Processor cores and devices of this machine."""
+"""CPU cores and devices of this machine."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 from ..errors import UsageError
 
 MOST_THREADS = 16
-"""More threads than this hardly speed up any model here, and wait for each other instead."""
+"""With more threads than this, models here are barely faster: threads wait for each other."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
-    """The cores that this process may use, at least 1: by its affinity, and by the CPU quota of its container.
+    """Count the cores that this process may use, at least 1, by its affinity and its container's CPU quota.
 
     Args:
-        cgroup: Where the kernel shows the quota, in the form of version 2 or 1.
+        cgroup: The folder in which the kernel shows the quota, of cgroup version 2 or 1.
 
     Returns:
-        The smaller of both; a quota of one and a half cores counts as one.
+        The smaller of both; a quota of 1.5 cores counts as 1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min(cores, _quota(cgroup))))
 
 
 def default_threads(processes: int = 1) -> int:
-    """Threads for one of `processes` that share this machine, when the user gives no number: at most 16."""
+    """Default number of threads for each of `processes` on this machine, at most 16."""
     return max(1, min(usable_cores() // processes, MOST_THREADS))
 
 
 def _quota(cgroup: Path) -> float:
-    """The CPU quota in cores; infinite without one."""
+    """The CPU quota in cores; infinite if there is no quota."""
     try:
         if (cgroup / "cpu.max").is_file():
             quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
@@ -69,7 +69,7 @@ def check_device(name: str) -> None:
 
 
 def _accelerators(kind: str) -> int:
-    """How many devices of this kind torch or onnxruntime can use."""
+    """Count the devices of a kind that torch or onnxruntime can use."""
     count = 0
     if importlib.util.find_spec("torch"):
         import torch

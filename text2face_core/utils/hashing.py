@@ -1,4 +1,4 @@
-"""Fingerprints of plain data and names, by which results and photos are recognised."""
+"""Fingerprints of plain data and names, which identify results and photos."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any
 
 
 def fingerprint(what: Any) -> str:
-    """16 hexadecimal digits that change when `what` (plain JSON data) changes."""
+    """Return 16 hexadecimal digits that change when `what` (plain JSON data) changes."""
     return hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def photo_id_of(key: str) -> str:
-    """A photo's id: 16 hexadecimal digits of a key that is its own within a source, such as a path below a folder.
+    """Return a photo's id: 16 hexadecimal digits of a key that is unique in its source, such as a path below a folder.
 
     >>> photo_id_of("holidays/ann.jpg")
     'c5bbcf6a4a4ea2aa'
     """
     return hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()
+
+
+def content_digest(content: bytes) -> str:
+    """32 hexadecimal digits of a file's content, by which a photo is recognised under another name."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""The pip command that adds an extra, for the way its distribution was installed."""
+"""The pip command that adds an extra, depending on how its distribution was installed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UPGRADE = "--upgrade --upgrade-strategy eager"
 
 
 def install_command(*extras: str, distribution: str = OURS, upgrade: bool = False) -> str:
-    """The command that installs these extras of a distribution.
+    """Return the command that installs these extras of a distribution.
 
-    A name works only for what came from a package index. Otherwise the command names what direct_url.json (PEP 610)
-    says: the checkout, the file or the repository. If that is gone, it names the packages of the extras. upgrade: take
-    the newest versions that fit each other, also of packages that are installed.
+    A name works only for a distribution from a package index. Otherwise the command has the origin in direct_url.json
+    (PEP 610): the checkout, the file or the repository. If that is gone, it lists the packages of the extras. upgrade:
+    take the newest versions that fit each other, also of installed packages.
 
     >>> install_command("extra", distribution="not-installed-here")
     "pip install 'not-installed-here[extra]'"
@@ -44,7 +44,7 @@ def install_command(*extras: str, distribution: str = OURS, upgrade: bool = Fals
 
 
 def _origin(installed: metadata.Distribution) -> dict[str, Any]:
-    """What direct_url.json says; empty for what came from an index, or for a file that cannot be read."""
+    """Read direct_url.json; empty if the distribution came from an index, or the file cannot be read."""
     try:
         origin = json.loads(installed.read_text("direct_url.json") or "{}")
     except ValueError:
@@ -80,7 +80,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def _packages(installed: metadata.Distribution, extras: tuple[str, ...]) -> str:
-    """The packages of the extras, for a distribution whose origin no longer exists; with no extra, its own name."""
+    """List the packages of the extras, if the distribution's origin no longer exists; without extras, its own name."""
     from packaging.requirements import Requirement
 
     found: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""The one place where a name from a file becomes part of a path: photo ids, and names of files in a data set."""
+"""Safe paths from names in files: photo ids, and names of files in a data set. No other code makes such paths."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _ID = re.compile("[0-9a-f]{16}")
 
 
 def checked_id(photo_id: object, where: Path | str) -> str:
-    """The photo id, 16 hexadecimal digits, which also name files.
+    """Return the photo id if it is valid: 16 hexadecimal digits, which also name files.
 
-    Raises RunError, with `where` it was found, for anything else.
+    Raises:
+        RunError: It is anything else; the message names `where` it was found.
 
     >>> checked_id("0123456789abcdef", "a table")
     '0123456789abcdef'
@@ -26,10 +27,10 @@ def checked_id(photo_id: object, where: Path | str) -> str:
 
 
 def path_inside(folder: Path, *names: str) -> Path:
-    r"""`folder` with names joined to it that come from a file, and never anything outside of it.
+    r"""Join names from a file to `folder`; the result is always inside it.
 
-    Links on the way are followed: a data set may be made of links. Names are judged by the rules of every system, so
-    that a data set that opens on one opens on all.
+    Links on the way are followed: a data set may consist of links. Names are judged by the rules of every operating
+    system, so that a data set opens on all of them or none.
 
     Raises:
         RunError: A name is absolute, has a drive or a "..", or holds a character that no file name can hold.
@@ -38,7 +39,7 @@ def path_inside(folder: Path, *names: str) -> Path:
     'data/images/1.jpg'
     """
     for name in names:
-        pure = PureWindowsPath(name)  # takes both kinds of slashes for separators
+        pure = PureWindowsPath(name)  # treats both kinds of slashes as separators
         if not name or "\0" in name or pure.is_absolute() or pure.root or pure.drive or ".." in pure.parts:
             raise RunError(f"{folder} has a file with the name {name!r:.200}, which leads out of it: it is not used")
     return folder.joinpath(*names)

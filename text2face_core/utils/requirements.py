@@ -1,4 +1,4 @@
-"""Compare installed versions with what text2face and the installed packages themselves require."""
+"""Comparison of installed versions with the requirements of text2face and of the installed packages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ OURS = "text2face"
 
 @dataclass(frozen=True)
 class RuntimeDemand:
-    """A version that a package requires of another at run time, which its metadata does not state.
+    """A requirement that a package checks only at run time, absent from its metadata.
 
-    pattern: finds it in `file` of the package, as a specifier or a bare minimum.
-    harmless: why text2face works without it; empty where the package cannot be used.
+    Attributes:
+        pattern: Finds it in the package's `file`, as a specifier or a bare minimum version.
+        harmless: Why text2face works without it; empty if the package cannot be used.
     """
 
     package: str
@@ -33,7 +34,7 @@ class RuntimeDemand:
     harmless: str = ""
 
     def read(self) -> Requirement | None:
-        """The demand of the installed package; None where its source does not state one."""
+        """Read the requirement from the installed package; None if its source does not state it."""
         try:
             file = Path(str(metadata.distribution(self.package).locate_file(self.file)))
             found = re.search(self.pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
@@ -69,16 +70,16 @@ RUNTIME_DEMANDS = (
 
 @dataclass(frozen=True)
 class Report:
-    """What does not fit: problems with the command that fixes each, and notes on what does no harm."""
+    """Version conflicts: problems with the command that fixes each, and notes on harmless conflicts."""
 
     problems: list[str]
     notes: list[str]
 
 
 def declared(place: Path) -> Iterator[tuple[str, Requirement]]:
-    """Every requirement of text2face with the extra it belongs to, "" for those that everybody needs.
+    """List the requirements of text2face, each with its extra, "" for those that every installation needs.
 
-    place: a module of a package of text2face_core; its checkout counts before the installed distribution.
+    place: a module of text2face_core; its checkout takes precedence over the installed distribution.
     """
     checkout = place.resolve().parent.parent.parent / "pyproject.toml"
     project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"] if checkout.is_file() else {}
@@ -98,7 +99,7 @@ def declared(place: Path) -> Iterator[tuple[str, Requirement]]:
 
 
 def requirements_of_extras(distribution: str = OURS) -> dict[str, list[Requirement]]:
-    """What each extra of a distribution requires, for this machine; those of text2face also if it is not installed."""
+    """Return the requirements of each extra of a distribution on this machine; for text2face even if not installed."""
     found: dict[str, list[Requirement]] = {}
     if canonicalize_name(distribution) == OURS:
         for extra, requirement in declared(Path(__file__)):
@@ -121,12 +122,12 @@ def requirements_of_extras(distribution: str = OURS) -> dict[str, list[Requireme
 
 
 def missing_packages(extra: str, distribution: str = OURS, *, is_here: Callable[[str], bool]) -> tuple[str, ...]:
-    """Packages of an extra that are not installed; what other extras add to it counts as well.
+    """List packages of an extra, and of the extras it includes, that are not installed.
 
     Args:
         extra: The extra's name.
         distribution: The distribution that has it.
-        is_here: Asked for a package without metadata: whether it can be imported all the same.
+        is_here: Called for a package without metadata; returns whether it can be imported all the same.
     """
     known = requirements_of_extras(distribution)
     left, found = [extra], dict[str, None]()
@@ -143,9 +144,9 @@ def missing_packages(extra: str, distribution: str = OURS, *, is_here: Callable[
 
 
 def extras_that_cover(extras: Iterable[str], distribution: str = OURS) -> tuple[str, ...]:
-    """One extra that brings them all and little else, if there is one; else the extras themselves, each once.
+    """Replace extras by a single extra that includes them and little else, if it exists; else return each once.
 
-    "paper" stands for its six models; but not for two of them, because it would bring vLLM as well.
+    "paper" replaces its six models; but not two of them, because it would add vLLM as well.
     """
     wanted = dict.fromkeys(extras)
     if len(wanted) < 2:
@@ -168,14 +169,14 @@ def _is_missing(package: str) -> bool:
 
 
 class Installed:
-    """The installed packages, with their metadata read once each."""
+    """The installed packages; the metadata of each are read once."""
 
     def __init__(self) -> None:
         self._versions: dict[str, str | None] = {}
         self._required: dict[tuple[str, frozenset[str]], list[Requirement]] = {}
 
     def version(self, package: str) -> str | None:
-        """The version that is installed; None where the package is missing."""
+        """Return the installed version; None if the package is missing."""
         name = canonicalize_name(package)
         if name not in self._versions:
             try:
@@ -185,12 +186,12 @@ class Installed:
         return self._versions[name]
 
     def meets(self, requirement: Requirement) -> bool:
-        """Whether a version that fits is installed; of a URL, any version."""
+        """Whether a matching version is installed; for a URL, any version."""
         version = self.version(requirement.name)
         return version is not None and requirement.specifier.contains(version, prereleases=True)
 
     def required_by(self, package: str, extras: Iterable[str] = ()) -> list[Requirement]:
-        """What the metadata of an installed package states for this machine, with these of its extras."""
+        """List the requirements in an installed package's metadata for this machine, with those of the given extras."""
         key = canonicalize_name(package), frozenset(extras)
         if key not in self._required:
             parsed = map(Requirement, metadata.requires(package) or ())
@@ -202,11 +203,13 @@ class Installed:
         return self._required[key]
 
     def compare(self, requirements: Sequence[Requirement], install: str, *, optional: bool = False) -> Report:
-        """Check these requirements of text2face, and what the packages that meet them require in turn.
+        """Check requirements of text2face, and the requirements of the packages that meet them.
 
-        install: the command that installs what has these requirements; a fix adds a package to it, so that pip keeps
-        all versions in range.
-        optional: a package that only text2face requires may be missing.
+        Args:
+            requirements: The requirements to check.
+            install: The command that installs the distribution; a fix adds a package to it, so that pip keeps all
+                versions in range.
+            optional: Whether packages that only text2face requires may be missing.
         """
         problems: dict[str, None] = {}
         checked: set[tuple[str, str, frozenset[str]]] = set()

@@ -1,4 +1,4 @@
-"""Where the files are that ship with the package: templates of prompts, recipes, reports and plugins."""
+"""Files that ship with the package: templates of prompts, recipes, reports and plugins."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from ..errors import UsageError
 
 
 def templates() -> Path:
-    """The folder of templates: inside an installed package, or beside it in a checkout and in an editable install.
+    """Return the folder of templates: inside an installed package, or next to it in a checkout or editable install.
 
-    Raises UsageError where neither is there.
+    Raises:
+        UsageError: Neither exists.
     """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "templates", package.parent / "templates"):

@@ -14,12 +14,12 @@ from .resources import templates
 def environment(
     folder: str, *, html: bool = False, filters: Mapping[str, Callable[..., str]] | None = None, **settings: Any
 ) -> ImmutableSandboxedEnvironment:
-    """Sandboxed Jinja over one folder of templates/; an undefined name is an error.
+    """Make a sandboxed Jinja environment for a folder of templates/; undefined names are errors.
 
     Args:
         folder: Name of the folder, such as "prompts".
         html: Whether to escape what is inserted.
-        filters: Filters of the templates by name, besides Jinja's own.
+        filters: Filters of the templates by name, in addition to Jinja's own.
         settings: Further settings of Jinja, such as trim_blocks.
     """
     loader = FileSystemLoader(templates() / folder)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .generator import Generator
 
 
-class Kind(NamedTuple):
+class FaceKind(NamedTuple):
     """A family of faces: where its seeds begin, how much variety, and what is sought."""
 
     first_seed: int
@@ -24,21 +24,21 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "wide": Kind(1_000_000, 1.0),
-    "plain": Kind(2_000_000, 0.7),
-    "hat": Kind(3_000_000, 1.0, "hat"),
-    "glasses": Kind(4_000_000, 1.0, "glasses"),
-    "old": Kind(5_000_000, 1.0, "old"),
-    "child": Kind(6_000_000, 1.0, "child"),
-    "serious": Kind(7_000_000, 1.0, "serious"),
-    "dark": Kind(8_000_000, 1.0, "dark"),
-    "bald": Kind(9_000_000, 1.0, "bald"),
-    "sunglasses": Kind(10_000_000, 1.0, "sunglasses"),
+    "wide": FaceKind(1_000_000, 1.0),
+    "plain": FaceKind(2_000_000, 0.7),
+    "hat": FaceKind(3_000_000, 1.0, "hat"),
+    "glasses": FaceKind(4_000_000, 1.0, "glasses"),
+    "old": FaceKind(5_000_000, 1.0, "old"),
+    "child": FaceKind(6_000_000, 1.0, "child"),
+    "serious": FaceKind(7_000_000, 1.0, "serious"),
+    "dark": FaceKind(8_000_000, 1.0, "dark"),
+    "bald": FaceKind(9_000_000, 1.0, "bald"),
+    "sunglasses": FaceKind(10_000_000, 1.0, "sunglasses"),
 }
 SIDE = 512
 
 
-def make(folder: Path, generator: "Generator", kind: Kind, count: int, directions: Path) -> Iterable[int]:
+def make(folder: Path, generator: "Generator", kind: FaceKind, count: int, directions: Path) -> Iterable[int]:
     """Draw what is missing of `count` faces of one kind; yields each seed when its face is on disk."""
     aim = np.load(directions)[kind.aim] if kind.aim else None
     for seed, style in generator.styles(range(kind.first_seed, kind.first_seed + count), kind.truncation, aim):

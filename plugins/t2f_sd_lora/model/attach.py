@@ -16,7 +16,7 @@ from . import lora_files
 
 if TYPE_CHECKING:
     from .base import StableDiffusion
-    from .lora_files import Lora, State
+    from .lora_files import Lora, LoraTensors
 
 FAMILIES = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "SDXL"}
 """Families of models, by the hidden size of the text encoder."""
@@ -68,7 +68,7 @@ def _add_lora(
 
 
 def _fitted(
-    base: StableDiffusion, network: Any, state: State, name: str
+    base: StableDiffusion, network: Any, state: LoraTensors, name: str
 ) -> list[tuple[Any, torch.Tensor, torch.Tensor]]:
     """Each layer of this network that the LoRA changes, with both matrices in the layer's shape."""
     known, missing, fitted = dict(network.named_modules()), [], []
@@ -97,7 +97,7 @@ def _fitted(
     return fitted
 
 
-def _families(base: StableDiffusion, state: State) -> str:
+def _families(base: StableDiffusion, state: LoraTensors) -> str:
     """The families of LoRA and base, when their text encoders' hidden sizes differ."""
     widths = {down.shape[1] for key, down in state.items() if re.search(r"(attn2\.to_k|q_proj)\.lora_A\.weight$", key)}
     own = base.text_encoder.config.hidden_size

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from text2face_core.errors import ArtifactError, RunError
 from text2face_core.utils import explain, replacing
 
-from .lora_names import PARTS, MatrixKind, Name, Part, kohya_key, parse_key, peft_key
+from .lora_names import PARTS, LoraKey, LoraPart, MatrixKind, kohya_key, parse_key, peft_key
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ OWN = "text2face."
 
 MATRICES: tuple[MatrixKind, ...] = ("down", "up")
 
-State = dict[str, "torch.Tensor"]
+LoraTensors = dict[str, "torch.Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,27 @@ class Lora:
     alphas: of each part; the effect is B A alpha / rank. metadata: the file's header.
     """
 
-    unet: State
-    text_encoder: State
-    alphas: dict[Part, float] = field(default_factory=dict)
+    unet: LoraTensors
+    text_encoder: LoraTensors
+    alphas: dict[LoraPart, float] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 
-    def part(self, part: Part) -> State:
+    def part(self, part: LoraPart) -> LoraTensors:
         """The tensors of one part."""
         return self.unet if part == "unet" else self.text_encoder
 
-    def rank(self, part: Part) -> int:
+    def rank(self, part: LoraPart) -> int:
         """The part's rank; 0 without tensors, the largest when ranks differ."""
         return max((tensor.shape[0] for key, tensor in self.part(part).items() if ".lora_A." in key), default=0)
 
     @property
-    def parameters(self) -> dict[Part, int]:
+    def parameters(self) -> dict[LoraPart, int]:
         """The number of parameters of each part."""
         return {part: sum(tensor.numel() for tensor in self.part(part).values()) for part in PARTS if self.part(part)}
 
-    def for_diffusers(self) -> State:
+    def for_diffusers(self) -> LoraTensors:
         """The state dictionary for `pipeline.load_lora_weights`; it includes alpha / rank, for lack of a header."""
-        state: State = {}
+        state: LoraTensors = {}
         for part in PARTS:
             tensors = self.part(part)
             for key, tensor in tensors.items():
@@ -75,7 +75,7 @@ class Lora:
         return state
 
 
-def for_module(state: State, text_encoder: Any) -> State:
+def for_module(state: LoraTensors, text_encoder: Any) -> LoraTensors:
     """Rename the tensors as the layers of `text_encoder` are named: transformers 5 has dropped `text_model.`."""
     if any(name.startswith("text_model.") for name, _ in text_encoder.named_modules()):
         return state
@@ -127,7 +127,7 @@ def save_kohya(
     tensors = {kohya_key(name): tensor for name, tensor in named.items()}
     for part, layer in {(name.part, name.layer): None for name in named}:
         alpha = torch.tensor(float(alphas.get(part, ranks[part])))
-        tensors[kohya_key(Name(part, layer, "alpha"))] = alpha
+        tensors[kohya_key(LoraKey(part, layer, "alpha"))] = alpha
     first = next(iter(ranks))
     header = {
         "format": "pt",
@@ -162,7 +162,7 @@ def load(path: Path) -> Lora:
 
 def from_tensors(found: Mapping[str, torch.Tensor], metadata: Mapping[str, str], source: str) -> Lora:
     """A LoRA from a file's tensors and header; raises ArtifactError as `load` does. source: its name, for messages."""
-    named: dict[Name, torch.Tensor] = {}
+    named: dict[LoraKey, torch.Tensor] = {}
     unknown = []
     for key, tensor in found.items():
         name = parse_key(key)
@@ -175,7 +175,7 @@ def from_tensors(found: Mapping[str, torch.Tensor], metadata: Mapping[str, str],
     layers = {(name.part, name.layer) for name in named}
     for part, layer in sorted(layers):
         for kind in MATRICES:
-            if Name(part, layer, kind) not in named:
+            if LoraKey(part, layer, kind) not in named:
                 raise ArtifactError(
                     f"{source} is incomplete: {part}.{layer} lacks its {kind} matrix. Download it again"
                 )
@@ -202,24 +202,24 @@ def find_file(path: Path) -> Path:
     return path
 
 
-def _assembled(named: Mapping[Name, torch.Tensor], metadata: dict[str, str]) -> Lora:
+def _assembled(named: Mapping[LoraKey, torch.Tensor], metadata: dict[str, str]) -> Lora:
     import torch
 
-    states: dict[Part, State] = {part: {} for part in PARTS}
-    scales: dict[Part, dict[str, float]] = {part: {} for part in PARTS}
-    ranks: dict[Part, set[int]] = {part: set() for part in PARTS}
+    states: dict[LoraPart, LoraTensors] = {part: {} for part in PARTS}
+    scales: dict[LoraPart, dict[str, float]] = {part: {} for part in PARTS}
+    ranks: dict[LoraPart, set[int]] = {part: set() for part in PARTS}
     header = _adapters(metadata)
     for name, tensor in named.items():
         if name.kind != "up":
             continue
         part, layer, rank = name.part, name.layer, tensor.shape[1]
-        own = named.get(Name(part, layer, "alpha"))
+        own = named.get(LoraKey(part, layer, "alpha"))
         alpha = float(own) if own is not None else _header_alpha(header, part, layer, rank)
-        states[part][f"{layer}.lora_A.weight"] = named[Name(part, layer, "down")].to(torch.float32)
+        states[part][f"{layer}.lora_A.weight"] = named[LoraKey(part, layer, "down")].to(torch.float32)
         states[part][f"{layer}.lora_B.weight"] = tensor.to(torch.float32)
         scales[part][layer] = alpha / rank
         ranks[part].add(rank)
-    alphas: dict[Part, float] = {}
+    alphas: dict[LoraPart, float] = {}
     for part, state in states.items():
         if not state:
             continue
@@ -232,7 +232,7 @@ def _assembled(named: Mapping[Name, torch.Tensor], metadata: dict[str, str]) -> 
     return Lora(states["unet"], states["text_encoder"], alphas, metadata)
 
 
-def _header_alpha(header: Mapping[str, Any], part: Part, layer: str, rank: int) -> float:
+def _header_alpha(header: Mapping[str, Any], part: LoraPart, layer: str, rank: int) -> float:
     """A layer's alpha in PEFT's configuration in the header: its own, else the one for all layers, else the rank."""
     alpha = float(header.get(f"{part}.lora_alpha", rank))
     for name, own in (header.get(f"{part}.alpha_pattern") or {}).items():
@@ -253,9 +253,9 @@ def _adapters(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _named(
     unet: Mapping[str, torch.Tensor], text_encoder: Mapping[str, torch.Tensor] | None
-) -> dict[Name, torch.Tensor]:
+) -> dict[LoraKey, torch.Tensor]:
     """Copies of the tensors in a fixed order, float32, on the CPU."""
-    named: dict[Name, torch.Tensor] = {}
+    named: dict[LoraKey, torch.Tensor] = {}
     for part, state in (("unet", unet), ("text_encoder", text_encoder or {})):
         for key, tensor in state.items():
             name = parse_key(f"{part}.{key}")
@@ -265,8 +265,8 @@ def _named(
     return dict(sorted(named.items()))
 
 
-def _ranks(named: Mapping[Name, torch.Tensor]) -> dict[Part, int]:
-    found: dict[Part, Counter[int]] = {}
+def _ranks(named: Mapping[LoraKey, torch.Tensor]) -> dict[LoraPart, int]:
+    found: dict[LoraPart, Counter[int]] = {}
     for name, tensor in named.items():
         if name.kind == "down":
             found.setdefault(name.part, Counter())[tensor.shape[0]] += 1

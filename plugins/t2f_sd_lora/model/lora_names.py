@@ -10,27 +10,27 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Part = Literal["unet", "text_encoder"]
+LoraPart = Literal["unet", "text_encoder"]
 MatrixKind = Literal["down", "up", "alpha"]
-PARTS: tuple[Part, ...] = ("unet", "text_encoder")
-KOHYA_PREFIX: dict[Part, str] = {"unet": "lora_unet", "text_encoder": "lora_te"}
+PARTS: tuple[LoraPart, ...] = ("unet", "text_encoder")
+KOHYA_PREFIX: dict[LoraPart, str] = {"unet": "lora_unet", "text_encoder": "lora_te"}
 
 
-class Name(NamedTuple):
+class LoraKey(NamedTuple):
     """The name of a LoRA tensor."""
 
-    part: Part
+    part: LoraPart
     layer: str
     kind: MatrixKind
 
 
-def parse_key(key: str) -> Name | None:
+def parse_key(key: str) -> LoraKey | None:
     """The tensor that a file's key names; None for an unknown kind of key.
 
     >>> parse_key("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight")
-    Name(part='unet', layer='mid_block.attentions.0.transformer_blocks.0.attn1.to_q', kind='down')
+    LoraKey(part='unet', layer='mid_block.attentions.0.transformer_blocks.0.attn1.to_q', kind='down')
     >>> parse_key("lora_te_text_model_encoder_layers_3_self_attn_out_proj.alpha")
-    Name(part='text_encoder', layer='text_model.encoder.layers.3.self_attn.out_proj', kind='alpha')
+    LoraKey(part='text_encoder', layer='text_model.encoder.layers.3.self_attn.out_proj', kind='alpha')
     """
     for prefix, part in _KOHYA.items():
         if key.startswith(prefix):
@@ -49,30 +49,30 @@ def parse_key(key: str) -> Name | None:
         part = "text_encoder"
     if part == "text_encoder":
         layer = _text_layer(layer)
-    return Name(part, layer, kind) if layer else None
+    return LoraKey(part, layer, kind) if layer else None
 
 
-def kohya_key(name: Name) -> str:
+def kohya_key(name: LoraKey) -> str:
     """The key that sd-scripts writes for Stable Diffusion 1 and 2.
 
-    >>> kohya_key(Name("unet", "up_blocks.1.attentions.0.transformer_blocks.0.attn2.to_out.0", "down"))
+    >>> kohya_key(LoraKey("unet", "up_blocks.1.attentions.0.transformer_blocks.0.attn2.to_out.0", "down"))
     'lora_unet_up_blocks_1_attentions_0_transformer_blocks_0_attn2_to_out_0.lora_down.weight'
     """
     ending = "alpha" if name.kind == "alpha" else f"lora_{name.kind}.weight"
     return f"{KOHYA_PREFIX[name.part]}_{name.layer.replace('.', '_')}.{ending}"
 
 
-def peft_key(name: Name) -> str:
+def peft_key(name: LoraKey) -> str:
     """The key in the diffusers file: PEFT's, after the part."""
     return f"{name.part}.{name.layer}.lora_{'A' if name.kind == 'down' else 'B'}.weight"
 
 
-def _kohya(rest: str, part: Part) -> Name | None:
+def _kohya(rest: str, part: LoraPart) -> LoraKey | None:
     layer, _, ending = rest.partition(".")
     kind = {"lora_down.weight": "down", "lora_up.weight": "up", "alpha": "alpha"}.get(ending)
     if kind is None or not _LAYER.fullmatch(layer):
         return None
-    return Name(part, ".".join(_WORD.findall(layer)), kind)  # type: ignore[arg-type]
+    return LoraKey(part, ".".join(_WORD.findall(layer)), kind)  # type: ignore[arg-type]
 
 
 def _text_layer(layer: str) -> str:
@@ -81,7 +81,7 @@ def _text_layer(layer: str) -> str:
     return re.sub(r"\.to_(q|k|v|out)(\.0)?$", r".\1_proj", layer)
 
 
-_KOHYA: dict[str, Part] = {"lora_unet_": "unet", "lora_te_": "text_encoder"}
+_KOHYA: dict[str, LoraPart] = {"lora_unet_": "unet", "lora_te_": "text_encoder"}
 _KINDS: dict[str, MatrixKind] = {"A": "down", "down": "down", "B": "up", "up": "up", "alpha": "alpha"}
 _OLD_ATTENTION = {"q": ".to_q", "k": ".to_k", "v": ".to_v", "out": ".to_out.0"}
 _ENDING = re.compile(

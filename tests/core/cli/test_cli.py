@@ -57,7 +57,7 @@ def test_what_a_plugin_logs_is_shown_and_kept_like_the_core_s_own(installed, cap
         "import logging\nlog = logging.getLogger(__name__)\nhooks = object()\n"
         "log.warning('squares only')\nlog.debug('of any colour')\n"
     )
-    assert main(["--log-file", "log.txt", "plugins", "list"]) == 0
+    assert main(["--log-file", "log.txt", "plugins", "show", "chatty"]) == 0
     shown = capsys.readouterr().err
     assert "t2f: squares only\n" in shown
     assert "of any colour" not in shown

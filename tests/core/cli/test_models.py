@@ -68,9 +68,24 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, insta
     return tmp_path / "store"
 
 
-def test_the_list_in_json_says_everything_about_every_file(store, capsys):
+def files_of(capsys, plugin):
+    """The model files of a plugin from outside, which `models list` does not import."""
+    assert main(["plugins", "show", plugin, "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)["components"]
+    return {file["name"]: file for part in parts for file in part["artifacts"]}
+
+
+def test_the_list_names_plugins_from_outside_and_leaves_them_alone(store, capsys):
     assert main(["models", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["face_detection_yunet_2023mar.onnx"]["used_by"] == ["yunet"]
+    assert "free.onnx" not in rows
+    assert main(["models", "list"]) == 0
+    assert "t2f plugins show acme" in capsys.readouterr().err
+
+
+def test_a_plugin_is_shown_with_everything_about_every_file(store, capsys):
+    rows = files_of(capsys, "acme")
     assert len(rows["free.onnx"].pop("sources")) == 1
     assert rows["free.onnx"] == {
         "name": "free.onnx",
@@ -81,7 +96,6 @@ def test_the_list_in_json_says_everything_about_every_file(store, capsys):
         "licence_url": "",
         "non_commercial": False,
         "sha256": SHA,
-        "used_by": ["acme", "acme.hats"],
         "note": "trained on nothing much",
         "present": False,
         "path": str(store / "free.onnx"),
@@ -89,8 +103,7 @@ def test_the_list_in_json_says_everything_about_every_file(store, capsys):
     assert rows["research.onnx"]["non_commercial"] is True
     assert main(["models", "pull", "free.onnx"]) == 0
     capsys.readouterr()
-    main(["models", "list", "--json"])
-    present = {row["name"]: row["present"] for row in json.loads(capsys.readouterr().out)}
+    present = {name: row["present"] for name, row in files_of(capsys, "acme").items()}
     assert (present["free.onnx"], present["research.onnx"]) == (True, False)
 
 
@@ -107,8 +120,8 @@ def test_the_file_by_which_captions_are_measured_is_listed_and_can_be_pulled_by_
 
 def test_the_table_shows_licence_and_users(store, capsys):
     assert main(["models", "list"]) == 0
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "research.onnx" in line)
-    for part in ("512.0 kB", "Research only", "acme.hats", "no"):
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "insightface_det_10g.onnx" in line)
+    for part in ("MB", "non-commercial", "insightface", "no"):
         assert part in line
 
 
@@ -196,7 +209,7 @@ def t2f_detectors():
     yield Component("rival", build=None, artifacts=(Artifact("free.onnx", (), "MIT", "0" * 64),))
 """
     install("rival", other)
-    assert main(["models", "list"]) == 2
+    assert main(["models", "verify"]) == 2
     assert "acme and rival both declare a model file free.onnx, but differently" in capsys.readouterr().err
 
 

@@ -3,6 +3,7 @@
 import enum
 import hashlib
 import json
+import sys
 from typing import Annotated, Literal
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import Field
 from text2face_core import Artifact, Component, Options, Plugins, Url
 from text2face_core.cli import main
 from text2face_core.cli.options import describe_options, plain_type
+from text2face_core.utils import fingerprint
 
 PLUGIN = """
 from typing import Annotated, Literal
@@ -38,15 +40,27 @@ def t2f_fusers():
 
 
 @pytest.fixture
-def zoo(tmp_path, monkeypatch):
+def install(tmp_path, monkeypatch):
+    """Make a plugin look installed: a distribution's metadata and its module on the path."""
+
+    def install(distribution, version, name, code):
+        module = f"{distribution.replace('-', '_')}_for_tests"
+        info = tmp_path / "site" / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[text2face]\n{name} = {module}\n")
+        (tmp_path / "site" / f"{module}.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+    yield install
+    for module in [one for one in sys.modules if one.endswith("_for_tests")]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch, install):
     """A plugin of two components, one of whose two model files is here."""
-    info = tmp_path / "site" / "t2f_zoo-2.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-zoo\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nzoo = t2f_zoo_for_tests\n")
-    code = PLUGIN.replace("{sha}", hashlib.sha256(b"bytes").hexdigest())
-    (tmp_path / "site" / "t2f_zoo_for_tests.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    install("t2f-zoo", "2.0", "zoo", PLUGIN.replace("{sha}", hashlib.sha256(b"bytes").hexdigest()))
     monkeypatch.setenv("T2F_MODELS", str(tmp_path / "models"))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "shared.bin").write_bytes(b"bytes")
@@ -62,7 +76,51 @@ def shown(capsys, name):
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_list_says_where_each_plugin_is_from_and_what_it_offers(zoo, capsys):
+SPY = "from pathlib import Path\nPath({mark!r}).touch()\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "imported"),
+    [
+        (["plugins", "list"], False),
+        (["plugins", "list", "--json"], False),
+        (["plugins", "list", "--kind", "extractor"], False),
+        (["models", "list"], False),
+        (["models", "list", "--json"], False),
+        (["doctor"], False),
+        (["doctor", "--recipe", "with_it.toml"], False),
+        (["doctor", "--json"], False),
+        (["plugins", "show", "yunet"], False),
+        (["plugins", "show", "yunett"], False),
+        (["models", "path", "yunet"], False),
+        (["run", "photos", "--plugins", "yunett"], False),
+        (["train", "nothing"], False),
+        (["plugins", "show", "spy"], True),
+    ],
+)
+def test_a_plugin_from_outside_is_imported_by_a_command_that_names_it_only(
+    install, tmp_path, monkeypatch, capsys, command, imported
+):
+    """As a plugin that is merely installed, also when a recipe that was allowed before names it."""
+    mark = tmp_path / "imported"
+    install("t2f-spy", "2.0", "spy", SPY.format(mark=str(mark)))
+    monkeypatch.chdir(tmp_path)
+    recipe = 'detector = "yunet"\nextractors = ["spy"]\nfuser = "phrasebook"\n[plugins.spy]\nfactor = 2\n'
+    (tmp_path / "with_it.toml").write_text(recipe)
+    allowed = {"for": "with_it.toml", "reaches": [["spy", "", "plugin", "spy of t2f-spy"]]}
+    monkeypatch.setenv("T2F_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "config").mkdir()
+    key = fingerprint(allowed["reaches"])
+    (tmp_path / "config" / "trusted.json").write_text(json.dumps({key: allowed}))
+    main(command)
+    shown = capsys.readouterr()
+    assert mark.exists() is imported
+    if command[0] == "doctor" or command[1] == "list":
+        assert "spy" in shown.out + shown.err
+        assert "has not been allowed" not in shown.out
+
+
+def test_the_list_says_where_each_plugin_is_from(zoo, capsys):
     rows = listed(capsys)
     assert {"yunet", "photo", "agegender", "phrasebook", "zoo"} <= set(rows)
     assert rows["yunet"]["builtin"] is True
@@ -72,27 +130,27 @@ def test_the_list_says_where_each_plugin_is_from_and_what_it_offers(zoo, capsys)
         "version": "2.0",
         "builtin": False,
         "status": "available",
+        "imported": False,
         "error": "",
-        "components": [
-            {"name": "zoo.eyes", "kind": "extractor", "summary": "eyes", "licences": ["CC-BY-NC-4.0", "MIT"]},
-            {"name": "zoo.writer", "kind": "fuser", "summary": "writes", "licences": []},
-        ],
+        "components": [],
     }
+    (part,) = rows["yunet"]["components"]
+    assert (part["name"], part["kind"], part["licences"]) == ("yunet", "detector", ["MIT"])
 
 
 def test_the_list_can_be_of_one_kind(zoo, capsys):
     rows = listed(capsys, "--kind", "fuser")
     assert {"phrasebook", "zoo"} <= set(rows)
     assert "yunet" not in rows
-    assert [part["name"] for part in rows["zoo"]["components"]] == ["zoo.writer"]
+    assert [part["name"] for part in rows["phrasebook"]["components"]] == ["phrasebook"]
 
 
 def test_the_list_for_people_holds_the_same(zoo, capsys):
     assert main(["plugins", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     (start,) = (number for number, line in enumerate(lines) if line.startswith("zoo "))
-    assert lines[start].split() == ["zoo", "t2f-zoo", "2.0"]
-    assert lines[start + 1].split() == ["zoo.eyes", "extractor", "eyes", "[CC-BY-NC-4.0,", "MIT]"]
+    assert lines[start].split()[:3] == ["zoo", "t2f-zoo", "2.0"]
+    assert "t2f plugins show zoo" in lines[start]
 
 
 def test_show_tells_all_about_a_component(zoo, capsys, tmp_path):

@@ -32,21 +32,35 @@ def squares(width, height, box):
 
 
 @pytest.mark.parametrize(
-    ("photo", "box", "side", "centre"),
+    ("photo", "box", "side"),
     [
-        ((400, 300), (150, 100, 250, 200), 200, (100, 100)),  # room on every side
-        ((400, 300), (0, 100, 100, 200), 200, (50, 100)),  # at the left edge: the square is moved inside
-        ((400, 300), (300, 200, 400, 300), 200, (150, 150)),  # in a corner
-        ((400, 300), (100, 50, 300, 250), 300, (150, 150)),  # twice the face is more than there is: the shorter side
-        ((60, 40), (15, 5, 45, 35), 40, (20, 20)),  # a tiny photo is not enlarged
-        ((400, 300), (-20, 100, 80, 200), 200, (40, 100)),  # a box that reaches past the edge
+        ((400, 300), (150, 100, 250, 200), 200),  # room on every side
+        ((400, 300), (0, 100, 100, 200), 200),  # at the left edge: padded, not moved
+        ((400, 300), (290, 190, 390, 290), 200),  # in a corner
+        ((400, 300), (100, 50, 300, 250), 300),  # twice the face is more than there is: the shorter side
+        ((60, 40), (15, 5, 45, 35), 40),  # a tiny photo is not enlarged
     ],
 )
-def test_the_square_has_the_face_in_its_middle_where_the_photo_has_room(tmp_path, photo, box, side, centre):
-    crop = crop_of(squares(*photo, box), small_run.face(*box), tmp_path)
+def test_the_square_has_the_eyes_a_little_above_its_middle(tmp_path, photo, box, side):
+    face = small_run.face(*box)
+    pixels = np.full((photo[1], photo[0], 3), 90, np.uint8)
+    (x0, y0), (x1, _) = np.rint(face.landmarks[:2]).astype(int)
+    pixels[max(y0 - 2, 0) : y0 + 3, x0 : x1 + 1] = 255
+    crop = crop_of(pixels, face, tmp_path)
     assert crop.shape == (side, side, 3)
     y, x = (axis.mean() + 0.5 for axis in np.nonzero(crop[..., 0] > 200))
-    assert (x, y) == pytest.approx(centre, abs=1.5)
+    assert x == pytest.approx(side / 2, abs=2)
+    if side < min(photo):  # else the photo's whole height is shown
+        assert y == pytest.approx(side / 2 - 0.04 * (box[3] - box[1]), abs=2)
+
+
+@pytest.mark.parametrize(("crop", "shape"), [("whole", (300, 400)), ("free", (200, 150)), ("square", (200, 200))])
+def test_a_crop_is_the_photo_what_it_holds_of_the_square_or_a_square(tmp_path, crop, shape):
+    pixels = squares(400, 300, (0, 100, 100, 200))
+    assert crop_of(pixels, small_run.face(0, 100, 100, 200), tmp_path, crop=crop).shape == (*shape, 3)
+    smaller = crop_of(pixels, small_run.face(0, 100, 100, 200), tmp_path, crop=crop, size=100)
+    assert max(smaller.shape) == 100
+    assert smaller.shape[1] / smaller.shape[0] == pytest.approx(shape[1] / shape[0], rel=0.02)
 
 
 @pytest.mark.parametrize(("size", "expected"), [(64, 64), (200, 200), (768, 200)])

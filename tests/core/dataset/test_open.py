@@ -19,7 +19,7 @@ from support import drawn_run, small_run
 
 from text2face_core.dataset import ExportSettings, export_dataset, find_readable, open_dataset, skipped_path
 from text2face_core.errors import BadPhoto, SourceError, UsageError
-from text2face_core.images.geometry import dataset_square
+from text2face_core.images import Framing, cut_frame
 from text2face_core.run import read_captions
 
 
@@ -95,8 +95,8 @@ def test_a_run_without_crops_is_cut_as_the_run_would_have_cut_it(tmp_path):
     assert [style for _, style in dataset[0].captions] == ["long", "short"]
     first = drawn_run.PHOTOS[0]
     photo = np.asarray(Image.open(tmp_path / "photos" / first.name).convert("RGB"))
-    x0, y0, x1, y1 = dataset_square(*first.size, first.face, 2.0)
-    assert np.array_equal(dataset[0].read(), photo[y0:y1, x0:x1])
+    frame = Framing("square", 2.0).frame(*first.size, first.face)
+    assert np.array_equal(dataset[0].read(), cut_frame(photo, frame))
     gone = next(sample for sample in dataset if sample.key == f"{3:016x}")
     with pytest.raises(BadPhoto, match="no such file"):
         gone.read()

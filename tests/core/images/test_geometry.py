@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from text2face_core.errors import DegenerateFace
 from text2face_core.images import geometry
-from text2face_core.images.geometry import BoxCrop, LandmarkCrop, crops, dataset_square, similarity, warp
+from text2face_core.images.geometry import BoxCrop, LandmarkCrop, crops, similarity, warp
 from text2face_core.records import Face, Photo, Portrait
 
 FIVE = ((20.0, 24.0), (44.0, 24.0), (32.0, 38.0), (23.0, 48.0), (41.0, 48.0))
@@ -293,47 +293,6 @@ def test_crops_of_a_batch_are_stacked_in_order():
     for crop, portrait in zip(stack, portraits, strict=True):
         np.testing.assert_array_equal(crop, portrait.crop(how))
     assert crops([], how).shape == (0, 24, 24, 3)
-
-
-# the data set's square
-
-
-@pytest.mark.parametrize(
-    ("box", "scale", "square"),
-    [
-        ((40, 30, 60, 50), 2.0, (30, 20, 70, 60)),  # room on all sides: centred
-        ((0, 30, 20, 50), 2.0, (0, 20, 40, 60)),  # at the left edge: moved in
-        ((90, 70, 100, 80), 4.0, (60, 40, 100, 80)),  # in the lower right corner
-        ((40, 30, 60, 50), 9.0, (10, 0, 90, 80)),  # larger than the photo: its whole height, face in the middle
-        ((-30, -30, 10, 10), 1.0, (0, 0, 40, 40)),  # a box that reaches past the photo
-        ((40, 30, 40, 30), 1.0, (40, 30, 41, 31)),  # never empty
-    ],
-)
-def test_the_data_set_square_is_centred_on_the_face_and_inside_the_photo(box, scale, square):
-    assert dataset_square(100, 80, face_at(box), scale) == square
-
-
-@given(
-    width=st.integers(1, 5000),
-    height=st.integers(1, 5000),
-    corner=st.tuples(st.floats(-500, 5000, width=32), st.floats(-500, 5000, width=32)),
-    extent=st.tuples(st.floats(0, 3000, width=32), st.floats(0, 3000, width=32)),
-    scale=st.floats(0.1, 10),
-)
-def test_the_data_set_square_is_always_a_square_inside_the_photo(width, height, corner, extent, scale):
-    face = face_at((*corner, corner[0] + extent[0], corner[1] + extent[1]))
-    x0, y0, x1, y1 = dataset_square(width, height, face, scale)
-    assert 0 <= x0 < x1 <= width
-    assert 0 <= y0 < y1 <= height
-    assert x1 - x0 == y1 - y0
-
-
-@pytest.mark.parametrize(
-    ("width", "scale", "box"), [(0, 2.0, FIVE[0] * 2), (9, 0.0, FIVE[0] * 2), (9, 1, [np.nan] * 4)]
-)
-def test_a_square_that_cannot_be_is_refused(width, scale, box):
-    with pytest.raises(ValueError, match="no square"):
-        dataset_square(width, 80, face_at(box), scale)
 
 
 def test_the_examples_in_the_docstrings_hold():

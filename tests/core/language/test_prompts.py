@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from text2face_core.contracts import Component, FusionRequest, Options
 from text2face_core.errors import RecipeError
 from text2face_core.language.prompts import Prompts, PromptTemplate, built_in
-from text2face_core.plugins.discovery import Found
+from text2face_core.plugins.discovery import DiscoveredPlugin
 from text2face_core.plugins.registry import Registered
 from text2face_core.recipe import Part
 from text2face_core.records import Bag, BagItem
@@ -168,7 +168,7 @@ class Asking(Options):
 def key(template):
     component = Component("asking", lambda options, runtime: None, Asking)
     registered = Registered(
-        "fuser", component, Found("asking", "asking", "tests", "1", builtin=False, load=lambda: None)
+        "fuser", component, DiscoveredPlugin("asking", "asking", "tests", "1", builtin=False, load=lambda: None)
     )
     return Part(registered, Asking(prompt=template)).identity()
 

@@ -140,8 +140,9 @@ def test_a_broken_plugin_is_reported_and_stops_only_a_run_that_names_it(install,
 
     assert main(["plugins", "list", "--json"]) == 0
     (row,) = (row for row in json.loads(capsys.readouterr().out) if row["name"] == "odd")
-    assert (row["status"], row["distribution"], row["version"]) == ("broken", "t2f-odd", "0.3")
-    assert reason in row["error"]
+    assert (row["imported"], row["distribution"], row["version"]) == (False, "t2f-odd", "0.3")
+    assert main(["plugins", "show", "odd"]) == 2
+    assert reason in capsys.readouterr().err
 
     assert main([*RUN, "toy"]) == 0
     assert "odd" not in capsys.readouterr().err
@@ -152,6 +153,16 @@ def test_a_broken_plugin_is_reported_and_stops_only_a_run_that_names_it(install,
         assert 'the plugin "odd"' in message
         assert "t2f-odd 0.3" in message
         assert reason in message
+
+
+def test_a_plugin_whose_module_is_gone_is_listed_as_broken(install, tmp_path, capsys):
+    name = install("t2f-odd", "0.3", "odd", TOY)
+    for path in tmp_path.rglob(f"{name}.py"):
+        path.unlink()
+    assert main(["plugins", "list", "--json"]) == 0
+    (row,) = (row for row in json.loads(capsys.readouterr().out) if row["name"] == "odd")
+    assert row["status"] == "broken"
+    assert name in row["error"]
 
 
 def test_two_outside_plugins_of_one_name_are_an_error_that_names_both(install, capsys, monkeypatch):

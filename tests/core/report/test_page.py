@@ -18,7 +18,7 @@ from text2face_core.cli import main
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face
 from text2face_core.report.cards import Piece, card, pieces, visible
-from text2face_core.report.page import Sample, write_report
+from text2face_core.report.page import RowSelection, write_report
 from text2face_core.report.thumbnails import SIDE, thumbnail, window_of
 from text2face_core.run.directory import RunDirectory
 from text2face_core.sources import uri_of
@@ -337,7 +337,7 @@ def rows(statuses):
     ],
 )
 def test_a_large_run_is_shown_by_a_sample(statuses, limit, shown):
-    sample = Sample(limit)
+    sample = RowSelection(limit)
     assert len(list(sample.watching(rows(statuses)))) == len(statuses)
     assert [int(row.uri) for row, _ in sample.rows] == shown
 

@@ -1,5 +1,6 @@
 """Photos that are replaced, deleted, renamed or out of reach after a run, and what the same command makes of it."""
 
+import json
 import os
 import shutil
 
@@ -52,6 +53,14 @@ def by_name(run):
 
 def names(run):
     return set(by_name(run))
+
+
+def edit(run, photo_id, text):
+    """Give a photo one caption in metadata.jsonl, as with an editor."""
+    lines = [json.loads(line) for line in run.metadata_path.read_text("utf-8").splitlines()]
+    for line in lines:
+        line["text"] = text if line["photo_id"] == photo_id else line["text"]
+    run.metadata_path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
 
 def crops(run):
@@ -122,16 +131,91 @@ def test_with_redo_nothing_is_known_of_a_deleted_photo(again, toy_photos):
     assert run.waiting() == 0
 
 
-def test_a_renamed_photo_is_there_once(again, toy_photos):
+def test_a_renamed_photo_keeps_its_id_its_captions_and_what_people_made_of_them(again, toy_photos):
     run, _ = again()
-    count = len(names(run))
+    before = by_name(run)
+    edit(run, before["good 1.png"][0].photo_id, "By hand.")
     (toy_photos / "good 1.png").rename(toy_photos / "other name.png")
     run, said = again()
-    assert "1 new photo(s), 1 of them moved or renamed" in said
-    assert len(names(run)) == count
-    assert {"other name.png"} == names(run) - {f"good {n}.png" for n in range(7)} - {
-        "empty.png", "two.png", "right.png", "text.jpg"
-    }  # fmt: skip
+    assert "1 photo(s) were moved" in said
+    assert "gone" not in said
+    assert "new photo" not in said
+    after = by_name(run)
+    assert after.keys() - before.keys() == {"other name.png"}
+    assert len(after) == len(before)
+    assert after["other name.png"][0].photo_id == before["good 1.png"][0].photo_id
+    assert [caption.text for caption in after["other name.png"][1]] == ["By hand."]
+    assert len(crops(run)) == 7
+    assert run.waiting() == 0
+    assert "moved" not in again()[1]
+
+
+def test_two_photos_that_exchange_their_names_keep_their_captions(again, toy_photos):
+    run, _ = again()
+    before = by_name(run)
+    one, other = toy_photos / "good 1.png", toy_photos / "good 2.png"
+    one.rename(toy_photos / "third.png")
+    other.rename(one)
+    (toy_photos / "third.png").rename(other)
+    run, said = again()
+    assert "replaced" not in said
+    after = by_name(run)
+    assert after["good 1.png"][1] == before["good 2.png"][1]
+    assert after["good 2.png"][1] == before["good 1.png"][1]
+
+
+def test_a_new_photo_under_the_old_name_of_one_that_moved_is_a_photo_of_its_own(again, toy_photos):
+    run, _ = again()
+    before = by_name(run)
+    (toy_photos / "good 1.png").rename(toy_photos / "other name.png")
+    toys.draw_photo(toy_photos / "good 1.png", age=70)
+    run, said = again()
+    assert "1 new photo" in said
+    assert "1 photo(s) were moved" in said
+    after = by_name(run)
+    assert len(after) == len(before) + 1
+    assert after["other name.png"][1] == before["good 1.png"][1]
+    assert after["good 1.png"][0].photo_id != after["other name.png"][0].photo_id
+    assert len(crops(run)) == 8
+
+
+def test_a_copy_of_a_photo_is_new_and_not_moved(again, toy_photos):
+    again()
+    shutil.copy2(toy_photos / "good 1.png", toy_photos / "copy.png")
+    _, said = again()
+    assert "1 new photo" in said
+    assert "moved" not in said
+
+
+def test_what_people_made_of_a_caption_does_not_outlive_its_photo(again, toy_photos):
+    run, _ = again()
+    before = by_name(run)
+    edit(run, before["good 1.png"][0].photo_id, "By hand.")
+    edit(run, before["good 2.png"][0].photo_id, "This stays.")
+    toys.draw_photo(toy_photos / "good 1.png", age=70)
+    run, _ = again()
+    texts = {name: [one.text for one in captions] for name, (_, captions) in by_name(run).items()}
+    assert texts["good 2.png"] == ["This stays."]
+    assert texts["good 1.png"] not in (["By hand."], [one.text for one in before["good 1.png"][1]])
+    again()
+    assert [one.text for one in by_name(run)["good 1.png"][1]] == texts["good 1.png"]
+
+
+def test_a_file_that_was_only_touched_is_not_analysed_again(again, toy_photos):
+    again()
+    os.utime(toy_photos / "good 2.png", ns=(1, 1))
+    _, said = again()
+    assert "replaced" not in said
+
+
+def test_with_redo_another_content_of_the_same_size_and_time_is_found(again, toy_photos):
+    again()
+    path = toy_photos / "good 2.png"
+    status, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "replaced" not in again()[1]
+    assert "1 photo(s) were replaced" in again(redo=True)[1]
 
 
 def test_a_photo_that_comes_back_is_used_again(again, toy_photos, tmp_path):
@@ -166,5 +250,5 @@ def test_a_run_of_an_earlier_release_learns_the_stamps_of_its_photos(again, toy_
     pq.write_table(older.replace_schema_metadata(None), run.photos_path)
     run, said = again()
     assert "replaced" not in said
-    os.utime(toy_photos / "good 2.png", ns=(1, 1))
+    toys.draw_photo(toy_photos / "good 2.png", age=70)
     assert "1 photo(s) were replaced" in again()[1]

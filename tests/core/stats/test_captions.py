@@ -246,7 +246,7 @@ def test_photos_that_were_accepted_and_have_no_caption_are_counted(run, capsys):
     run.commit_captions(1, [], "key")
     assert main(["stats", str(run.path)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "3 of the photos that were accepted have no caption" in shown
+    assert "3 of the accepted photos have no caption" in shown
 
 
 def test_where_there_is_no_run(tmp_path, capsys):

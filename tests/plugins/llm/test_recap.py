@@ -21,7 +21,7 @@ from text2face_core import Recipe, RunDirectory
 from text2face_core.cli import main
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import BadPhoto
-from text2face_core.images.geometry import dataset_square
+from text2face_core.images import Framing
 from text2face_core.models.store import ModelStore
 from text2face_core.records import Bag, BagItem
 
@@ -167,7 +167,7 @@ def test_a_photo_taken_whole_keeps_every_promise_of_a_face(width, height):
     assert (face.landmarks > 0).all()
     assert (face.landmarks < [width, height]).all()
     side = min(width, height)
-    x0, y0, x1, y1 = dataset_square(width, height, face, 1.0)
+    x0, y0, x1, y1 = Framing("square", 1.0).frame(width, height, face)
     assert (x1 - x0, y1 - y0) == (side, side)
 
 

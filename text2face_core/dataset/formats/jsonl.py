@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...contracts import CaptionedDataset
 from ...errors import SourceError
 from ...records import Captions, Face, Finding
@@ -57,8 +59,8 @@ class PhotosJsonl(CaptionedDataset):
     def image(self, index: int) -> ImageRef:
         """A square around the face of the photo that the line names."""
         row = self._row(index)
-        x0, y0, x1, y1 = row["face"]["box"]
-        return ImageRef(str(path_of(row["uri"])), box=(x0, y0, x1, y1))
+        box, landmarks = (np.array(row["face"][name], np.float32) for name in ("box", "landmarks"))
+        return ImageRef(str(path_of(row["uri"])), face=Face(box, landmarks, 1.0))
 
     def remedy(self) -> str:
         """What a line needs."""

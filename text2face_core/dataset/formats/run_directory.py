@@ -1,22 +1,28 @@
-"""run directory: accepted photos with their captions, as the run's square crops or cropped here from the photos."""
+"""run directory: accepted photos with their captions, as the run's crops or cropped here from the photos."""
 
 from __future__ import annotations
 
 import hashlib
 from array import array
 from collections import Counter, OrderedDict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...contracts import CaptionedDataset
-from ...records import Captions
+from ...records import Captions, Face
 from ...run import PERSON, RunDirectory, Wording, read_columns
 from ...sources import path_of
-from ..crops import has_content
+from ..crops import DatasetSettings, has_content
+from ..duplicates import find_duplicates
 from ..images import ImageRef
 
 KEPT_SHARDS = 4
-ANALYSIS = ["photo_id", "uri", "status", "face.box"]
+FACE = 14
+"""Numbers of a face: four of the box, ten of the landmarks."""
+ANALYSIS = ["photo_id", "uri", "status", "face.box", "face.landmarks"]
 CAPTIONS = ["photo_id", *(f"captions.list.element.{name}" for name in ("text", "style", "fuser"))]
 
 
@@ -31,9 +37,9 @@ class CaptionedRun(CaptionedDataset):
         self.path = folder
         self._run = RunDirectory.open(folder)
         recipe = self._run.settings.get("recipe", {})
-        self._scale = float(recipe.get("dataset", {}).get("scale", 2.0))
+        self._framing = DatasetSettings.model_validate(recipe.get("dataset", {})).framing
         self._ids, self._chunks, self._rows = array("Q"), array("i"), array("i")
-        self._boxes = array("f")
+        self._faces = array("f")
         self._uris, self._ends = bytearray(), array("q", [0])
         self._shards: OrderedDict[int, list[Captions]] = OrderedDict()
         self._fusers: Counter[str] = Counter()
@@ -43,7 +49,7 @@ class CaptionedRun(CaptionedDataset):
         if self._wording != Wording(replaced={}):
             digest.update(repr(self._wording).encode("utf-8", "surrogatepass"))
         photos = self._run.photos()
-        self._gone = {photo.photo_id for photo in photos if photo.gone}
+        self._gone = {photo.photo_id for photo in photos if photo.gone} | find_duplicates(self._run).keys()
         for chunk in sorted({photo.chunk for photo in photos}):
             self._read_chunk(chunk, digest)
         self.fingerprint = digest.hexdigest()
@@ -66,13 +72,14 @@ class CaptionedRun(CaptionedDataset):
         return tuple((text.strip(), style) for text, style in corrected if text.strip())
 
     def image(self, index: int) -> ImageRef:
-        """The run's crop, or if there is none the square that the run would have cropped."""
+        """The run's crop, or if there is none what the run would have cropped."""
         crop = self._run.dataset / "images" / f"{self._chunks[index]:05d}" / f"{self.key(index)}.jpg"
         if has_content(crop):
             return ImageRef(str(crop))
         uri = self._uris[self._ends[index] : self._ends[index + 1]].decode("utf-8")
-        x0, y0, x1, y1 = self._boxes[4 * index : 4 * index + 4]
-        return ImageRef(str(path_of(uri)), box=(x0, y0, x1, y1), scale=self._scale)
+        numbers = np.array(self._faces[FACE * index : FACE * (index + 1)], np.float32)
+        face = Face(numbers[:4], numbers[4:].reshape(5, 2), 1.0)
+        return ImageRef(str(path_of(uri)), face=face, framing=self._framing)
 
     @property
     def fusers(self) -> tuple[str, ...]:
@@ -118,7 +125,7 @@ class CaptionedRun(CaptionedDataset):
             self._ids.append(int(photo_id, 16))
             self._chunks.append(chunk)
             self._rows.append(number)
-            self._boxes.extend(row["face"]["box"])
+            self._faces.extend([*row["face"]["box"], *chain.from_iterable(row["face"]["landmarks"])])
             self._uris += row["uri"].encode("utf-8")
             self._ends.append(len(self._uris))
 

@@ -5,3 +5,9 @@ from .check import (
     find_language_flaw as find_language_flaw,
     spans as spans,
 )
+from .mentions import (
+    Mention as Mention,
+    find_mentions as find_mentions,
+    observed_keys as observed_keys,
+    value_key as value_key,
+)

@@ -22,7 +22,7 @@ from .parser import Parser, Statement
 from .vocabulary_terms import add_vocabulary, is_understood, without_article
 from .word_lists import base_lexicon
 
-_SAME: dict[Key, Key] = {
+SAME: dict[Key, Key] = {
     ("male", "true"): ("gender", "male"),
     ("male", "false"): ("gender", "female"),
     ("mouth_slightly_open", "true"): ("mouth_openness", "slightly_open"),
@@ -107,7 +107,7 @@ def find_contradictions(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     ('hair_length', 'gender')
     """
     parser = _of_vocabulary(vocabulary)[1]
-    return contradictory_findings(parser.parse(split_words(text)), vocabulary, _SAME)
+    return contradictory_findings(parser.parse(split_words(text)), vocabulary, SAME)
 
 
 def spans(text: str, bag: Bag, vocabulary: Vocabulary, allowed: Collection[str] = ()) -> list[Span]:
@@ -140,7 +140,7 @@ class _BagIndex:
             if item.name in _AGES:
                 self.ages.append(number)
             key = _key(item, vocabulary)
-            self.keys.setdefault(_SAME.get(key, key), []).append(number)
+            self.keys.setdefault(SAME.get(key, key), []).append(number)
 
     def judge(self, statement: Statement) -> tuple[list[int], str]:
         """(indices of the items that this mentions, the name that it invents or "")."""
@@ -241,17 +241,22 @@ def _is_unknown(parser: Parser, phrase: str) -> bool:
     return known is None and any(parser.lexicon.word(word).word_class in _UNKNOWN for word in words)
 
 
+def parser_of(vocabulary: Vocabulary) -> Parser:
+    """The parser that knows the words of a vocabulary."""
+    return _of_vocabulary(vocabulary)[1]
+
+
 @lru_cache(maxsize=8)
 def _of_vocabulary(vocabulary: Vocabulary) -> tuple[frozenset[str], Parser]:
     """(phrases of a vocabulary, a parser that knows them)."""
     lexicon = base_lexicon()
-    add_vocabulary(lexicon, vocabulary.texts(), _SAME)
+    add_vocabulary(lexicon, vocabulary.texts(), SAME)
     return frozenset(text for text, _, _ in vocabulary.texts()), Parser(lexicon)
 
 
 @lru_cache(maxsize=4096)
 def _own_phrase(parser: Parser, phrase: str, key: Key) -> Lexeme | None:
-    key = _SAME.get(key, key)
+    key = SAME.get(key, key)
     words = without_article(split_words(phrase))
     if not words or is_understood(parser, phrase, key):
         return None

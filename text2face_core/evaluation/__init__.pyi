@@ -1,0 +1,50 @@
+from .eyes import Labellers as Labellers, describe_grader as describe_grader
+from .grading import (
+    file_hash as file_hash,
+    grading_recipe as grading_recipe,
+    match_rows as match_rows,
+    write_list as write_list,
+)
+from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
+from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
+from .metrics.coverage import Coverage as Coverage, measure_coverage as measure_coverage
+from .metrics.frechet import frechet_distance as frechet_distance, frechet_limit as frechet_limit
+from .metrics.identity import (
+    mean_pair_cosine as mean_pair_cosine,
+    prompt_diversity as prompt_diversity,
+    sweep_consistency as sweep_consistency,
+    vendi_score as vendi_score,
+)
+from .metrics.kernel import (
+    kernel_distance as kernel_distance,
+    kernel_distance_interval as kernel_distance_interval,
+)
+from .metrics.memorisation import Memorisation as Memorisation, measure_memorisation as measure_memorisation
+from .pictures import read_captioned_images as read_captioned_images
+from .plans import (
+    plan_balanced as plan_balanced,
+    plan_neutral as plan_neutral,
+    plan_pairs as plan_pairs,
+    plan_texts as plan_texts,
+)
+from .records import (
+    PHOTOS as PHOTOS,
+    Evaluation as Evaluation,
+    GradedImage as GradedImage,
+    Grader as Grader,
+    Judgement as Judgement,
+    Measure as Measure,
+    PlannedPrompt as PlannedPrompt,
+)
+from .report import render_report as render_report
+from .statistics import (
+    GraderError as GraderError,
+    images_for_precision as images_for_precision,
+    rogan_gladen as rogan_gladen,
+)
+from .tables import (
+    write_images as write_images,
+    write_judgements as write_judgements,
+    write_measures as write_measures,
+    write_plan as write_plan,
+)
