@@ -19,7 +19,6 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from .base import SourceFailed, first_line, human_size
 
@@ -108,7 +107,7 @@ def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool)
     """
     try:
         # As a stream: reading stops at the member, and what is unpacked on the way is counted.
-        with gzip.open(tarball) as raw, tarfile.open(fileobj=_Counted(raw), mode="r|") as archive:
+        with _Counted(tarball) as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
             info = next((info for info in archive if info.name == member), None)
             if info is None:
                 raise SourceFailed(f"the tarball has no {member}")
@@ -127,16 +126,15 @@ def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool)
         raise SourceFailed(f"the tarball is damaged: {first_line(error)}") from error
 
 
-class _Counted:
-    """A stream that fails after LARGEST_UNPACKED bytes: a small tarball may unpack to anything."""
+class _Counted(gzip.GzipFile):
+    """A gzipped file that fails after LARGEST_UNPACKED bytes: a small tarball may unpack to anything."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._left = file, LARGEST_UNPACKED
+    _read = 0
 
-    def read(self, count: int) -> bytes:
-        content = self._file.read(count)
-        self._left -= len(content)
-        if self._left < 0:
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self._read += len(content)
+        if self._read > LARGEST_UNPACKED:
             raise SourceFailed(f"the tarball unpacks to more than {human_size(LARGEST_UNPACKED)}")
         return content
 
