@@ -260,7 +260,7 @@ def test_an_unknown_fallback_is_named():
     [
         ("captions.retries=-1", "captions.retries"),
         ("captions.candidates=0", "captions.candidates"),
-        ("captions.max_tokens=5", "fewer than 8 tokens"),
+        ("captions.max_tokens=5", "8 tokens"),
         ("captions.styles={short=0.0}", "shares must not be negative"),
         ("captions.styles={short=nan}", "shares must not be negative"),
         ("captions.retry=1", "captions.retry"),
