@@ -1,4 +1,6 @@
+from .base import SourceFailed as SourceFailed
 from .inference import BATCH as BATCH, Free as Free, Network as Network, network as network, session as session
+from .sources import require_answer as require_answer
 from .store import (
     Artifact as Artifact,
     HubFile as HubFile,

@@ -136,7 +136,7 @@ def cached_hub_file(source: HubFile) -> Path | None:
 def _fetch_from_hub(source: HubFile, folder: Path, size: int | None) -> Path:
     from huggingface_hub import constants, errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    _require_answer(constants.ENDPOINT)
+    require_answer(constants.ENDPOINT)
     try:
         there = get_hf_file_metadata(hf_hub_url(source.repo, source.filename, revision=source.revision)).size
         _require_size(there, size)
@@ -168,15 +168,24 @@ def _require_size(found: int | None, declared: int | None) -> None:
         raise SourceFailed(f"the file there has {human_size(found)}, and its declaration says no size")
 
 
-def _require_answer(endpoint: str) -> None:
-    """Fail at once where the hub cannot be reached: its library would try again for a minute first."""
+def require_answer(endpoint: str) -> None:
+    """Fail at once if a hub cannot be reached: its library would try again for a minute first.
+
+    Args:
+        endpoint: The hub's address. An address behind a proxy is not tried.
+
+    Raises:
+        SourceFailed: No connection could be made; the text says to which host, and why.
+    """
     import socket
 
     address = urlsplit(endpoint)
     if address.hostname is None or address.scheme in getproxies():
         return
     try:
-        socket.create_connection((address.hostname, address.port or 443), timeout=CONNECT_SECONDS).close()
+        socket.create_connection(
+            (address.hostname, address.port or (80 if address.scheme == "http" else 443)), timeout=CONNECT_SECONDS
+        ).close()
     except OSError as error:
         raise SourceFailed(f"cannot reach {address.hostname} ({error.strerror or error})") from error
 

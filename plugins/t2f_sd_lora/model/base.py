@@ -15,6 +15,7 @@ import torch
 from text2face_core.errors import ArtifactError, PluginError
 
 from ..options import LICENCES
+from .hub import find_obstacle
 from .tokenizer import settle_pad
 from .versions import explained
 
@@ -126,20 +127,19 @@ def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
+    obstacle = find_obstacle(offline=offline)
     try:
         found = snapshot_download(
             name,
             revision=revision,
             allow_patterns=list(WANTED),
             ignore_patterns=list(UNWANTED),
-            local_files_only=offline,
+            local_files_only=obstacle is not None,
         )
     except HFValidationError as error:
         raise ArtifactError(f"the base model {name} is neither a folder nor a Hugging Face id") from error
     except (OSError, ValueError) as error:  # every error of the hub's library is one of these
-        why = (
-            "it is not on this machine, and nothing is downloaded (offline)" if offline else str(error).splitlines()[0]
-        )
+        why = obstacle or str(error).splitlines()[0]
         raise ArtifactError(
             f"the base model {name} could not be fetched: {why}. If you have it on disk, give its folder: --base FOLDER"
         ) from error

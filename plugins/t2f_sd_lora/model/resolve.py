@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from text2face_core.errors import ArtifactError
 
 from . import lora_files
+from .hub import find_obstacle
 
 if TYPE_CHECKING:
     from ..options import SdLoraOptions
@@ -82,9 +83,10 @@ def find_lora(model: str, *, offline: bool) -> Path:
 
 
 def _from_hub(name: str, file: str | None, revision: str | None, *, offline: bool) -> Path:
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import hf_hub_download
 
-    offline = offline or constants.HF_HUB_OFFLINE
+    obstacle = find_obstacle(offline=offline)
+    offline = obstacle is not None
     try:
         file = file or _only(_listing(name, revision, offline=offline), name)
         return Path(hf_hub_download(name, file, revision=revision, local_files_only=offline))
@@ -93,8 +95,7 @@ def _from_hub(name: str, file: str | None, revision: str | None, *, offline: boo
     except (
         Exception
     ) as error:  # the hub's library passes on errors of its HTTP client, whose types change with versions
-        reason = (str(error) or repr(error)).splitlines()[0]
-        why = "it is not on this machine, and nothing is downloaded (offline)" if offline else reason
+        why = obstacle or (str(error) or repr(error)).splitlines()[0]
         raise ArtifactError(
             f"there is no folder or file {name}, and it could not be fetched from Hugging Face: {why}"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 
 import pytest
 from support.sd_drawing import REQUESTS, make_lora, open_one
@@ -127,11 +128,30 @@ def test_a_hub_that_cannot_be_reached_is_said(monkeypatch):
         raise Unreachable("no such host\nand more")
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("t2f_sd_lora.model.hub.require_answer", lambda _: None)
     monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", fail)
     with pytest.raises(
         ArtifactError, match=r"nobody/nothing, and it could not be fetched from Hugging Face: no such host$"
     ):
         find_lora("nobody/nothing", offline=False)
+
+
+@pytest.mark.parametrize("part", ["LoRA", "base"])
+def test_a_hub_that_does_not_answer_is_asked_once(part, lora, monkeypatch):
+    from t2f_sd_lora.model.base import load_base
+    from t2f_sd_lora.model.resolve import find_lora
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    tried = []
+    connect = socket.create_connection
+    monkeypatch.setattr(socket, "create_connection", lambda *of, **given: tried.append(of) or connect(*of, **given))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(ArtifactError, match=r"nobody/nothing.*not on this machine.*cannot reach 127\.0\.0\.1"):
+        {"LoRA": find_lora, "base": load_base}[part]("nobody/nothing", offline=False)
+    assert len(tried) == 1
 
 
 def test_the_base_model_is_the_one_that_the_lora_was_trained_on(tiny_base, tiny_base_15, lora, tmp_path):

@@ -1,0 +1,19 @@
+"""What keeps files of the Hugging Face hub from being downloaded."""
+
+from text2face_core.models import SourceFailed, require_answer
+
+
+def find_obstacle(*, offline: bool) -> str | None:
+    """Why only files that were downloaded before can be used; None if the hub answers.
+
+    The hub's library tries again for most of a minute before it says so.
+    """
+    from huggingface_hub import constants
+
+    if offline or constants.HF_HUB_OFFLINE:
+        return "it is not on this machine, and nothing is downloaded (offline)"
+    try:
+        require_answer(constants.ENDPOINT)
+    except SourceFailed as error:
+        return f"it is not on this machine, and {error}"
+    return None
