@@ -74,14 +74,14 @@ class LlamaCpp(Fuser):
         seeds = [stream_seed(request.seed, candidate) % SEEDS for candidate in range(request.count)]
         try:
             return [answer(said) for said in self._model.ask(head, text, seeds)]
-        except Refused as refused:
+        except PromptRefused as refused:
             if refused.kind not in self._warned:
                 self._warned.add(refused.kind)
                 log.warning("llama.cpp refuses a prompt, and will others like it: %s", refused)
             return []
 
 
-class Refused(Exception):
+class PromptRefused(Exception):
     """llama.cpp does not answer one request; `kind` is its word for why."""
 
     def __init__(self, error: dict[str, Any]) -> None:
@@ -102,13 +102,13 @@ class OneSlot:
         self._trusted = 0  # how many tokens of the head are remembered as they were first read
         # An engine that is given up before its thread has begun waits for it forever. An answer, whichever, shows that
         # it has.
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(PromptRefused):
             self._chat("", 0, max_tokens=0, remember=False)
 
     def ask(self, head: str, prompt: str, seeds: Sequence[int]) -> list[str]:
         """One text for each seed. `head` is the part of the prompt to be remembered for further prompts.
 
-        Raises Refused, before anything is generated, if the prompt does not fit.
+        Raises PromptRefused, before anything is generated, if the prompt does not fit.
         """
         texts = []
         for number, seed in enumerate(seeds):
@@ -156,7 +156,7 @@ class OneSlot:
             "stop": list(options.stop),
         })  # fmt: skip
         if "error" in answered:
-            raise Refused(answered["error"])
+            raise PromptRefused(answered["error"])
         return answered["choices"][0]["message"].get("content") or "", answered["timings"]["cache_n"]
 
 
