@@ -252,7 +252,7 @@ class _Worker:
             self._connection.setsockopt(SOL_SOCKET, option, wait)
 
     def decode(self, source: Path | bytes, admit: Admit, turn: contextlib.AbstractContextManager[None]) -> Pixels:
-        """Decode a photo. Raises BadPhoto, _DecoderDied, BlockingIOError if too slow, OSError if the process is gone."""
+        """Decode a photo. Raises BadPhoto, _DecoderDied, BlockingIOError if too slow, OSError if the process ended."""
         kind, payload = (
             (CONTENT, source) if isinstance(source, bytes) else (FILE, os.fsencode(os.path.abspath(source)))  # noqa: PTH100
         )

@@ -81,9 +81,10 @@ def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[
 
 
 def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings, rng: random.Random) -> Bag:
-    """The bag of words for one caption.
+    """Draw the bag of words for a caption.
 
-    If several extractors report a finding, a preferred one or the majority decides; without either it is left out.
+    If several extractors report a finding, the preferred extractor or the majority decides; without either, the
+    finding is left out.
     Findings that are below their minimum score, excluded by a sharper or surer finding, absent (unless the settings
     ask for absences), or not in the vocabulary are ignored; a bag may be empty. Equal findings, in any order, and an
     equally seeded `rng` give equal bags.
@@ -107,7 +108,7 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
 
 
 def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
-    """The bag without its last findings of F2, as many as a caption of so many words has no room for; one always stays.
+    """Drop the last findings of F2 until a caption of `most_words` words has room for the rest; at least one stays.
 
     Two emotions stay or go together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
     """
@@ -132,7 +133,7 @@ def _words_needed(bag: Bag, vocabulary: Vocabulary, names: Collection[str]) -> i
 
 
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
-    """By name, in alphabetical order: the value that the sources agree on, or the `at_most` highest of its source.
+    """Findings by name, in alphabetical order: the value that sources agree on, or a source's `at_most` highest values.
 
     The minimum score applies to the highest value; a second emotion may have a lower score.
     """
@@ -163,7 +164,7 @@ def _has_words(finding: Finding, vocabulary: Vocabulary, settings: BagSettings) 
 
 
 def _agree(reported: Sequence[Finding], entry: FindingWords, floor: float, prefer: Sequence[str]) -> list[Finding]:
-    """The findings of those sources that are believed, highest score first.
+    """The findings of the sources that prevail, highest score first.
 
     A preferred source decides by itself. Otherwise the value that most sources report wins, whatever their scores; if
     as many report something else, the finding is left out. Reports below the minimum score have no vote.
@@ -195,7 +196,7 @@ def _same_value(one: Finding, other: Finding) -> bool:
 
 
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
-    """Of findings that exclude each other, the sharper one or the one with the higher score; else the first by name."""
+    """Of findings that exclude each other, keep the more precise, else the higher score, else the first by name."""
     everything = [f for values in known.values() for f in values]
     sharp = [f for f in everything if not any(_yields(f, other, vocabulary) for other in everything)]
     kept: list[Finding] = []
@@ -206,7 +207,7 @@ def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
 
 
 def _yields(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    """Whether the other finding says more precisely what this one says."""
+    """Whether the other finding is a more precise form of this finding."""
     words = vocabulary.words(one.name, one.value)
     listed = (*vocabulary.findings[one.name].yields_to, *(words.yields_to if words else ()))
     return other.name != one.name and (other.name in listed or f"{other.name}={_text(other.value)}" in listed)
@@ -235,7 +236,7 @@ def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Rand
 
 @dataclass
 class _Phrases:
-    """Draw a phrase for one finding after the other, depending on those drawn before."""
+    """Draw a phrase for each finding in turn, depending on the phrases drawn before."""
 
     vocabulary: Vocabulary
     settings: BagSettings
@@ -277,7 +278,7 @@ class _Phrases:
         return self.rng.choice(words.phrases).text
 
     def _noun_is_taken(self, name: str) -> bool:
-        """Whether the bag has a noun that this one cannot join: "teenage girl" works, "girl teenager" does not."""
+        """Whether the bag has a noun that this noun cannot join: "teenage girl" works, "girl teenager" does not."""
         for item in (item for items in self.drawn.values() for item in items if item.level == "F1"):
             grammar = self.vocabulary.grammar(item.name, item.value, item.phrase)
             joins = grammar.before is not None and self.order.index(item.name) < self.order.index(name)

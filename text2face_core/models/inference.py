@@ -61,7 +61,7 @@ class Network:
 
     Inputs are float32 arrays of the declared shapes, outputs float32 arrays whose first axis is the batch. Batches
     larger than `batch` are split, so that memory stays bounded. Outputs for one input may differ in their last bits
-    with the rest of the batch: round what you report.
+    with the rest of the batch: so round what you report.
     """
 
     def __init__(self, compute: Compute, engine: str, batch: int) -> None:

@@ -1,7 +1,7 @@
 """Artifacts, and a model store that only returns verified files.
 
-The store is a plain folder: each file has its artifact's name, so it can also be put there by hand. Its subfolder `.t2f`
-holds the store's own data: hashes, locks, partial downloads, accepted licences.
+The store is a plain folder: each file has its artifact's name, so it can also be put there by hand. The subfolder
+`.t2f` holds the store's own data: hashes, locks, partial downloads, accepted licences.
 """
 
 from __future__ import annotations
