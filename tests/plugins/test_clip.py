@@ -297,9 +297,9 @@ def test_a_file_of_ones_own_prompts_is_used(clip, runtime, portraits, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[teeth]\nview = 'photo'\n", "do not say what is asked"),
-        ("not toml", "do not say what is asked"),
-        ("", "ask for"),
+        ("[teeth]\nview = 'photo'\n", r"prompts\.toml are not valid"),
+        ("not toml", r"prompts\.toml are not valid"),
+        ("", r"prompts\.toml have .*lack"),
         (None, "cannot be read"),
     ],
 )
@@ -322,7 +322,7 @@ def test_what_is_no_checkpoint_is_refused(clip, runtime, tmp_path):
 @pytest.mark.parametrize(
     ("model", "weights", "message"),
     [
-        ("tiny/none", "", "name the file with `weights`"),
+        ("tiny/none", "", "set `weights`"),
         ("nothing/none", "some.pt", "no architecture nothing"),
         ("ViT-B-32/laion2b_s34b_b79k", "", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
     ],
