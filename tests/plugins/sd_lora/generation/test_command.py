@@ -96,7 +96,7 @@ def test_a_prompt_beyond_77_tokens_is_told_with_its_end(generate):
     code, said, _ = generate("none", " ".join(["hair"] * 75), "--negative", " ".join(["smile"] * 80))
     assert code == 0
     assert 'prompt too long: "smile smile' in said
-    assert 'the model does not read the end: "smile smile smile smile smile"' in said
+    assert 'end: "smile smile smile smile smile"' in said
     assert '"hair' not in said, "75 words, start and end are 77"
 
 
