@@ -29,7 +29,7 @@ USES = {
     "recap": ["tests/plugins/llm/test_recap.py"],
     "resmasknet": ["tests/plugins/test_resmasknet.py"],
     "retinaface": ["tests/plugins/test_retinaface.py"],
-    "webdataset": ["tests/core/dataset/test_formats.py", "-k", "webdataset"],
+    "webdataset": ["tests/core/dataset/test_formats.py", "-k", "webdataset and not datasets"],
 }
 """One real use of each extra. `train` has the session `newest`, `vicuna` the session `vllm`; `paper` joins extras."""
 COMMAND = re.compile(r"^```(?:sh|bash|console)\n(.+?)\n```", re.DOTALL | re.MULTILINE)

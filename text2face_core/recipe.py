@@ -102,7 +102,7 @@ class CaptionSettings(Options):
 
     words: dict[str, Annotated[int, Field(ge=6)]] = Field(
         {"short": 12, "long": 40},
-        description="most words of a caption by style: further findings, drawn at random, are left out of its bag",
+        description="most words of a caption by style: what has no room is left out of its bag; age and gender stay",
     )
     allow: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)], ...] = Field(
         (), description="words that captions may use in addition to the findings, such as the trigger word of a fuser"

@@ -71,7 +71,8 @@ class Phrasebook(Fuser):
         pronoun = next((word.pronoun for word in first if word.pronoun), "they")
         plans: list[Template] = self._plans[style] if first or details else [self._no_one]
         details = group_by_role(details)
-        subject = rng.choice(subjects(first, details, sentences=style == "long"))
+        choices = subjects(first, details, sentences=style == "long")
+        subject = rng.choice(choices)
         texts: list[str] = []
         rounds = _ROUNDS if style == "short" else 1
         for plan in itertools.chain.from_iterable(rng.sample(plans, len(plans)) for _ in range(rounds)):
@@ -90,6 +91,7 @@ class Phrasebook(Fuser):
                 texts.append(as_sentences(text))
                 if style != "short" or len(texts[-1].split()) <= SHORT:
                     return texts[-1]
+                subject = rng.choice(choices)
         if texts:
             return texts[0]
         raise AssertionError(f"no plan of the style {style} fits {bag}")

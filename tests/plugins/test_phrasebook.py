@@ -12,7 +12,7 @@ import t2f_phrasebook
 
 from text2face_core.contracts import FusionRequest, Runtime
 from text2face_core.errors import UsageError
-from text2face_core.language.bag import BagSettings, draw_bag
+from text2face_core.language.bag import BagSettings, draw_bag, trim_bag
 from text2face_core.language.fidelity.check import check_caption
 from text2face_core.language.vocabulary import Vocabulary
 from text2face_core.models.store import ModelStore
@@ -160,6 +160,15 @@ def test_no_verb_is_repeated_in_a_sentence():
 def test_a_short_caption_of_a_small_bag_has_twelve_words_at_most(seed):
     bag = bag_of(AGE, WOMAN, ("bangs", True, "bangs"), ("smiling", True, "smiling"), ("wearing_hat", True, "a hat"))
     assert len(write(bag, "short", seed)[0].split()) <= 12
+
+
+@pytest.mark.parametrize(("style", "most", "share"), [("short", 12, 0.98), ("long", 40, 0.95)])
+def test_captions_of_trimmed_bags_have_the_length_that_is_asked_for(style, most, share):
+    """The bags have up to 30 findings; the default of `captions.words`."""
+    lengths = [len(write(trim_bag(bag, VOCABULARY, most), style, n)[0].split()) for n, bag in enumerate(BAGS)]
+    assert sum(length <= most for length in lengths) / len(lengths) >= share
+    rich = [length for length, bag in zip(lengths, BAGS, strict=True) if len(bag.items) >= 8]
+    assert sum(rich) / len(rich) > 0.75 * most  # and no more is left out than has to be
 
 
 # ---- The properties -----------------------------------------------------------------------------------------------

@@ -1,5 +1,10 @@
 from .crops import DatasetSettings as DatasetSettings, save_crop as save_crop
-from .export import FORMATS as FORMATS, ExportSettings as ExportSettings, export_dataset as export_dataset
+from .export import (
+    FORMATS as FORMATS,
+    ExportFormat as ExportFormat,
+    ExportSettings as ExportSettings,
+    export_dataset as export_dataset,
+)
 from .formats.imagefolder import write_metadata as write_metadata
 from .images import ImageRef as ImageRef
 from .importing import Imported as Imported, import_captions as import_captions

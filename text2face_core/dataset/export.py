@@ -17,12 +17,12 @@ from .selection import ExportedPhoto, ExportJob, ExportSettings, FormatWriter, s
 
 log = logging.getLogger(__name__)
 
-__all__ = ["FORMATS", "ExportSettings", "Format", "export_dataset"]
+__all__ = ["FORMATS", "ExportFormat", "ExportSettings", "export_dataset"]
 
-Format = Literal["imagefolder", "kohya", "webdataset", "parquet", "jsonl"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+ExportFormat = Literal["imagefolder", "kohya", "webdataset", "parquet", "jsonl"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
-_WRITERS: dict[Format, FormatWriter] = {
+_WRITERS: dict[ExportFormat, FormatWriter] = {
     "imagefolder": imagefolder.WRITER,
     "kohya": kohya.WRITER,
     "webdataset": webdataset.WRITER,
@@ -33,7 +33,7 @@ _WRITERS: dict[Format, FormatWriter] = {
 
 def export_dataset(
     run: RunDirectory,
-    format: Format,  # noqa: A002  the word of the command line
+    format: ExportFormat,  # noqa: A002  the word of the command line
     out: Path | None = None,
     settings: ExportSettings | None = None,
     *,
@@ -99,7 +99,7 @@ def export_dataset(
     return job.out
 
 
-def _why_nothing(run: RunDirectory, format: Format) -> str:  # noqa: A002
+def _why_nothing(run: RunDirectory, format: ExportFormat) -> str:  # noqa: A002
     rows = list(run.rows())
     captioned = sum(bool(captions.captions) for _, captions in rows)
     if captioned:

@@ -30,7 +30,8 @@ def import_captions(run: RunDirectory, source: Path) -> Imported:
     """Take over captions from an export of the run that people edited, in any format that `open_dataset` reads.
 
     Photos are found by their id, else by the name of their file. Captions that the run already has are left alone;
-    others become corrections, as if they had been changed in metadata.jsonl. No caption is removed.
+    others become corrections, as if they had been changed in metadata.jsonl. No caption is removed, and a photo whose
+    line was removed from metadata.jsonl stays without captions.
 
     Raises SourceError if `source` is not a data set, NothingToDo if none of its photos is in the run.
     """
@@ -51,10 +52,11 @@ def import_captions(run: RunDirectory, source: Path) -> Imported:
         )
     run.keep_corrections()
     corrections, wording = run.corrections(), run.wording
+    removed = corrections.removed
     when = datetime.now(UTC).isoformat(timespec="seconds")
     captions = photos = 0
     for row, captioned in run.rows():
-        if row.photo_id in edited:
+        if row.photo_id in edited and row.photo_id not in removed:
             known = [(number, caption.text) for number, caption in wording.apply(captioned).numbered]
             changed = _changes(known, edited[row.photo_id])
             new = corrections.add(row.photo_id, {number: wording.strip(text) for number, text in changed.items()}, when)

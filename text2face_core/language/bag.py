@@ -108,28 +108,40 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
 
 
 def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
-    """Drop the last findings of F2 until a caption of `most_words` words has room for the rest; at least one stays.
+    """Drop findings until a caption of `most_words` words has room for the rest.
 
-    Two emotions stay or go together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
+    First the last findings of F2 are dropped until a single one is left, then findings about the photo, then that
+    finding, and then everything that is neither an age nor a noun, such as the ethnicity. Two emotions stay or go
+    together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
     """
-    names = list(dict.fromkeys(item.name for item in bag.at("F2")))
-    while len(names) > 1 and _words_needed(bag, vocabulary, names) > most_words:
-        names.pop()
-    return Bag(tuple(item for item in bag.items if item.level != "F2" or item.name in names))
+    details, photo = (list(dict.fromkeys(item.name for item in bag.at(level))) for level in ("F2", "photo"))
+    nouns = [item.name for item in bag.at("F1") if _is_subject(item, vocabulary)]
+    about = [item.name for item in bag.at("F1") if item.name not in nouns]
+    for name in (*details[:0:-1], *reversed(photo), *details[:1], *reversed(about)):
+        if len(bag.items) == 1 or _words_needed(bag, vocabulary) <= most_words:
+            break
+        bag = Bag(tuple(item for item in bag.items if item.name != name))
+    return bag
 
 
-def _words_needed(bag: Bag, vocabulary: Vocabulary, names: Collection[str]) -> int:
+def _is_subject(item: BagItem, vocabulary: Vocabulary) -> bool:
+    """Whether the item can be the subject of a caption: an age or a noun, such as "woman"."""
+    entry = vocabulary.findings[item.name]
+    return entry.number is not None or entry.role == "noun"
+
+
+def _words_needed(bag: Bag, vocabulary: Vocabulary) -> int:
     grammars = {item: vocabulary.grammar(item.name, item.value, item.phrase) for item in bag.items}
     nouns = [number for number, item in enumerate(bag.at("F1")) if grammars[item].role == "noun"]
-    first = [  # "a white woman, 34 years old": what follows the noun is not shortened
-        f"is {item.phrase}" if nouns and number > nouns[0] else grammars[item].before or item.phrase
+    first = [  # "a white woman who is 34 years old": what follows the noun is not shortened
+        f"who is {item.phrase}" if nouns and number > nouns[0] else grammars[item].before or item.phrase
         for number, item in enumerate(bag.at("F1"))
     ]
-    details = [item for item in bag.at("F2") if item.name in names]
-    photo = [item.phrase for item in bag.at("photo")]
+    details, photo = bag.at("F2"), [item.phrase for item in bag.at("photo")]
     joints = len({grammars[item].role for item in details}) + (len(details) > 1)
     words = sum(len(text.split()) for text in (*first, *(item.phrase for item in details), *photo))
-    return 1 + words + joints + 2 * bool(photo) + words // 5  # pronouns and verbs of further sentences
+    further = words // 5 + 5 * (words // 20)  # pronouns, verbs and "also" of further sentences
+    return 1 + words + joints + 3 * bool(photo) + further
 
 
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:

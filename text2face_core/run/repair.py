@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from . import tables
 from .corrections import Corrections, read_corrections, write_corrections
 from .directory import RunDirectory
 from .settings import SettingsFile
-from .written import changed_texts, is_valid_line, read_lines, read_numbers, read_written
+from .written import REMOVED, changed_texts, forget_written, is_valid_line, read_lines, read_numbers, read_written
 
 
 def repair_run(run: RunDirectory, *, keep_edits: bool = False) -> list[str]:
@@ -117,10 +118,14 @@ def _find_corrections(run: RunDirectory, corrections: Corrections) -> int:
     wording, lines, found = run.wording, dict(read_lines(run.metadata_path)), 0
     numbers = next((read_numbers(path, lines) for path in run.written_paths if path.is_file()), {})
     when = datetime.fromtimestamp(run.metadata_path.stat().st_mtime, UTC).isoformat(timespec="seconds")
+    deduplicated = run.settings.get("recipe", {}).get("dataset", {}).get("duplicates", "keep") != "keep"
     for chunk in sorted(run.chunks()):
         for row in tables.read_captions(run.captions_path(chunk)):
-            if (texts := lines.get(row.photo_id)) is not None:
-                known = {number: one.text for number, one in wording.apply(corrections.apply(row)).numbered}
+            known = {number: one.text for number, one in wording.apply(corrections.apply(row)).numbered}
+            if (texts := lines.get(row.photo_id)) is None:
+                if known and lines and not deduplicated:
+                    found += corrections.add(row.photo_id, {REMOVED: None}, when)
+            else:
                 changed = changed_texts(known, numbers.get(row.photo_id, [*known]), texts)
                 stripped = {number: text and wording.strip(text) for number, text in changed.items()}
                 found += corrections.add(row.photo_id, stripped, when)
@@ -138,12 +143,22 @@ def _repair_metadata(run: RunDirectory) -> Iterator[str]:
     aside = run.metadata_path.with_name(_copy_aside(run.metadata_path))
     good = b"".join(line for number, line in enumerate(lines, 1) if number not in set(bad))
     write_text(run.metadata_path, good.decode())
+    forget_written(run.written_paths[0], _damaged_photos(run, [lines[number - 1] for number in bad]))
     kept = run.keep_corrections()
     yield (
         f"{run.metadata_path} has invalid lines ({', '.join(map(str, bad[:10]))}"
         f"{', …' if len(bad) > 10 else ''}) and is now called {aside.name}; {kept} captions edited by hand in other "
         "lines were kept"
     )
+
+
+def _damaged_photos(run: RunDirectory, bad: Sequence[bytes]) -> set[str]:
+    """Photos whose lines were damaged and not removed: those that bad lines name, or all that have no valid line."""
+    photo_ids = {photo.photo_id for photo in run.photos()}
+    named = [photo_ids.intersection(re.findall("[0-9a-f]{16}", line.decode("utf-8", "replace"))) for line in bad]
+    if all(named):
+        return set().union(*named)
+    return photo_ids - {photo_id for photo_id, _ in read_lines(run.metadata_path)}
 
 
 def _analysed(run: RunDirectory) -> list[PhotoRef]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from .tables import damaged, load_table, save_table
 from .wording import Wording
 
 _STATE, _HEAD, _TAIL = "text2face.state", "text2face.head", "text2face.tail"
+REMOVED = -1
+"""In place of a caption's number: the whole line was removed."""
 
 
 class WrittenTexts:
@@ -59,14 +61,20 @@ class WrittenTexts:
         unsettled(self._path).replace(self._path)
 
 
-def find_edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
-    """Find captions in metadata.jsonl that were edited: by photo and number, their texts, or None if removed.
+Edits = dict[str, dict[int, str | None]]
+"""Texts that were edited by hand, by photo and number; None for removed texts."""
 
-    Whole lines that were added or removed are not edits. Raises RunError if a line is not valid JSON.
+
+def find_edits(path: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]], removed: Collection[str]) -> Edits:
+    """Find captions in metadata.jsonl that were edited; {REMOVED: None} for a photo whose line was removed.
+
+    photo_ids: returns the run's photos. removed: photos whose lines were removed earlier; such a line counts if it is
+    back. Other lines that were added are not edits, and in a file without any line no line counts as removed.
+    Raises RunError if a line is not valid JSON.
     """
     if not metadata.is_file():
         return {}
-    found = [_edits(table, metadata) for table in (path, unsettled(path)) if table.is_file()]
+    found = [_edits(table, metadata, photo_ids, removed) for table in (path, unsettled(path)) if table.is_file()]
     return min(found, key=len, default={})
 
 
@@ -105,7 +113,7 @@ def _checksum(table: Any, about: Mapping[str, str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
+def _edits(path: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]], removed: Collection[str]) -> Edits:
     table, about = read_written(path)
     if about.get(_STATE) == _state(metadata):
         return {}
@@ -113,13 +121,20 @@ def _edits(path: Path, metadata: Path) -> dict[str, dict[int, str | None]]:
     photos = table["photo"].to_numpy()
     texts, numbers = (table[name].combine_chunks() for name in ("texts", "numbers"))
     order = np.argsort(photos)
-    edits = {}
+    seen = np.zeros(len(photos), bool)
+    edits: Edits = {}
     for photo_id, now in read_lines(metadata):
         place = np.searchsorted(photos, key := _digest(photo_id), sorter=order)
         if place < len(photos) and photos[order[place]] == key:
             at = int(order[place])
+            seen[at] = True
             if changed := _changes(texts[at].as_py(), numbers[at].as_py(), now):
                 edits[photo_id] = {number: text and wording.strip(text) for number, text in changed.items()}
+        elif photo_id in removed and now:
+            edits[photo_id] = {number: wording.strip(text) for number, text in enumerate(now)}
+    if seen.any() and not seen.all():
+        missing = set(photos[~seen].tolist())
+        edits |= {photo_id: {REMOVED: None} for photo_id in photo_ids() if _digest(photo_id) in missing}
     return edits
 
 

@@ -75,15 +75,15 @@ class LlamaCpp(Fuser):
         seeds = [stream_seed(request.seed, candidate) % SEEDS for candidate in range(request.count)]
         try:
             return [answer(said) for said in self._model.ask(head, text, seeds)]
-        except Refused as refused:
+        except PromptRefused as refused:
             if refused.kind not in self._warned:
                 self._warned.add(refused.kind)
                 log.warning("llama.cpp refuses a prompt, and will refuse similar prompts: %s", refused)
             return []
 
 
-class Refused(Exception):
-    """llama.cpp refuses a request; `kind` is its name of the reason."""
+class PromptRefused(Exception):
+    """llama.cpp refuses a prompt; `kind` is its name of the reason."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error.get("message", error))
@@ -102,13 +102,13 @@ class OneSlot:
         self._head = ""
         self._trusted = 0  # number of cached tokens of the head that are still as first processed
         # An engine that is dropped before its thread has started waits for it forever. Any answer shows that it has.
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(PromptRefused):
             self._chat("", 0, max_tokens=0, remember=False)
 
     def ask(self, head: str, prompt: str, seeds: Sequence[int]) -> list[str]:
         """A text for each seed. `head` is the part of the prompt to cache for further prompts.
 
-        Raises Refused, before anything is generated, if the prompt does not fit.
+        Raises PromptRefused, before anything is generated, if the prompt does not fit.
         """
         texts = []
         for number, seed in enumerate(seeds):
@@ -156,7 +156,7 @@ class OneSlot:
             "stop": list(options.stop),
         })  # fmt: skip
         if "error" in answered:
-            raise Refused(answered["error"])
+            raise PromptRefused(answered["error"])
         return answered["choices"][0]["message"].get("content") or "", answered["timings"]["cache_n"]
 
 

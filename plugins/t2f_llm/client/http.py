@@ -24,7 +24,7 @@ AGAIN = frozenset({408, 409, 425})
 OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server refuses this request; sending it again would not help."""
 
 
@@ -72,7 +72,7 @@ class Client:
         await self._http.aclose()
 
     async def exchange(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request and return the JSON object of the answer. Raises NotNow, Refused or FuserError, see there."""
+        """Send a request and return the answer's JSON object. Raises NotNow, RequestRefused or FuserError."""
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, content = await self._send(method, path, body)
@@ -125,7 +125,7 @@ class Client:
             raise FuserError(f"{self.base_url} has moved to {place}: set {self._name}.base_url to the new address")
         if status in AWAY | AGAIN or status >= 500:
             raise NotNow(said, after=_retry_after(headers), away=status in AWAY)
-        raise Refused(said)
+        raise RequestRefused(said)
 
     def _parsed(self, content: bytes | bytearray) -> dict[str, Any]:
         try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from text2face_core.errors import FuserError
 
-from .http import NotNow, Refused
+from .http import NotNow, RequestRefused
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 SPEAK_AFTER, SPEAK_EVERY = 3.0, 15.0
 
 
-class GaveUp(Refused):
+class GaveUp(RequestRefused):
     """A request failed too often, although the server may answer others."""
 
 
@@ -44,7 +44,7 @@ class Patience:
     async def answer(self, send: Callable[[], Awaitable[T]]) -> T:
         """Call `send` until it does not raise NotNow, and return its result.
 
-        Raises Refused or GaveUp if only this request fails, FuserError if the server answers no request.
+        Raises RequestRefused or GaveUp if only this request fails, FuserError if the server answers no request.
         """
         failures = tries = 0
         began: float | None = None

@@ -20,7 +20,7 @@ from text2face_core.errors import BadPhoto, FuserError
 from ..formats import answer
 from ..options import ServerOptions
 from .cache import Answers
-from .http import Client, NotNow, Refused
+from .http import Client, NotNow, RequestRefused
 from .retries import GaveUp, Patience
 
 T = TypeVar("T")
@@ -41,9 +41,9 @@ class _Failures:
     limit: int
     said: set[str]
     photos: set[str] = field(default_factory=set)
-    first: Refused | None = None
+    first: RequestRefused | None = None
 
-    def add(self, error: Refused, photo_id: str, *, answered: bool) -> None:
+    def add(self, error: RequestRefused, photo_id: str, *, answered: bool) -> None:
         self.first = self.first or error
         self.photos.add(photo_id)
         if str(error) not in self.said and len(self.said) < MOST_WARNINGS:
@@ -150,7 +150,7 @@ class Server:
                     one = await session.patience.answer(partial(self._send, session, body, seeds[number]))
                     texts[number] = self._keep(session, keys[number], one[0])
                     self._takes_n &= not several  # it returned fewer texts than requested, but returns them singly
-        except Refused as error:
+        except RequestRefused as error:
             session.failures.add(error, request.photo_id, answered=self._has_answered)
         return [text for text in texts if text is not None]
 
@@ -160,7 +160,7 @@ class Server:
             texts = await session.patience.answer(partial(self._send, session, {**body, "n": count}, seed))
         except GaveUp:
             raise
-        except Refused:
+        except RequestRefused:
             return []
         return texts[:count]
 
@@ -212,7 +212,7 @@ async def _only_model(name: str, client: Client, patience: Patience) -> str:
     """The name of the server's only model. Raises FuserError if it does not have exactly one."""
     try:
         found = (await patience.answer(partial(client.exchange, "GET", "models"))).get("data")
-    except Refused as error:
+    except RequestRefused as error:
         raise FuserError(
             f"{client.base_url} does not list its models ({error}). Choose a model: --set {name}.model=NAME"
         ) from None

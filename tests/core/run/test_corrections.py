@@ -8,7 +8,7 @@ import pytest
 from support import small_run
 
 from text2face_core.cli import main
-from text2face_core.dataset import export_dataset, open_dataset, write_metadata
+from text2face_core.dataset import export_dataset, import_captions, open_dataset, write_metadata
 from text2face_core.errors import RunError
 from text2face_core.records import CaptionRow
 from text2face_core.run import read_captions
@@ -93,6 +93,77 @@ def lines_with_empty(run):
     rows = [json.loads(line) for line in run.metadata_path.read_text("utf-8").splitlines()]
     found = {row["photo_id"]: row["text"] for row in rows}
     return [found.get(photo_id, []) for photo_id in IDS]
+
+
+def remove_lines(run, *numbers):
+    kept = [line for n, line in enumerate(run.metadata_path.read_text("utf-8").splitlines(True)) if n not in numbers]
+    run.metadata_path.write_text("".join(kept), "utf-8")
+
+
+def put_back(run, number, *captions):
+    name = run.image_path(next(row for row, _ in run.rows() if row.photo_id == IDS[number])).relative_to(run.dataset)
+    with run.metadata_path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"file_name": name.as_posix(), "text": list(captions)}) + "\n")
+
+
+def test_a_photo_whose_line_was_removed_stays_away_from_data_sets_and_exports(run, tmp_path, caplog):
+    remove_lines(run, 0, 2)
+    left = [[], TEXTS[1], [], TEXTS[3]]
+    assert texts(run) == left  # at once, and after each of what writes the file again
+    assert [photo.key for photo in open_dataset(run.path)] == [IDS[1], IDS[3]]
+    write_metadata(run)
+    assert "2 photo(s)" in caplog.text
+    assert str(run.metadata_path) in caplog.text
+    fused_again(run)
+    assert lines(run) == [["New."], ["New."]]
+    for chunk in run.chunks():  # another fuser that writes more captions
+        rows = read_captions(run.captions_path(chunk))
+        run.commit_captions(chunk, [CaptionRow(row.photo_id, small_run.captions(["N."] * 9)) for row in rows], "a key")
+    write_metadata(run)
+    assert lines(run) == [["N."] * 9] * 2
+    for kind in ("jsonl", "imagefolder", "kohya"):
+        export_dataset(run, kind, tmp_path / kind)
+        exported = {photo.key for photo in open_dataset(tmp_path / kind)}
+        assert len(exported) == 2
+        assert not any(IDS[0] in key or IDS[2] in key for key in exported)
+
+
+def test_a_removed_line_that_is_put_back_brings_its_photo_back(run):
+    remove_lines(run, 0)
+    write_metadata(run)
+    put_back(run, 0, "One, again.")
+    assert texts(run)[0] == ["One, again."]
+    fused_again(run)
+    assert texts(run)[0] == ["One, again."]
+    remove_lines(run, 0)
+    write_metadata(run)
+    write_metadata(run)
+    assert texts(run)[0] == []
+
+
+def test_captions_that_were_corrected_before_their_line_was_removed_stay_away(run):
+    edit(run, {IDS[0]: ["By hand.", "Two.", "Three."]})
+    write_metadata(run)
+    remove_lines(run, 0)
+    write_metadata(run)
+    assert texts(run)[0] == []
+
+
+def test_a_file_without_lines_or_without_a_file_is_not_a_wish_to_remove_everything(run):
+    run.metadata_path.write_bytes(b"")
+    assert texts(run) == TEXTS
+    write_metadata(run)
+    run.metadata_path.unlink()
+    write_metadata(run)
+    assert texts(run) == lines(run) == TEXTS
+
+
+def test_an_import_of_an_older_export_does_not_bring_removed_photos_back(run, tmp_path):
+    export_dataset(run, "kohya", tmp_path / "kohya")
+    remove_lines(run, 0)
+    write_metadata(run)
+    import_captions(run, tmp_path / "kohya")
+    assert texts(run)[0] == []
 
 
 def test_a_line_with_fewer_captions_can_be_edited_again(run):

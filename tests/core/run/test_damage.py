@@ -212,12 +212,13 @@ def test_without_a_copy_a_ruined_run_toml_is_written_again_by_the_same_command(m
 
 
 def edited_by_hand(path):
-    """A run in whose metadata.jsonl a caption was changed, one removed and one added, and kept as corrections."""
+    """A run in whose metadata.jsonl a caption was changed, one removed, one added and a line removed, and all kept."""
     run = small_run.make_run(path)
     lines = [json.loads(line) for line in run.metadata_path.read_text("utf-8").splitlines()]
     lines[0]["text"][1] = "By hand."
     lines[1]["text"] = lines[1]["text"][:2]
     lines[2]["text"].append("And more.")
+    del lines[3]
     run.metadata_path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     write_metadata(run)
     return run

@@ -121,7 +121,7 @@ class CaptionedRun(CaptionedDataset):
             digest.update(photo_id.encode())
             if corrections:
                 digest.update(repr(sorted(corrections.items())).encode("utf-8", "surrogatepass"))
-                self._fusers[PERSON] += len(corrections)
+                self._fusers[PERSON] += sum(text is not None for text in corrections.values())
             self._ids.append(int(photo_id, 16))
             self._chunks.append(chunk)
             self._rows.append(number)
