@@ -23,6 +23,7 @@ USES = {
     "clip": ["tests/plugins/test_clip.py"],
     "deepface": ["tests/plugins/test_deepface.py"],
     "farl": ["tests/plugins/farl"],
+    "heic": ["tests/core/images/test_heic.py"],
     "insightface": ["tests/plugins/test_insightface.py"],
     "llamacpp": ["tests/plugins/llm/test_llamacpp.py"],
     "openai": ["tests/plugins/llm/test_openai.py"],
