@@ -9,6 +9,15 @@ from text2face_core.records import Pixels, Portrait
 FACE = BoxCrop(0.7, 180, border=None)
 """The middle of the face, at the size at which all of it would be 256 px high: skin, eyes and mouth, no background."""
 
+SIZES = {side: BoxCrop(0.7, round(0.7 * side), border=None) for side in (256, 180, 128, 90, 64)}
+"""The same middle of the face by the height of the face in pixels: blur shows at the size that the photo has."""
+ENLARGED = 1.1
+"""How much larger than in the photo the face may be made."""
+REBLUR = 9
+"""Pixels, length of the box filter by which blur is measured."""
+DENOISE = 0.6
+"""Pixels, standard deviation of the blur that takes away compression's and the sensor's noise first."""
+
 SAMPLED_SIDE = 256
 """Pixels. Of a larger photo, colour is measured on every k-th pixel: enough for a mean, at one cost for any size."""
 
@@ -54,6 +63,36 @@ def sharpness(pixels: Pixels) -> float:
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     detail = max(0.0, float(cv2.Laplacian(grey, cv2.CV_32F).var()) - ROUNDING)
     return 1000 * detail / max(1.0, float(grey.var()))
+
+
+def blur(pixels: Pixels) -> float:
+    """Perceptual blur, 0 (sharp) to 1, of (H, W, 3) uint8 RGB.
+
+    The share of the change between neighbouring pixels that survives a further blur along the rows, or the columns,
+    whichever is larger: what is sharp loses most of it, what is blurred already loses little. Neither contrast nor the
+    amount of texture counts. Crete et al., "The blur effect: perception and estimation with a new no-reference
+    perceptual blur metric", SPIE 2007.
+
+    >>> noise = np.random.default_rng(0).integers(0, 255, (64, 64, 1), np.uint8).repeat(3, axis=2)
+    >>> blur(noise) < 0.5 < blur(noise.repeat(16, axis=0).repeat(16, axis=1)), blur(np.zeros((9, 9, 3), np.uint8))
+    (True, 1.0)
+    """
+    import cv2
+
+    grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), DENOISE)
+    shares = []
+    for axis, kernel in ((0, (1, REBLUR)), (1, (REBLUR, 1))):
+        change = np.abs(np.diff(grey, axis=axis))
+        left = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
+        total = float(change.sum())
+        shares.append(1 - float(np.maximum(0, change - left).sum()) / total if total > 0 else 1.0)
+    return max(shares)
+
+
+def face_at_its_size(portrait: Portrait) -> Pixels:
+    """The middle of the face, (S, S, 3) uint8, at the largest of `SIZES` to which it need not be enlarged much."""
+    high = float(portrait.face.box[3] - portrait.face.box[1])
+    return portrait.crop(next((SIZES[size] for size in SIZES if size <= high * ENLARGED), SIZES[min(SIZES)]))
 
 
 def detail(pixels: Pixels) -> float:

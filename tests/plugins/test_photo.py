@@ -7,7 +7,8 @@ import t2f_photo
 from PIL import Image
 from pydantic import ValidationError
 from support.paths import ROOT
-from t2f_photo import PhotoOptions, SharpOptions, chroma, sharpness
+from t2f_photo import PhotoOptions, SharpOptions, blur, chroma
+from t2f_photo._measures import sharpness
 
 from text2face_core import Face, Photo, Portrait
 
@@ -135,6 +136,17 @@ def test_a_sharp_background_does_not_save_a_blurred_face():
     assert seen(pixels)["blurry"].value is True
 
 
+@pytest.mark.parametrize("height", [90, 110, 128, 180])
+def test_a_small_sharp_face_is_sharp_and_a_small_soft_one_is_not(height):
+    """Blur shows at the size that a photo has: a face of few pixels is not blurred for that."""
+    for pixels in PIXELS:
+        zoom = height / ((MIDDLE[3] - MIDDLE[1]) * pixels.shape[0])
+        small = cv2.resize(pixels, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+        assert seen(small)["blurry"].value is False
+        assert seen(compressed(small, 80))["blurry"].value is False
+        assert seen(cv2.GaussianBlur(small, (0, 0), 4))["blurry"].value is True
+
+
 @pytest.mark.parametrize("zoom", [0.6, 1.7, 3])
 def test_sharpness_hardly_depends_on_the_size_of_the_photo(zoom):
     for pixels in PIXELS:
@@ -146,8 +158,8 @@ def test_sharpness_hardly_depends_on_the_size_of_the_photo(zoom):
 
 def test_more_blur_is_never_sharper_and_scores_follow():
     found = [seen(blurred(PIXELS[1], sigma))["blurry"] for sigma in (1, 2, 3, 4, 6)]
-    measures = [finding.detail["sharpness"] for finding in found]
-    assert measures == sorted(measures, reverse=True)
+    measures = [finding.detail["blur"] for finding in found]
+    assert measures == sorted(measures)
     assert found[-1].score > found[2].score > 0.5
 
 
@@ -164,13 +176,13 @@ def test_less_colour_is_never_more_chroma_and_scores_follow():
 
 @pytest.mark.parametrize(
     ("options", "name", "value"),
-    [({"chroma": 60.0}, "monochrome", True), ({"sharpness": 1e6}, "blurry", True)],
+    [({"chroma": 60.0}, "monochrome", True), ({"blur": 0.1}, "blurry", True)],
 )
 def test_the_lines_are_the_users_to_draw(options, name, value):
     assert seen(PIXELS[0], **options)[name].value is value
 
 
-@pytest.mark.parametrize("options", [{"chroma": 0}, {"sharpness": -1}, {"sharp": 3}])
+@pytest.mark.parametrize("options", [{"chroma": 0}, {"blur": -1}, {"blur": 1.5}, {"sharp": 3}])
 def test_options_out_of_range_or_unknown_are_refused(options):
     with pytest.raises(ValidationError):
         PhotoOptions(**options)
@@ -184,6 +196,7 @@ def test_chroma_is_that_of_cielab():
 
 def test_a_surface_without_any_detail_has_no_sharpness():
     assert sharpness(np.full((256, 256, 3), 50, np.uint8)) == 0
+    assert blur(np.full((256, 256, 3), 50, np.uint8)) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 900, 3), (2000, 2, 3)])

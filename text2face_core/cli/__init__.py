@@ -83,7 +83,8 @@ def cli(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None, no_
 
     Findings are estimates of models and can be wrong, above all about age, gender and ethnicity.
     """
-    ctx.obj = {"verbose": verbose, "quiet": quiet, "log_file": log_file, "no_plugins": no_plugins}
+    given = {"verbose": verbose, "quiet": quiet, "log_file": log_file, "no_plugins": no_plugins}
+    ctx.obj = {**(ctx.obj or {}), **given}
     if ctx.invoked_subcommand:
         from .common import set_up_logging
 
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     process.open_streams()
     with process.interruptible(alone=arguments is None):
         try:
-            code = _run(sys.argv[1:] if arguments is None else list(arguments))
+            code = _run(sys.argv[1:] if arguments is None else list(arguments), alone=arguments is None)
         except BaseException as error:  # noqa: BLE001  each has its exit code
             code = _code_of(error)
     code = process.flush(code, WRONG_USAGE)
@@ -112,10 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, alone: bool) -> int:
     if "_T2F_COMPLETE" in os.environ:
         cli.main(arguments, prog_name="t2f")
-    with cli.make_context("t2f", arguments) as context:
+    with cli.make_context("t2f", arguments, obj={"alone": alone}) as context:
         result: Any = cli.invoke(context)
     return result if isinstance(result, int) else DONE
 

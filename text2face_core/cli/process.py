@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 import click
@@ -15,6 +16,8 @@ from .._version import __version__
 
 _SYSTEM_SAYS_NO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE})
 """Errors of the system that no code could prevent."""
+_SAME_SECONDS = 0.5
+"""A signal that comes again so soon is the same wish to stop."""
 
 
 def open_streams() -> None:
@@ -33,6 +36,19 @@ def open_streams() -> None:
                 stream.reconfigure(errors="backslashreplace")
 
 
+class _Interrupt:
+    """Raises KeyboardInterrupt, once if a signal comes twice: from a terminal and from the process that supervises."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, *_: object) -> None:
+        now = time.monotonic()
+        if now - self._last > _SAME_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def interruptible(*, alone: bool) -> Iterator[None]:
     """Let SIGTERM interrupt the work inside as Ctrl-C does.
@@ -42,9 +58,9 @@ def interruptible(*, alone: bool) -> Iterator[None]:
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _Interrupt())
         if before[signal.SIGINT] is not signal.SIG_IGN:  # as nohup and background jobs of a shell want it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _Interrupt())
     try:
         yield
     finally:

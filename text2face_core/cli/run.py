@@ -12,6 +12,7 @@ import click
 from . import DONE, SOME_FAILED
 from .common import accept_option, plugins_of, quiet_of, resumable, settle_trust, store_of, trust_option
 from .models import check_accepted
+from .supervision import supervise
 
 if TYPE_CHECKING:
     from ..library import Session
@@ -82,11 +83,14 @@ def run(ctx: click.Context, /, source: tuple[str, ...], out: Path | None, recipe
     A run can be stopped at any time: the same command resumes it. A photo that cannot be used is recorded with its
     reason, and the run continues.
     """
+    target = out or Path("runs") / _name_of(source[0])
+    if (code := supervise(ctx, target)) is not None:
+        return code
     from .. import library
     from ..recipe import Recipe
 
     written = Recipe.load(recipe)
-    with _session(ctx, out or Path("runs") / _name_of(source[0]), given) as session:
+    with _session(ctx, target, given) as session:
         chosen = library.override(written, session.plugins, **_overrides(given))
         settle_trust(written, chosen, session.plugins, Recipe.file_of(recipe), trust=given["trust"], ctx=ctx)
         _say_set(session, written, chosen)

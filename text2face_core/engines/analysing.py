@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import tee
 
 from ..contracts import Progress
@@ -15,9 +16,11 @@ from ..errors import Text2FaceError
 from ..images import DecodeLimits, open_decoder
 from ..pipeline import Analysed, Analysis, Decoded
 from ..records import AnalysisRow, Photo
-from ..run import RunDirectory, read_analysis
+from ..run import RunDirectory, Suspect, Watch, find_suspects, read_analysis
 from .base import Task, Work
 from .decoding import PhotoStream
+
+log = logging.getLogger(__name__)
 
 KEEP_SECONDS = 3.0
 """An unfinished chunk is kept this often, so that an interruption loses no more."""
@@ -37,8 +40,21 @@ def analysis_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> list[T
                 continue
         else:
             continue
-        tasks.append(task)
+        tasks.append(_without_crashes(task, find_suspects(run.analysis_path(chunk), key)))
     return tasks
+
+
+def _without_crashes(task: Task, suspects: Mapping[str, Suspect]) -> Task:
+    """The task with a row for each photo that crashes the analysis, and the other suspects one at a time."""
+    kept, alone = dict(task.kept), set()
+    for photo in task.pending:
+        suspect = suspects.get(photo.photo_id)
+        if suspect and suspect.reason:
+            log.warning("%s %s", photo.uri, suspect.reason)
+            kept[photo.photo_id] = AnalysisRow(photo.photo_id, photo.uri, photo.chunk, "failed", suspect.reason)
+        elif suspect:
+            alone.add(photo.photo_id)
+    return replace(task, kept=kept, alone=alone)
 
 
 def _kept(rows: Iterable[AnalysisRow], *, retry_failed: bool) -> dict[str, AnalysisRow]:
@@ -82,7 +98,9 @@ class AnalysisJob:
         )
         try:
             for task in to_analyse:
-                self._analyse(task, analysis, stream.batches(len(task.pending), self.work.batch), writers, progress)
+                batches = stream.batches(len(task.pending), self.work.batch)
+                with Watch(self.run.analysis_path(task.chunk), self.key) as watch:
+                    self._analyse(task, analysis, batches, watch, writers, progress)
         finally:
             decoder.close()
             stream.close()
@@ -93,6 +111,7 @@ class AnalysisJob:
         task: Task,
         analysis: Analysis,
         batches: Iterable[Sequence[Decoded]],
+        watch: Watch,
         writers: Executor,
         progress: Progress,
     ) -> None:
@@ -100,7 +119,7 @@ class AnalysisJob:
         crops: list[Future[None]] = []
         try:
             for batch in batches:
-                analysed = analysis(batch)
+                analysed = [one for part in _parts(batch, task.alone) for one in self._look(part, analysis, watch)]
                 _finish(crops)  # those of the batch before, written meanwhile
                 crops = self._crops(analysed, writers)
                 if 4 * sum(map(_pixel_bytes, batch)) > self.work.pixel_bytes:  # crops hold their photos
@@ -121,6 +140,11 @@ class AnalysisJob:
         _finish(crops)
         self.run.commit_analysis(task.chunk, [rows[photo.photo_id] for photo in task.photos], self.key)
 
+    @staticmethod
+    def _look(batch: Sequence[Decoded], analysis: Analysis, watch: Watch) -> list[Analysed]:
+        with watch.over([one.ref.photo_id for one in batch if isinstance(one.outcome, Photo)]):
+            return analysis(batch)
+
     def _crops(self, analysed: Sequence[Analysed], writers: Executor) -> list[Future[None]]:
         if not self.dataset.enabled:
             return []
@@ -133,6 +157,18 @@ class AnalysisJob:
     def _keep(self, task: Task, rows: dict[str, AnalysisRow]) -> None:
         done = [rows[photo.photo_id] for photo in task.photos if photo.photo_id in rows]
         self.run.keep_analysis(task.chunk, done, self.key)
+
+
+def _parts(batch: Sequence[Decoded], alone: Collection[str]) -> Iterator[Sequence[Decoded]]:
+    """The batch; if it holds photos that are analysed one at a time, the others first."""
+    if not any(one.ref.photo_id in alone for one in batch):
+        yield batch
+        return
+    if others := [one for one in batch if one.ref.photo_id not in alone]:
+        yield others
+    for one in batch:
+        if one.ref.photo_id in alone:
+            yield [one]
 
 
 def _finish(crops: Iterable[Future[None]]) -> None:

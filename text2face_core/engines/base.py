@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,11 +35,13 @@ class Task:
         chunk: The chunk's number.
         photos: All of its photos, in order.
         kept: Rows of an earlier try that stay, by photo id.
+        alone: Ids of photos that are analysed one at a time, as a process may have died over them.
     """
 
     chunk: int
     photos: tuple[PhotoRef, ...]
     kept: Mapping[str, AnalysisRow] = field(default_factory=dict)
+    alone: Collection[str] = ()
 
     @property
     def pending(self) -> list[PhotoRef]:

@@ -18,7 +18,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import BadPhoto
 from ..records import Pixels
-from ..utils import read_regular
+from ..utils import install_command, read_regular
+from .cicp import changes_nothing, read_cicp, to_srgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ BLANK_PIXELS, BLANK_RATIO = 16_000_000, 4096
 """Pixels from which a file must have a byte for so many pixels: no camera or codec compresses a photo further."""
 CACHED_PROFILE = 1_000_000
 """Bytes of an ICC profile up to which its transform is kept for the next photo."""
+
+WHITE_12_BITS, DARK_12_BITS = 4095, 1023
+"""The largest sample of 12 bits, and a value that the brightest sample of a 12-bit photo surely exceeds."""
+_CODE_POINTS, _DEEP_COLOURS = "text2face.cicp", "text2face.deep"
+"""Keys of `Image.info`: a PNG's colour code points; the file's content, if it has 16 bits per colour."""
 
 # Tried in this order, then all others by name: Pillow's own order depends on which files were opened before.
 _COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
@@ -101,7 +107,7 @@ def decode_image(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> P
     """The photo as (H, W, 3) uint8 sRGB, C-contiguous, EXIF-upright, read-only.
 
     Only the first frame or page of a file is decoded; transparent pixels become white; samples of more than 8 bits are
-    scaled; an embedded ICC profile is applied unless it is broken or changes nothing.
+    scaled; an embedded ICC profile, a PNG's cICP or gAMA is applied unless it is broken or changes nothing.
 
     Raises BadPhoto. The reason depends on the file's content alone and begins with "empty file", "not an image",
     "truncated image", "too large: …", "too small: …" or "unreadable: …". Sizes are judged by the header, before
@@ -137,6 +143,9 @@ def open_image(content: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Image.I
     image = _open(content)
     _check_size(image.size, limits)
     _check_effort(image, content)
+    if image.format == "PNG":
+        image.info[_CODE_POINTS] = read_cicp(content)
+        image.info[_DEEP_COLOURS] = content if content[24:26] == b"\x10\x02" else None
     return image
 
 
@@ -148,12 +157,28 @@ def load_strips(image: Image.Image) -> tuple[int, int, Iterator[Pixels]]:
     """
     try:
         image.load()
+        image = _rescued(image)
         # After loading: a PNG may carry its EXIF behind the pixels, and Pillow has turned a TIFF upright by then.
         turn = _UPRIGHT.get(_orientation(image))
         width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
         return height, width, _strips(image, turn, max(1, STRIP_PIXELS // width), height)
     except Exception as error:  # on hostile bytes, decoders may raise anything
         raise BadPhoto(_reason(error)) from error
+
+
+def _rescued(image: Image.Image) -> Image.Image:
+    """A PNG of 12 bits in 16 bits per colour, of which Pillow keeps the upper 8, with the 8 that say something."""
+    content = image.info.pop(_DEEP_COLOURS, None)
+    if not content or not DARK_12_BITS >> 8 < np.asarray(image).max() <= WHITE_12_BITS >> 8:
+        return image
+    import cv2
+
+    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if samples is None or samples.dtype != np.uint16 or samples.shape != (image.height, image.width, 3):
+        return image
+    whole = Image.fromarray(_to_8_bit(samples[..., ::-1], WHITE_12_BITS))
+    whole.info, whole.format = image.info, image.format
+    return whole
 
 
 def _strips(image: Image.Image, turn: Image.Transpose | None, rows: int, height: int) -> Iterator[Pixels]:
@@ -232,9 +257,26 @@ def _open(content: bytes) -> Image.Image:
                 # The WebP and AVIF readers read the whole file first, so reaching its end means nothing.
                 ended = _cut_off(content) if name in {"WEBP", "AVIF"} else stream.tell() >= len(content)
                 failure = failure or BadPhoto("truncated image" if ended else _reason(error))
-    if kind := _foreign_kind(content):
+    if (kind := _foreign_kind(content)) == "HEIC":
+        return _open_heic(content)
+    if kind:
         raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
     raise failure or BadPhoto("not an image")
+
+
+def _open_heic(content: bytes) -> Image.Image:
+    """The first picture of a HEIC file, through libheif, if it is installed."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise BadPhoto(
+            f"unreadable: HEIC needs pillow-heif: {install_command('heic')}; or convert it to JPEG or PNG"
+        ) from None
+    try:
+        heic: Image.Image = HeifImageFile(BytesIO(content))
+    except Exception as error:
+        raise BadPhoto("truncated image" if _cut_off(content) else _reason(error)) from error
+    return heic
 
 
 def _foreign_kind(content: bytes) -> str:
@@ -309,6 +351,7 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
     """A function that converts parts of a decoded image of any mode to sRGB."""
     white = _white(image, rows) if _is_deep(image.mode) else 0.0
     profile = image.info.get("icc_profile")
+    points = image.info.get(_CODE_POINTS)
     curve = None if isinstance(profile, bytes) and profile else _gamma_curve(image.info)
 
     def convert(part: Image.Image) -> Image.Image:
@@ -318,6 +361,9 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
             part = _over_white(part)
         elif part.mode not in {"RGB", "L", "CMYK"}:
             part = part.convert("RGB")
+        if points is not None:
+            rgb = part if part.mode == "RGB" else part.convert("RGB")
+            return rgb if changes_nothing(points) else Image.fromarray(to_srgb(np.asarray(rgb), points))
         if isinstance(profile, bytes) and profile:
             transform = _to_srgb(profile, part.mode)
             if transform is not None:
@@ -358,9 +404,10 @@ def _is_deep(mode: str) -> bool:
 def _white(image: Image.Image, rows: int) -> float:
     """The sample value that becomes 255 in an image of more than 8 bits.
 
-    PNG and PGM samples use all 16 bits by definition. In other formats, cameras and scanners write 8 and 12 bits into
-    16, so the range is the smallest usual range that includes the brightest sample. Floats count as 0 to 1 (highlights
-    up to 16 are clipped), otherwise they are treated likewise. Values beyond 16 bits are stretched.
+    PNG and PGM samples use all 16 bits by definition; but a PNG that is almost black counts as 12 bits. In other
+    formats, cameras and scanners write 8 and 12 bits into 16, so the range is the smallest usual range that includes
+    the brightest sample. Floats count as 0 to 1 (highlights up to 16 are clipped), otherwise they are treated likewise.
+    Values beyond 16 bits are stretched.
     """
     peaks = []
     for top in range(0, image.height, rows):
@@ -369,6 +416,8 @@ def _white(image: Image.Image, rows: int) -> float:
     peak = max(peaks)
     if samples.dtype.kind == "f":
         whites = {16.0: 1.0, 255.0: 255.0, 65535.0: 65535.0}
+    elif image.format == "PNG" and DARK_12_BITS < peak <= WHITE_12_BITS:
+        whites = {peak: WHITE_12_BITS}
     elif image.format != "TIFF":
         whites = {65535.0: 65535.0}
     else:

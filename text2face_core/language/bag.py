@@ -210,24 +210,33 @@ def _same_value(one: Finding, other: Finding) -> bool:
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
     """Of findings that exclude each other, keep the more precise, else the higher score, else the first by name."""
     everything = [f for values in known.values() for f in values]
-    sharp = [f for f in everything if not any(_yields(f, other, vocabulary) for other in everything)]
+    precise = [f for f in everything if not _yields(f, everything, vocabulary)]
     kept: list[Finding] = []
-    for finding in sorted(sharp, key=lambda f: (-f.score, f.name, str(f.value))):
-        if not any(_excludes(finding, other, vocabulary) or _excludes(other, finding, vocabulary) for other in kept):
+    said: set[str] = set()
+    excluded: set[str] = set()
+    for finding in sorted(precise, key=lambda f: (-f.score, f.name, str(f.value))):
+        names, excludes = _names(finding), vocabulary.excluded_by(finding.name, finding.value)
+        if excluded.isdisjoint(names) and said.isdisjoint(excludes):
             kept.append(finding)
+            said.update(names)
+            excluded.update(excludes)
     return {name: left for name, values in known.items() if (left := tuple(f for f in values if f in kept))}
 
 
-def _yields(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    """Whether the other finding is a more precise form of this finding."""
-    words = vocabulary.words(one.name, one.value)
-    listed = (*vocabulary.findings[one.name].yields_to, *(words.yields_to if words else ()))
-    return other.name != one.name and (other.name in listed or f"{other.name}={_text(other.value)}" in listed)
+def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabulary) -> bool:
+    """Whether another finding is a more precise form of this finding."""
+    words = vocabulary.words(finding.name, finding.value)
+    listed = {*vocabulary.findings[finding.name].yields_to, *(words.yields_to if words else ())}
+    return bool(listed) and any(
+        other.name != finding.name and not listed.isdisjoint((other.name, f"{other.name}={_text(other.value)}"))
+        for other in everything
+    )
 
 
-def _excludes(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    listed = vocabulary.excluded_by(one.name, one.value)
-    return f"{other.name}={_text(other.value)}" in listed or (other.name in listed and other.value is not False)
+def _names(finding: Finding) -> tuple[str, ...]:
+    """Names of a finding in the vocabulary's lists of exclusions; an absence is only named with its value."""
+    value = f"{finding.name}={_text(finding.value)}"
+    return (value,) if finding.value is False else (finding.name, value)
 
 
 def _text(value: Value) -> str:

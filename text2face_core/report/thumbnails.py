@@ -13,9 +13,10 @@ from PIL import Image
 
 from .. import sources
 from ..errors import BadPhoto, SourceError
-from ..images import decode_image
+from ..images import DEFAULT_LIMITS, decode_image
 from ..records import AnalysisRow
 from ..run import RunDirectory
+from ..utils import read_regular
 
 SIDE = 224
 """Longer side of a thumbnail, in pixels."""
@@ -63,7 +64,7 @@ def thumbnail(run: RunDirectory, row: AnalysisRow) -> Thumbnail | None:
     except (BadPhoto, SourceError, OSError, ValueError):
         pass
     try:
-        crop = _small(run.image_path(row).read_bytes(), SIDE)
+        crop = _small(read_regular(run.image_path(row), DEFAULT_LIMITS.max_bytes), SIDE)
         return Thumbnail(_jpeg(crop, (0, 0, crop.width, crop.height)), None)
     except (BadPhoto, OSError, ValueError):
         return None

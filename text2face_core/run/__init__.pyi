@@ -1,4 +1,11 @@
 from .corrections import PERSON as PERSON, Corrections as Corrections
+from .crashes import (
+    Suspect as Suspect,
+    Watch as Watch,
+    find_suspects as find_suspects,
+    forget_suspects as forget_suspects,
+    note_death as note_death,
+)
 from .directory import RunDirectory as RunDirectory
 from .repair import repair_run as repair_run
 from .tables import (

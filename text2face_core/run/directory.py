@@ -21,6 +21,7 @@ from ..utils import explain, path_inside, remove_unfinished
 from . import tables
 from .changes import Changes, compare_photos
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
+from .crashes import forget_suspects
 from .settings import SettingsFile
 from .wording import Wording
 from .written import WrittenTexts, forget_written, unsettled
@@ -164,6 +165,7 @@ class RunDirectory:
                     self.keep_analysis(chunk, rows, key)
                     break
             self.analysis_path(chunk).unlink(missing_ok=True)
+            forget_suspects(self.analysis_path(chunk))
         if photos != before or not before:
             tables.write_photos(self.photos_path, photos)
         return changes
@@ -255,6 +257,7 @@ class RunDirectory:
         remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
         _unfinished(self.analysis_path(chunk)).unlink(missing_ok=True)
+        forget_suspects(self.analysis_path(chunk))
 
     def keep_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
         """Store the finished part of a chunk, for `analysis_so_far`."""

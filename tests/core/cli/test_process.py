@@ -140,13 +140,16 @@ def test_a_signal_inside_a_slow_decoder_ends_the_command_in_seconds(installed, t
         text=True,
     )
     assert process.stdout.readline() == "opening\n"
+    began = time.monotonic()
+    assert t2f("settings", "photos").returncode == 0
+    slowness = max(1.0, (time.monotonic() - began) / 0.5)  # of this machine: the command takes less on an idle one
     process.send_signal(number)
     sent = time.monotonic()
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=90)[1]
     assert process.returncode == 130
     assert "the same command resumes" in said
     assert "Traceback" not in said
-    assert time.monotonic() - sent < 30, "far less than what the decoder takes; a busy machine needs its time"
+    assert time.monotonic() - sent < 5 * slowness
 
 
 # --- streams ---

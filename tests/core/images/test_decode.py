@@ -17,6 +17,7 @@ from support.image_files import (
     rows,
 )
 
+from text2face_core.images import decode
 from text2face_core.images.decode import decode_image
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -71,6 +72,12 @@ DEEP = {
     "PNG": (png(WIDTH, HEIGHT, 16, 0, rows(RAMP_16.astype(">u2"))), RAMP_8),
     "PNG, dark": (png(WIDTH, HEIGHT, 16, 0, rows((RAMP_16 // 64).astype(">u2"))), RAMP_8 // 64),  # as it says of itself
     "PNG, RGB": (png(WIDTH, HEIGHT, 16, 2, rows(np.repeat(RAMP_16.astype(">u2"), 3, 1))), RAMP_8),
+    "PNG, 12 bits in 16": (png(WIDTH, HEIGHT, 16, 0, rows((RAMP_16 // 16).astype(">u2"))), RAMP_8),
+    "PNG, RGB, dark": (png(WIDTH, HEIGHT, 16, 2, rows(np.repeat((RAMP_16 // 64).astype(">u2"), 3, 1))), RAMP_8 // 64),
+    "PNG, RGB, 12 bits in 16": (
+        png(WIDTH, HEIGHT, 16, 2, rows(np.repeat((RAMP_16 // 16).astype(">u2"), 3, 1))),
+        RAMP_8,
+    ),
     "PGM": (b"P5 64 48 65535\n" + RAMP_16.astype(">u2").tobytes(), RAMP_8),
     "PGM, 12 bits": (b"P5 64 48 4095\n" + (RAMP_16 // 16).astype(">u2").tobytes(), RAMP_8),
     "TIFF": (encoded(Image.fromarray(RAMP_16), "TIFF"), RAMP_8),
@@ -235,6 +242,16 @@ def test_a_display_p3_photo_is_converted_to_srgb(kind):
 )
 def test_a_profile_of_srgb_and_a_broken_one_change_nothing(profile):
     assert np.array_equal(decode_image(encoded(Image.fromarray(SCENE), "PNG", icc_profile=profile)), SCENE)
+
+
+def test_profiles_are_kept_for_the_next_photo_within_a_bound():
+    kept = decode._cached_transform
+    kept.cache_clear()
+    for number in range(40):
+        profile = bytes([number]) * (decode.CACHED_PROFILE + number % 2)
+        decode_image(encoded(Image.fromarray(SCENE), "TIFF", icc_profile=profile))
+    assert kept.cache_info().misses == 20, "larger ones are not kept"
+    assert kept.cache_info().maxsize * decode.CACHED_PROFILE <= 32_000_000
 
 
 def test_a_grey_photo_stays_grey_whatever_its_profile():

@@ -23,6 +23,7 @@ from support.image_files import (
     text_bomb,
     tiff_that_warns,
 )
+from support.permissions import unprivileged
 
 from text2face_core.errors import BadPhoto
 from text2face_core.images.decode import DEFAULT_LIMITS, DecodeLimits, decode_image
@@ -45,10 +46,6 @@ USELESS = {
     "text": (b"Dear diary, today I took a photo.\n" * 99, "not an image"),
     "zeros": (bytes(5000), "not an image"),
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not an image"),  # would start Ghostscript
-    "HEIC": (
-        b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(99),
-        "unreadable: HEIC is not supported; convert it to JPEG or PNG",
-    ),
     "JPEG without pixels": (encoded(Image.fromarray(SCENE), "JPEG").split(b"\xff\xda")[0], "truncated image"),
     "PNG signature": (b"\x89PNG\r\n\x1a\n", "truncated image"),
     "large": (png(30000, 30000, 8, 2, b""), f"too large: 30000 {BY} 30000 pixels (the limit is 120 megapixels)"),
@@ -92,6 +89,18 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
     assert outcome(tmp_path / "pipe.jpg") == "unreadable: not a file"
     assert outcome(tmp_path / "missing.jpg") == "unreadable: no such file or directory"
     assert outcome(tmp_path / ("n" * 300)) == "unreadable: file name too long"
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="no such file here")
+def test_a_file_of_the_system_that_never_ends_is_not_waited_for():
+    assert outcome(Path("/proc/kmsg")) in {"empty file", "unreadable: permission denied"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_a_link_that_may_not_be_read_is_refused():
+    with unprivileged() as folder:
+        (folder / "secret.jpg").symlink_to(folder / "secret" / "photo.jpg")
+        assert outcome(folder / "secret.jpg") == "unreadable: permission denied"
 
 
 def test_limits_count_from_the_first_beyond():

@@ -5,13 +5,14 @@ import hashlib
 import html
 import io
 import json
+import os
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from support import drawn_run
+from support import drawn_run, small_run
 from support.drawn_run import Drawn
 
 from text2face_core.cli import main
@@ -20,6 +21,7 @@ from text2face_core.records import AnalysisRow, Bag, BagItem, Caption, CaptionRo
 from text2face_core.report.cards import Piece, card, pieces, visible
 from text2face_core.report.page import RowSelection, write_report
 from text2face_core.report.thumbnails import SIDE, thumbnail, window_of
+from text2face_core.run import read_analysis
 from text2face_core.run.directory import RunDirectory
 from text2face_core.sources import uri_of
 
@@ -405,3 +407,16 @@ def test_the_command_says_when_no_browser_can_be_started(tmp_path, capsys, monke
     shown = capsys.readouterr()
     assert shown.out == f"{run.path / 'report.html'}\n"
     assert "no browser could be started" in shown.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_place_of_a_photo_or_crop_is_not_waited_for(tmp_path):
+    run = small_run.make_run(tmp_path / "run", [["One."], ["Two."]])
+    os.mkfifo(tmp_path / "photo.jpg")
+    path = run.analysis_path(0)
+    rows = [replace(row, uri=uri_of(tmp_path / "photo.jpg")) for row in read_analysis(path)]
+    run.commit_analysis(0, rows, "a key")
+    run.image_path(rows[0]).unlink()
+    os.mkfifo(run.image_path(rows[0]))
+    assert main(["report", str(run.path)]) == 0
+    assert (run.path / "report.html").is_file()

@@ -250,3 +250,20 @@ def test_a_folder_with_the_name_of_a_temporary_file_does_no_harm(finished):
         (folder / "kept").mkdir(parents=True)
     finished.lock().release()
     assert all((folder / "kept").is_dir() for folder in folders)
+
+
+def test_files_of_others_in_a_run_stay_whatever_their_names(tmp_path, toy_plugins, toy_recipe, toy_photos):
+    run = RunDirectory(tmp_path / "out")
+    with run.lock():
+        work(run, toy_plugins, toy_recipe, toy_photos)
+    others = [".notes.tmp", ".x.t2f-tmp", ".run.toml.tmp", "notes.tmp", "analysis/.y.tmp", "dataset/.z.t2f-tmp"]
+    for name in others:
+        (run.path / name).write_text("precious")
+    (run.path / ".folder.tmp").mkdir()
+    unfinished = temporary_path(run.path / "analysis" / "00000.parquet")
+    unfinished.touch()
+    with run.lock():
+        work(run, toy_plugins, toy_recipe, toy_photos)
+    assert {(run.path / name).read_text() for name in others} == {"precious"}
+    assert (run.path / ".folder.tmp").is_dir()
+    assert not unfinished.exists()

@@ -13,7 +13,7 @@ import pytest
 
 from text2face_core import RunDirectory
 
-KILLS = int(os.environ.get("T2F_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("T2F_TEST_KILLS", "2"))
 CHANGING = {b"text2face.state", b"text2face-checksum"}
 """The size and time of metadata.jsonl, and the checksum that covers them."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, strategies as st
+from support.permissions import unprivileged
 
 from text2face_core.errors import NothingToDo, SourceError
 from text2face_core.sources import list_photos, path_of, uri_of
@@ -284,3 +285,14 @@ def test_an_unreadable_folder_below_is_told_and_the_rest_is_listed(tmp_path):
     finally:
         secret.chmod(0o700)
     assert told == [f'the folder "{secret}" is left out: Permission denied. The other photos are used']
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_a_link_that_may_not_be_read_is_listed_and_does_not_hide_the_others():
+    with unprivileged() as folder:
+        photos = plant(folder / "photos", "a.jpg", "c.jpg")
+        (photos / "b.jpg").symlink_to(folder / "secret" / "photo.jpg")
+        (photos / "d.jpg").symlink_to(photos / "d.jpg")
+        assert names(list_photos(photos), photos) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+        with pytest.raises(SourceError, match="permission denied"):
+            list_photos(photos / "b.jpg")

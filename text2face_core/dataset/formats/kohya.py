@@ -6,7 +6,6 @@ caption file at random, else the first (kohya-ss/sd-scripts, library/train_util.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -92,8 +91,8 @@ class KohyaFolder(CaptionedDataset):
 
     def _text(self, image: Path) -> bytes:
         for suffix in self._suffixes:
-            with contextlib.suppress(FileNotFoundError):
-                return image.with_suffix(suffix).read_bytes()
+            if (path := image.with_suffix(suffix)).is_file():  # a pipe would be waited for
+                return path.read_bytes()
         return b""
 
     def _lines(self, text: bytes) -> Captions:
