@@ -81,10 +81,9 @@ def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[
 
 
 def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings, rng: random.Random) -> Bag:
-    """Draw the bag of words for a caption.
+    """The bag of words for one caption.
 
-    If several extractors report a finding, the preferred extractor or the majority decides; without either, the
-    finding is left out.
+    If several extractors report a finding, a preferred one or the majority decides; without either it is left out.
     Findings that are below their minimum score, excluded by a sharper or surer finding, absent (unless the settings
     ask for absences), or not in the vocabulary are ignored; a bag may be empty. Equal findings, in any order, and an
     equally seeded `rng` give equal bags.
@@ -108,11 +107,11 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
 
 
 def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
-    """Drop findings until a caption of `most_words` words has room for the rest.
+    """The bag without as much as a caption of so many words has no room for.
 
-    First the last findings of F2 are dropped until a single one is left, then findings about the photo, then that
-    finding, and then everything that is neither an age nor a noun, such as the ethnicity. Two emotions stay or go
-    together. The number of words is an estimate of "A 34-year-old woman with bangs and a hat".
+    First the last findings of F2 go, until one is left, then what is said of the photo, then that finding, and then
+    what is neither an age nor a noun, such as the ethnicity. Two emotions stay or go together. The number of words is
+    an estimate of "A 34-year-old woman with bangs and a hat".
     """
     details, photo = (list(dict.fromkeys(item.name for item in bag.at(level))) for level in ("F2", "photo"))
     nouns = [item.name for item in bag.at("F1") if _is_subject(item, vocabulary)]
@@ -125,7 +124,7 @@ def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
 
 
 def _is_subject(item: BagItem, vocabulary: Vocabulary) -> bool:
-    """Whether the item can be the subject of a caption: an age or a noun, such as "woman"."""
+    """Whether this says who is in the photo: an age or a noun, such as "woman"."""
     entry = vocabulary.findings[item.name]
     return entry.number is not None or entry.role == "noun"
 
@@ -145,7 +144,7 @@ def _words_needed(bag: Bag, vocabulary: Vocabulary) -> int:
 
 
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
-    """Findings by name, in alphabetical order: the value that sources agree on, or a source's `at_most` highest values.
+    """By name, in alphabetical order: the value that the sources agree on, or the `at_most` highest of its source.
 
     The minimum score applies to the highest value; a second emotion may have a lower score.
     """
@@ -176,7 +175,7 @@ def _has_words(finding: Finding, vocabulary: Vocabulary, settings: BagSettings) 
 
 
 def _agree(reported: Sequence[Finding], entry: FindingWords, floor: float, prefer: Sequence[str]) -> list[Finding]:
-    """The findings of the sources that prevail, highest score first.
+    """The findings of those sources that are believed, highest score first.
 
     A preferred source decides by itself. Otherwise the value that most sources report wins, whatever their scores; if
     as many report something else, the finding is left out. Reports below the minimum score have no vote.
@@ -208,7 +207,7 @@ def _same_value(one: Finding, other: Finding) -> bool:
 
 
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
-    """Of findings that exclude each other, keep the more precise, else the higher score, else the first by name."""
+    """Of findings that exclude each other, the sharper one or the one with the higher score; else the first by name."""
     everything = [f for values in known.values() for f in values]
     precise = [f for f in everything if not _yields(f, everything, vocabulary)]
     kept: list[Finding] = []
@@ -224,7 +223,7 @@ def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
 
 
 def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabulary) -> bool:
-    """Whether another finding is a more precise form of this finding."""
+    """Whether another finding says more precisely what this one says."""
     words = vocabulary.words(finding.name, finding.value)
     listed = {*vocabulary.findings[finding.name].yields_to, *(words.yields_to if words else ())}
     return bool(listed) and any(
@@ -234,7 +233,7 @@ def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabul
 
 
 def _names(finding: Finding) -> tuple[str, ...]:
-    """Names of a finding in the vocabulary's lists of exclusions; an absence is only named with its value."""
+    """How the vocabulary's lists of exclusions may name a finding: an absence by its value only."""
     value = f"{finding.name}={_text(finding.value)}"
     return (value,) if finding.value is False else (finding.name, value)
 
@@ -257,7 +256,7 @@ def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Rand
 
 @dataclass
 class _Phrases:
-    """Draw a phrase for each finding in turn, depending on the phrases drawn before."""
+    """Draw a phrase for one finding after the other, depending on those drawn before."""
 
     vocabulary: Vocabulary
     settings: BagSettings
@@ -299,7 +298,7 @@ class _Phrases:
         return self.rng.choice(words.phrases).text
 
     def _noun_is_taken(self, name: str) -> bool:
-        """Whether the bag has a noun that this noun cannot join: "teenage girl" works, "girl teenager" does not."""
+        """Whether the bag has a noun that this one cannot join: "teenage girl" works, "girl teenager" does not."""
         for item in (item for items in self.drawn.values() for item in items if item.level == "F1"):
             grammar = self.vocabulary.grammar(item.name, item.value, item.phrase)
             joins = grammar.before is not None and self.order.index(item.name) < self.order.index(name)
