@@ -76,13 +76,13 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
 
     \b
     t2f export OUT --format imagefolder            metadata.jsonl and images: datasets, diffusers
-    t2f export OUT --format kohya --repeats 10     pictures beside .txt captions: sd-scripts and its kin
+    t2f export OUT --format kohya --repeats 10     pictures next to .txt captions: sd-scripts and similar
     t2f export OUT --format webdataset             tars of jpg, txt and json   (text2face[webdataset])
-    t2f export OUT --format parquet                one table with the pictures in it: datasets, DuckDB
+    t2f export OUT --format parquet                a table with the pictures in it: datasets, DuckDB
     t2f export OUT --format jsonl --all            everything known of every photo, as JSON lines
 
     Captioned photos are exported, with all their captions unless --captions says otherwise; a txt of webdataset, which
-    trainers read as one caption, holds one drawn at random. The run stays as it is, and the export stands without it.
+    trainers read as one caption, holds one drawn at random. The run is not changed, and the export does not need it.
     It is there whole or not at all.
 
     Pictures hold no EXIF data, and so no place. parquet and jsonl say where each photo was read from: look through

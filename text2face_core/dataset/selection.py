@@ -70,8 +70,8 @@ class ExportJob:
 class ExportedPhoto:
     """A photo with the captions that were chosen.
 
-    text: a list of captions, or one string if one caption per photo was requested.
-    line: one of these, drawn at random, on one line; empty if there is none.
+    text: a list of captions, or a string if a single caption per photo was requested.
+    line: a random caption of these as a single line; empty if there is none.
     picture: path of its crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
     name: of its files in the export, without a suffix; unique.
     """
@@ -92,12 +92,12 @@ class ExportedPhoto:
 
     @property
     def lines(self) -> list[str]:
-        """The chosen captions with each run of white space collapsed, so that each fits on one line."""
+        """The chosen captions with each run of white space collapsed, so that each fits on a line."""
         return [_one_line(caption) for caption in self.captions]
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """Findings in the columns of the analysis shards: `value` is JSON text, so that a column has one type."""
+        """Findings in the columns of the analysis shards; `value` is JSON text, for a single column type."""
         return [
             {"name": one.name, "value": json.dumps(one.value), "score": one.score, "source": one.source}
             for one in self.row.findings
@@ -106,7 +106,7 @@ class ExportedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class FormatWriter:
-    """The writer of one format.
+    """The writer of a format.
 
     write: fills a folder with photos. usage: how to open it, for the card. pictures: whether it needs crops.
     names_sources: whether it says where photos were read from. whole_run: whether it can hold photos without captions.

@@ -1,4 +1,4 @@
-"""jsonl: everything that is known of each photo, one line each."""
+"""jsonl: everything that is known about each photo, a line each."""
 
 from __future__ import annotations
 

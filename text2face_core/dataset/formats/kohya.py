@@ -39,7 +39,7 @@ NOTE = "# For sd-scripts: --dataset_config dataset.toml. Mend image_dir when thi
 
 
 class KohyaFolder(CaptionedDataset):
-    """Images with caption files of the same stem: REPEATS_CONCEPT folders, those of dataset.toml, or one folder.
+    """Images with caption files of the same stem: REPEATS_CONCEPT folders, those of dataset.toml, or a single folder.
 
     Each line of a caption file is a caption. Concepts that are repeated more often than others have their photos listed
     more often, so that an epoch shows them in the same proportion.
