@@ -54,9 +54,10 @@ ONLY_FOR = {
 @click.option("--concept", default="face", help="kohya: name of the folder of images, after N_.  [default: face]")
 @click.option(
     "--names",
-    type=click.Choice(["id", "original"]),
+    type=click.Choice(["id", "original", "path"]),
     default="id",
-    help="Names of exported images: the photo's id, or its own file name, which may name people.  [default: id]",
+    help="Names of exported images: the photo's id, its own file name, or its path below the folder of all photos "
+    "(not for kohya). Own names may name people.  [default: id]",
 )
 @click.option("--images/--no-images", default=True, help="parquet: pictures in the table, or not.  [default: images]")
 @click.option("--all", "everything", is_flag=True, help="jsonl: rejected, failed and uncaptioned photos as well.")

@@ -51,6 +51,9 @@ class BagSettings(Options):
     age_noise: float = Field(
         1 / 15, ge=0, lt=1, description="largest random change of an age in years, as a share of it"
     )
+    exact_age: Probability = Field(
+        0.0, description="score of an age below which it is given as a bracket or a word, never as a number"
+    )
     age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket")
     drops: tuple[DropRule, ...] = Field(
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
@@ -277,7 +280,7 @@ class _Phrases:
         if words is None:
             raise AssertionError(finding)  # _select lets none of these through
         if entry.number and isinstance(finding.value, int | float):
-            return self._age(float(finding.value), words, entry.number)
+            return self._age(float(finding.value), finding.score, words, entry.number)
         if words.pair and count > 1:
             return words.pair.text
         fitting = [phrase for phrase in words.phrases if _applies(phrase, self.known)] or list(words.phrases)
@@ -287,8 +290,11 @@ class _Phrases:
             fitting = others if self._noun_is_taken(finding.name) else nouns
         return self.rng.choice(fitting).text
 
-    def _age(self, years: float, words: ValueWords, templates: AgeTemplates) -> str:
-        form = self.rng.choice(self.settings.age_forms)
+    def _age(self, years: float, score: float, words: ValueWords, templates: AgeTemplates) -> str:
+        forms = self.settings.age_forms
+        if score < self.settings.exact_age:
+            forms = tuple(form for form in forms if form != "number") or forms
+        form = self.rng.choice(forms)
         noise = self.rng.uniform(-self.settings.age_noise, self.settings.age_noise)
         number, middle, reach = round(years * (1 + noise)), round(years), self.settings.age_bracket
         if form == "bracket":

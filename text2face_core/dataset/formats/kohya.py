@@ -19,7 +19,7 @@ from typing import Any
 import tomli_w
 
 from ...contracts import CaptionedDataset
-from ...errors import SourceError
+from ...errors import SourceError, UsageError
 from ...records import Captions
 from ..crops import DatasetSettings
 from ..folder import place
@@ -146,6 +146,8 @@ def _holds_images(folder: Path) -> bool:
 
 def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
     """Write N_CONCEPT/NAME.jpg with N_CONCEPT/NAME.txt, and dataset.toml."""
+    if job.settings.names == "path":
+        raise UsageError("sd-scripts reads pictures side by side in one folder: use --names original with kohya")
     name = f"{job.settings.repeats}_{job.settings.concept}"
     several = job.settings.captions == "all"
     for photo in photos:
