@@ -14,7 +14,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile")
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal")
+ONE_CORE = {"OMP_NUM_THREADS": "1"}
+"""Of each process among those side by side: more threads than cores wait for each other."""
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
 """The extras that need torch, but for vLLM, which is large and wants a GPU."""
 CORE = ("tests/core", "tests/install")
@@ -23,6 +25,7 @@ USES = {
     "clip": ["tests/plugins/test_clip.py"],
     "deepface": ["tests/plugins/test_deepface.py"],
     "farl": ["tests/plugins/farl"],
+    "heic": ["tests/core/images/test_heic.py"],
     "insightface": ["tests/plugins/test_insightface.py"],
     "llamacpp": ["tests/plugins/llm/test_llamacpp.py"],
     "openai": ["tests/plugins/llm/test_openai.py"],
@@ -55,14 +58,16 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The core and the installed distributions, without torch. `plugins` runs the rest."""
     session.install("-e", ".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser", *session.posargs, env=ONE_CORE)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The tests of the core again, with its coverage, which must not fall below the floor in pyproject.toml."""
     session.install("-e", ".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, *CORE, "--cov", "-m", "not browser and not install", *session.posargs)
+    session.run(
+        "pytest", *SIDE_BY_SIDE, *CORE, "--cov", "-m", "not browser and not install", *session.posargs, env=ONE_CORE
+    )
 
 
 @nox.session
@@ -109,7 +114,7 @@ def plugins(session: nox.Session) -> None:
     """The plugins; those that need torch with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", f".[{NETWORKS},test]")
     places = ["tests/plugins", "tests/tools", "tests/core/models/test_inference.py"]
-    session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs, env=ONE_CORE)
 
 
 @nox.session(reuse_venv=False)
@@ -181,7 +186,7 @@ def bench(session: nox.Session) -> None:
 def run_quick_tests(session: nox.Session) -> None:
     """Run the tests that take less than a second each."""
     marks = "not slow and not browser and not install and not heavy and not reference"
-    session.run("pytest", *SIDE_BY_SIDE, "-q", "-m", marks, *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, "-q", "-m", marks, *session.posargs, env=ONE_CORE)
 
 
 def first_commands() -> list[str]:

@@ -1,6 +1,6 @@
 """The roles that plugins play: a base class for each, and what goes in and out.
 
-Every role works on batches: one result per input, in order. A component that cannot handle an input of a batch raises
+Every role works on batches: a result per input, in order. A component that cannot handle an input of a batch raises
 an exception; the pipeline then calls it for each input alone and records the reason for the input that fails.
 """
 

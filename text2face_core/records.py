@@ -197,7 +197,7 @@ class BagItem:
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """Bag of words: the findings in words, in random order for one caption.
+    """Bag of words: the findings in words, in random order for a caption.
 
     Items of level F1 (age, gender, ethnicity) come first, then F2 (everything else about the person), then "photo"
     (properties of the image itself).

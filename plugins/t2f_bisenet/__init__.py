@@ -1,4 +1,4 @@
-"""Regions of a face by BiSeNet, and what they say: hair, eyes, mouth, teeth, glasses, hat, jewellery, skin tone.
+"""Face parsing by BiSeNet, and findings from its regions: hair, eyes, mouth, teeth, glasses, hat, jewellery, skin tone.
 
 The network has the 19 classes of CelebAMask-HQ and is facexlib's, whose file `parsing_bisenet.pth` and the original
 `79999_iter.pth` of face-parsing.PyTorch are the same bytes. Yu et al., "BiSeNet: Bilateral Segmentation Network for
@@ -36,14 +36,14 @@ NETWORK = Artifact(
 
 
 class BiSeNetOptions(Options):
-    """When something is said. Areas are in squared distances between the eyes."""
+    """Thresholds for reporting findings. Areas are in squared inter-ocular distances."""
 
-    certainty: float = Field(0.7, ge=0.5, le=1, description="findings whose score is smaller are not said")
-    # On 186 portraits, 21 of the 23 earrings and 21 of the 22 necklaces that are said from these areas were there. The
-    # network calls edges of ears and sideburns earrings, too; smaller areas hold more of those.
-    earrings: float = Field(0.003, gt=0, description="area from which earrings count as worn")
-    necklace: float = Field(0.01, gt=0, description="area from which a necklace counts as worn")
-    weights: str = Field("", description="path of the network's tensors; empty for the published ones")
+    certainty: float = Field(0.7, ge=0.5, le=1, description="minimum score of a finding that is reported")
+    # On 186 portraits, 21 of the 23 earrings and 21 of the 22 necklaces reported with these areas were real. The
+    # network also labels edges of ears and sideburns as earrings; smaller areas include more of these.
+    earrings: float = Field(0.003, gt=0, description="minimum area of earrings that count as worn")
+    necklace: float = Field(0.01, gt=0, description="minimum area of a necklace that counts as worn")
+    weights: str = Field("", description="path of the network's tensors; empty for the published weights")
 
 
 def build(options: BiSeNetOptions, runtime: Runtime) -> "Regions":
@@ -58,7 +58,7 @@ def build(options: BiSeNetOptions, runtime: Runtime) -> "Regions":
 
 @hookimpl
 def t2f_extractors() -> Iterable[Component[BiSeNetOptions, Extractor]]:
-    """One extractor for everything that the regions show."""
+    """An extractor for everything that the regions show."""
     yield Component(
         "bisenet",
         build,

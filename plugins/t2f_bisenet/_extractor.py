@@ -1,4 +1,4 @@
-"""From photos to classes of pixels, and from those to findings."""
+"""From photos to a class per pixel, and from classes to findings."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Classes = npt.NDArray[np.uint8]
 SIDE = 512
 
 POINTS = ((0.385, 0.47), (0.615, 0.47), (0.5, 0.61), (0.398, 0.715), (0.602, 0.715))
-"""Of the landmarks in the squares of FFHQ and CelebA-HQ, on which the network was trained, in units of their side.
+"""Landmarks in the squares of FFHQ and CelebA-HQ, on which the network was trained, in units of their side.
 
-facexlib's template, made for the restoration of faces, is drawn 7 % closer. On 86 hand masks of CelebAMask-HQ this one
-finds hair with an overlap of 0.88 instead of 0.84, hats with 0.87 instead of 0.83, and the face itself as well.
+facexlib's template, made for face restoration, is 7 % tighter. On 86 hand masks of CelebAMask-HQ, the template here
+finds hair with an overlap of 0.88 instead of 0.84, hats with 0.87 instead of 0.83, and the face itself equally well.
 """
 
-# A pixel's centre lies half a pixel inside; what lies outside the photo is gray.
+# A pixel's centre lies half a pixel inside; the crop is gray outside the photo.
 CROP = LandmarkCrop(
     "bisenet_512", tuple((x * SIDE - 0.5, y * SIDE - 0.5) for x, y in POINTS), SIDE, border=(128, 128, 128)
 )
 
 NECK = 0.3
-"""Area of the neck, in squared distances between the eyes, from which the lack of a necklace is seen."""
+"""Least visible area of the neck, in squared inter-ocular distances, to report that there is no necklace."""
 
 
 class Regions(Extractor):
-    """Findings of `text2face_core.regions`, and jewellery, from the classes of the pixels of one square.
+    """Findings of `text2face_core.images.regions`, and jewellery, from the class of each pixel of a square crop.
 
-    On the CPU, faces go through the network one by one, which costs no more time and makes results independent of the
-    batch to the last bit.
+    On the CPU, faces go through the network singly, which costs no more time and makes results independent of the batch
+    to the last bit.
     """
 
     def __init__(self, weights: Path, options: BiSeNetOptions, runtime: Runtime) -> None:
@@ -64,11 +64,11 @@ class Regions(Extractor):
         )
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """What the regions of each portrait say. Raises DegenerateFace for unusable landmarks."""
+        """Derive findings from each portrait's regions. Raises DegenerateFace for unusable landmarks."""
         return [self.findings(*one) for one in self._seen(portraits)]
 
     def parse(self, portraits: Sequence[Portrait]) -> list[tuple[ParsedFace, Classes]]:
-        """The regions of each portrait, and its classes (SIDE, SIDE) uint8, for those who want to look."""
+        """The regions of each portrait, and its classes (SIDE, SIDE) uint8, for inspection."""
         return list(self._seen(portraits))
 
     def _seen(self, portraits: Sequence[Portrait]) -> Iterator[tuple[ParsedFace, Classes]]:
@@ -81,7 +81,7 @@ class Regions(Extractor):
                 yield parsed(portrait, classes), classes
 
     def findings(self, face: ParsedFace, classes: Classes) -> list[Finding]:
-        """What is said of one portrait that was parsed."""
+        """Findings of a parsed portrait."""
         found = derive(face, self._limits) + worn(face, self._limits)
         bald = [one for one in found if one.name == "bald" and one.value is True]
         found += [Finding("hair_length", "bald", one.score) for one in bald]
@@ -89,13 +89,13 @@ class Regions(Extractor):
         return found + [one for one in jewellery if one.score >= self._options.certainty]
 
     def _earrings(self, face: ParsedFace, classes: Classes) -> Iterator[Finding]:
-        """Only that there are some: the network does not see most of those that hang before hair."""
+        """Earrings, only as present: the network misses most earrings in front of hair."""
         worn = _limit(self._options.earrings).above(_area(face, classes, "ear_r"))
         if worn >= 0.5:
             yield Finding("wearing_earrings", True, round(worn, 3))
 
     def _necklace(self, face: ParsedFace, classes: Classes) -> Iterator[Finding]:
-        """That there is one; that there is none only where a good part of the neck is seen."""
+        """A necklace as present; as absent only if enough of the neck is visible."""
         worn = _limit(self._options.necklace).above(_area(face, classes, "neck_l"))
         if worn >= 0.5 or _area(face, classes, "neck") > NECK:
             yield Finding("wearing_necklace", worn >= 0.5, round(max(worn, 1 - worn), 3))

@@ -1,4 +1,4 @@
-"""facexlib's BiSeNet as it is used here: one of its three outputs, from colours of 0 to 1."""
+"""facexlib's BiSeNet as used here: only the finest of its three outputs, from colours of 0 to 1."""
 
 # mypy: disable-error-code="no-any-return, no-untyped-call"
 # torch's modules are Any when they are called.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours: so the network was trained."""
+"""Of ImageNet's colours, as the network was trained."""
 
 
 class Scores(nn.Module):
@@ -40,7 +40,7 @@ class Scores(nn.Module):
 
 
 class Labels(nn.Module):
-    """Only the class of the largest score: an accelerator then hands back one number a pixel in place of 19."""
+    """Only the class of the largest score: an accelerator then returns a single number per pixel instead of 19."""
 
     def __init__(self, scores: Scores) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class Labels(nn.Module):
 
 
 def load(weights: Path, *, labels: bool) -> nn.Module:
-    """`Scores`, or `Labels` where only they are wanted, on the CPU in float32.
+    """Load `Scores`, or `Labels` if only labels are wanted, on the CPU in float32.
 
-    Raises ArtifactError where the file does not hold exactly the network's tensors.
+    Raises ArtifactError if the file does not hold exactly the network's tensors.
     """
     scores = Scores(load_weights(lambda: BiSeNet(len(CLASSES)), weights, what="BiSeNet with 19 classes"))
     return Labels(scores) if labels else scores

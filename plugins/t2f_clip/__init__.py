@@ -1,4 +1,4 @@
-"""What the paper asks CLIP, zero-shot: is this a real person, is text laid over the photo, do teeth or the tongue show?
+"""The paper's zero-shot questions to CLIP: a real person? text over the photo? visible teeth or tongue?
 
 CLIP: Radford et al., ICML 2021; weights by OpenCLIP (Cherti et al., CVPR 2023). The paper names neither the weights nor
 a threshold: the model, the prompts (prompts.toml) and the thresholds here are ours.
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ._components import Mouth, Real
 
 
-LAION_NOTE = "trained on LAION-2B, pictures and captions from the web as they came"
-OPENAI_NOTE = "trained on 400 million pairs that were not published"
+LAION_NOTE = "trained on LAION-2B, uncurated pictures and captions from the web"
+OPENAI_NOTE = "trained on 400 million unpublished pairs of pictures and texts"
 FILE = "open_clip_model.safetensors"
 
 
@@ -78,63 +78,63 @@ WEIGHTS = {
         size=1_710_517_724,
     ),
 }
-"""Artifacts by model. `weights` serves any other."""
+"""Artifacts by model; for any other model, set `weights`."""
 
 DEFAULT = "ViT-B-32/laion2b_s34b_b79k"
 
 
 class ClipOptions(Options):
-    """Which CLIP looks, and what it is asked."""
+    """The CLIP model and its prompts."""
 
     model: str = Field(
-        DEFAULT, description=f"open_clip's ARCHITECTURE/TAG: one of {', '.join(WEIGHTS)}; with `weights` any"
+        DEFAULT, description=f"model, as open_clip's ARCHITECTURE/TAG: {', '.join(WEIGHTS)}; any other with `weights`"
     )
-    weights: str = Field("", description="path of the model's checkpoint; from the model store unless given")
-    prompts: str = Field("", description="path of a TOML file to use in place of the plugin's own prompts.toml")
+    weights: str = Field("", description="path of the model's checkpoint; by default from the model store")
+    prompts: str = Field("", description="path of a TOML file of prompts that replaces the plugin's prompts.toml")
 
     @field_validator("model")
     @classmethod
     def _has_a_tag(cls, model: str) -> str:
         if model.count("/") != 1 or model.startswith("/") or model.endswith("/"):
-            raise ValueError(f"ARCHITECTURE/TAG is wanted, such as {DEFAULT}, not {model!r}")
+            raise ValueError(f"{model!r} is not of the form ARCHITECTURE/TAG, such as {DEFAULT}")
         return model
 
 
 class RealOptions(ClipOptions):
-    """When a photo is turned away: the paper's check for real people without text over them."""
+    """Thresholds for rejecting a photo: the paper's check for real people without text over them."""
 
     not_real: float = Field(
         0.9,
         gt=0,
         le=1,
-        description="a photo that more probably shows a drawing, statue … is turned away; 1: none",
+        description="probability of a drawing, statue … above which a photo is rejected; 1: never",
     )
     overlaid_text: float = Field(
-        0.9, gt=0, le=1, description="a photo that is more probably a cover, poster … is turned away; 1: none"
+        0.9, gt=0, le=1, description="probability of a cover, poster … above which a photo is rejected; 1: never"
     )
 
 
 class MouthOptions(ClipOptions):
-    """When something is said of teeth and tongue."""
+    """Thresholds for reporting teeth and tongue."""
 
-    teeth: float = Field(0.7, ge=0.5, le=1, description="visible or not, what is less probable is not said")
-    tongue: float = Field(0.9, ge=0.5, le=1, description="likewise; tongues are rare, doubtful ones lips")
+    teeth: float = Field(0.7, ge=0.5, le=1, description="minimum probability to report teeth as visible or not visible")
+    tongue: float = Field(0.9, ge=0.5, le=1, description="likewise for the tongue; doubtful tongues are usually lips")
 
 
 def needs(options: ClipOptions) -> list[Artifact]:
-    """The file of the one model that looks, unless it is given or not known."""
+    """The file of the chosen model, unless `weights` gives it or its source is not known."""
     return [WEIGHTS[options.model]] if options.model in WEIGHTS and not options.weights else []
 
 
 def build_real(options: RealOptions, runtime: Runtime) -> "Real":
-    """The filter; shares its network with the extractor."""
+    """Build the filter; it shares its network with the extractor."""
     from ._components import Real
 
     return Real(options, runtime)
 
 
 def build_mouth(options: MouthOptions, runtime: Runtime) -> "Mouth":
-    """The extractor; shares its network with the filter."""
+    """Build the extractor; it shares its network with the filter."""
     from ._components import Mouth
 
     return Mouth(options, runtime)
@@ -142,7 +142,7 @@ def build_mouth(options: MouthOptions, runtime: Runtime) -> "Mouth":
 
 @hookimpl
 def t2f_filters() -> Iterable[Component[RealOptions, Filter]]:
-    """One filter for both reasons to turn a photo away."""
+    """A filter for both reasons to reject a photo."""
     yield Component(
         "clip.real",
         build_real,
@@ -150,13 +150,13 @@ def t2f_filters() -> Iterable[Component[RealOptions, Filter]]:
         artifacts=tuple(WEIGHTS.values()),
         needs=needs,
         extra="clip",
-        summary="turns away drawings, statues, masks …, and photos with text over them",
+        summary="rejects drawings, statues, masks …, and photos with text over them",
     )
 
 
 @hookimpl
 def t2f_extractors() -> Iterable[Component[MouthOptions, Extractor]]:
-    """One extractor for teeth and tongue."""
+    """An extractor for teeth and tongue."""
     yield Component(
         "clip.mouth",
         build_mouth,
@@ -165,5 +165,5 @@ def t2f_extractors() -> Iterable[Component[MouthOptions, Extractor]]:
         needs=needs,
         extra="clip",
         provides=("teeth_visible", "tongue_visible"),
-        summary="whether teeth or the tongue can be seen",
+        summary="whether teeth or the tongue are visible",
     )

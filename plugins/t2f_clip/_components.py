@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Asker:
-    """Questions of one component and the encoder that it shares with others."""
+    """A component's questions, and the encoder that it shares with others."""
 
     def __init__(self, options: ClipOptions, runtime: Runtime, names: Sequence[str]) -> None:
         asked = load(options.prompts, names)
@@ -25,35 +25,35 @@ class _Asker:
         self._questions = {name: Question(one, self._encoder.texts) for name, one in asked.items()}
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[dict[str, Answer]]:
-        """The answers for each portrait, by question."""
+        """Answers for each portrait, by question."""
         columns = [one.answers(self._encoder.images(portraits, one.view)) for one in self._questions.values()]
         return [dict(zip(self._questions, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 class Real(Filter):
-    """Turns away what is not a photo of a real person, and photos with text laid over them."""
+    """Rejects pictures that are not photos of a real person, and photos with text over them."""
 
     def __init__(self, options: RealOptions, runtime: Runtime) -> None:
         self._options = options
         self._ask = _Asker(options, runtime, ("not_real", "overlaid_text"))
 
     def judge(self, portraits: Sequence[Portrait]) -> list[Rejection | None]:
-        """A rejection names the most probable class and its probability."""
+        """Judge portraits; a rejection names the most probable class and its probability."""
         return [self._judge(answers) for answers in self._ask(portraits)] if portraits else []
 
     def _judge(self, answers: dict[str, Answer]) -> Rejection | None:
         not_real, text = answers["not_real"], answers["overlaid_text"]
         if self._options.not_real <= not_real.probability and self._options.not_real < 1:
-            return Rejection(f"not a real person: seems to be {not_real.what} ({not_real.probability:.3f})")
+            return Rejection(f"not a real person: probably {not_real.what} ({not_real.probability:.3f})")
         if self._options.overlaid_text <= text.probability and self._options.overlaid_text < 1:
-            return Rejection(f"text over the photo: seems to be {text.what} ({text.probability:.3f})")
+            return Rejection(f"text over the photo: probably {text.what} ({text.probability:.3f})")
         return None
 
 
 class Mouth(Extractor):
-    """Says whether teeth or the tongue can be seen, where that is clear enough either way.
+    """Reports whether teeth or the tongue are visible, if that is clear enough either way.
 
-    The score is the probability of what is said; the detail "probability" is that of being visible.
+    The score is the probability of the reported value; the detail "probability" is the probability of being visible.
     """
 
     def __init__(self, options: MouthOptions, runtime: Runtime) -> None:
@@ -61,7 +61,7 @@ class Mouth(Extractor):
         self._ask = _Asker(options, runtime, tuple(self._least))
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """teeth_visible and tongue_visible of each portrait. Raises DegenerateFace where the box has no extent."""
+        """Find teeth_visible and tongue_visible. Raises DegenerateFace if the box has no extent."""
         return [self._findings(answers) for answers in self._ask(portraits)] if portraits else []
 
     def _findings(self, answers: dict[str, Answer]) -> list[Finding]:

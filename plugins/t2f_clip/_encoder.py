@@ -1,4 +1,4 @@
-"""CLIP itself: texts and portraits to embeddings, each portrait once per view whoever asks."""
+"""CLIP itself: embeddings of texts and portraits, computed once per portrait and view for all components."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from . import ClipOptions
 
 FACE = BoxCrop(1.3, 224, border=None)
-"""The whole face with little around it: at 224 pixels a mouth is then some 60 wide."""
+"""The whole face with a small margin: at 224 pixels a mouth is then about 60 wide."""
 
 
 class Encoder:
-    """One CLIP. Its half for texts is asked while components are built, and let go when the first photos come."""
+    """A CLIP model. Its text half is used while components are built, and freed when the first photos arrive."""
 
     def __init__(self, options: ClipOptions, runtime: Runtime) -> None:
         architecture, _, tag = options.model.partition("/")
@@ -41,7 +41,7 @@ class Encoder:
         self._tokenizer: Any = open_clip.get_tokenizer(architecture)
         model = self._load()
         looks = PreprocessCfg(**model.visual.preprocess_cfg)
-        # Nothing is cut off: the photo is padded with a grey that the network barely reacts to.
+        # Nothing is cut off: the photo is padded with a grey to which the network barely reacts.
         looks.resize_mode = "longest"
         looks.fill_color = round(255 * float(np.mean(looks.mean)))
         self._prepare: Any = image_transform_v2(looks, is_train=False)
@@ -73,10 +73,10 @@ class Encoder:
         return np.stack([kept[portrait] for portrait in portraits])
 
     def pixels(self, portrait: Portrait, view: View) -> Any:
-        """What the network sees of a portrait: (3, side, side) float32, normalised as the model wants it."""
+        """The network's input for a portrait: (3, side, side) float32, normalised as the model expects."""
         shown = portrait.photo.pixels if view == "photo" else portrait.crop(FACE)
         image = Image.fromarray(shown)
-        # Twice the size that is wanted is enough to shrink from; a large photo gets there faster by plain means.
+        # A large photo is first reduced, which is faster, to twice the wanted size: enough to resample from.
         if (k := max(image.size) // (2 * self._side)) > 1:
             image = image.reduce(k)
         return self._prepare(image).numpy()
@@ -87,7 +87,7 @@ _building = threading.Lock()
 
 
 def encoder(options: ClipOptions, runtime: Runtime) -> Encoder:
-    """The encoder for these options, one for all components of a process that use it."""
+    """The encoder for these options, shared by all components of a process."""
     key = (options.model, options.weights, runtime.device, runtime.dtype, runtime.threads, runtime.models)
     with _building:
         found = _built.get(key)
@@ -101,8 +101,8 @@ def _checkpoint(options: ClipOptions, runtime: Runtime) -> str:
         return options.weights
     if options.model not in WEIGHTS:
         raise UsageError(
-            f"where the weights of {options.model} come from is not known: name the file with `weights`, "
-            f"or choose one of {', '.join(WEIGHTS)}"
+            f"no source of the weights of {options.model} is known: set `weights` to the file, "
+            f"or choose a model among {', '.join(WEIGHTS)}"
         )
     return str(runtime.models.path(WEIGHTS[options.model]))
 
@@ -110,13 +110,11 @@ def _checkpoint(options: ClipOptions, runtime: Runtime) -> str:
 def _load(architecture: str, known: dict[str, Any], checkpoint: str) -> Any:
     """The model in float32 on the CPU.
 
-    A checkpoint that is a plain file says nothing of itself: how images are normalised, and whether its activation is
-    QuickGELU (OpenAI's is), come from open_clip's record of the tag.
+    A checkpoint file does not state how images are normalised, nor whether its activation is QuickGELU (as OpenAI's);
+    both come from open_clip's record of the tag.
     """
     if architecture not in open_clip.list_models():
-        raise UsageError(
-            f"open_clip knows no architecture {architecture}; it knows {', '.join(open_clip.list_models())}"
-        )
+        raise UsageError(f"open_clip has no architecture {architecture}; it has {', '.join(open_clip.list_models())}")
     looks = {name: known[name] for name in ("mean", "std", "interpolation") if known.get(name)}
     try:
         with warnings.catch_warnings():

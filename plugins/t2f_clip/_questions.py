@@ -1,4 +1,4 @@
-"""Questions: from a file of prompts to embeddings, and from an image's embedding to an answer."""
+"""Zero-shot questions: from a file of prompts to embeddings, and from an image's embedding to an answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ View = Literal["photo", "face"]
 OWN = Path(__file__).with_name("prompts.toml")
 
 LOGIT_SCALE = 100.0
-"""What cosines are multiplied with before the softmax: CLIP's temperature, learnt up to this limit."""
+"""Factor of the cosines before the softmax: CLIP's temperature, which is learnt up to this limit."""
 
 
 def unit(vectors: npt.NDArray[np.floating]) -> Embeddings:
@@ -32,7 +32,7 @@ def unit(vectors: npt.NDArray[np.floating]) -> Embeddings:
 
 
 class Asked(Options):
-    """A question as written in a file of prompts."""
+    """A question as written in the file of prompts."""
 
     view: View
     templates: tuple[str, ...] = Field(min_length=1)
@@ -50,9 +50,9 @@ class Answer:
 
 
 class Question:
-    """One question, ready to be answered.
+    """A question with its embeddings.
 
-    encode: embeddings of texts. Each class, and what is so otherwise, is the mean of its prompts' embeddings.
+    encode: embeds texts. The embedding of each class, and of `otherwise`, is the mean of its prompts' embeddings.
     """
 
     def __init__(self, asked: Asked, encode: Callable[[Sequence[str]], Embeddings]) -> None:
@@ -76,18 +76,18 @@ class Question:
 
 
 def load(path: str, names: Sequence[str]) -> dict[str, Asked]:
-    """The questions of these names from a file of prompts, our own if `path` is empty.
+    """Load the questions of these names from a file of prompts, the plugin's own if `path` is empty.
 
-    Raises UsageError that says what is wrong in the file.
+    Raises UsageError if the file cannot be used.
     """
     file = Path(path) if path else OWN
     try:
         with file.open("rb") as stream:
             asked = TypeAdapter(dict[str, Asked]).validate_python(tomllib.load(stream))
     except OSError as error:
-        raise UsageError(f"the prompts {file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"the prompts in {file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise UsageError(f"the prompts {file} do not say what is asked: {error} (an example: {OWN})") from error
+        raise UsageError(f"the prompts in {file} are not valid: {error} (for an example, see {OWN})") from error
     if missing := [name for name in names if name not in asked]:
-        raise UsageError(f"the prompts {file} ask for {', '.join(asked)}, but not for {', '.join(missing)}")
+        raise UsageError(f"the prompts in {file} have {', '.join(asked)}, but lack {', '.join(missing)}")
     return {name: asked[name] for name in names}

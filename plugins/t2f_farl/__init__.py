@@ -1,10 +1,10 @@
 """FaRL: the 40 attributes of CelebA, and regions of the face measured for hair, eyes, mouth, glasses and hats.
 
-Both models are those of the package pyfacer (FacePerceiver/facer); their pictures of a face, their normalisation and
-their order of labels are the same here, to 1e-4, without that package. The attribute network sees a wide square with
-hat and neck, 92.1 % right on average over CelebA's test set by its authors' figures. Of the two parsing models, `lapa`
-sees the whole photo, its periphery pressed together, and so how long hair is; `celebm` sees FFHQ's crop, and knows
-glasses and hats. Zheng et al., "General Facial Representation Learning in a Visual-Linguistic Manner", CVPR 2022.
+The models are those of the package pyfacer (FacePerceiver/facer); crops, normalisation and the order of labels are the
+same here, to 1e-4, without that package. The attribute network sees a wide square with hat and neck; its authors report
+92.1 % accuracy on average over CelebA's test set. Of the two parsing models, `lapa` sees the whole photo, with its
+periphery compressed, and so the length of hair; `celebm` sees FFHQ's crop, and has classes for glasses and hats. Zheng
+et al., "General Facial Representation Learning in a Visual-Linguistic Manner", CVPR 2022.
 """
 
 from collections.abc import Iterable
@@ -71,38 +71,38 @@ MEASURED = ("hair_length", "eye_openness", "mouth_openness", "eyeglasses", "wear
 
 
 class AttributeOptions(Options):
-    """How attributes are read."""
+    """Options of the attribute network."""
 
-    threshold: float = Field(0.5, gt=0, lt=1, description="probability from which an attribute counts as present")
+    threshold: float = Field(0.5, gt=0, lt=1, description="minimum probability of an attribute that counts as present")
     normalise: bool = Field(
         True,
-        description="take CLIP's mean and spread off the colours, as the network was trained; false is what pyfacer "
-        "did by mistake before its version 0.0.5, and so probably what the paper's own labels were made with",
+        description="normalise colours by CLIP's mean and standard deviation, as in training; false reproduces a "
+        "mistake of pyfacer before version 0.0.5, with which the paper's own labels were probably made",
     )
-    weights: str = Field("", description="path of the network's tensors; empty for the published ones")
+    weights: str = Field("", description="path of the network's tensors; empty for the published weights")
 
 
 class ParsingOptions(Options):
-    """Which parsers look, and when something is said."""
+    """The parsers, and the threshold for reporting findings."""
 
     models: tuple[Parser, ...] = Field(
         ("lapa", "celebm"),
         min_length=1,
         max_length=2,
-        description="lapa for hair in the whole photo, eyes and mouth; celebm for eyeglasses and hats, too. With both, "
-        "glasses and hats that celebm sees are put on what lapa sees",
+        description="parsers: lapa for hair in the whole photo, eyes and mouth; celebm also for eyeglasses and hats. "
+        "With both, celebm's glasses and hats are added to lapa's regions",
     )
-    certainty: float = Field(0.7, ge=0.5, le=1, description="findings whose score is smaller are not said")
+    certainty: float = Field(0.7, ge=0.5, le=1, description="minimum score of a finding that is reported")
     lapa_weights: str = Field(
-        "", description="path of a TorchScript file instead of lapa's published one; it runs code: give one you trust"
+        "", description="path of a TorchScript file that replaces lapa's; it can run code, so it must be trusted"
     )
     celebm_weights: str = Field(
-        "", description="path of a TorchScript file instead of celebm's published one; it runs code: give one you trust"
+        "", description="path of a TorchScript file that replaces celebm's; it can run code, so it must be trusted"
     )
 
 
 def build_attributes(options: AttributeOptions, runtime: Runtime) -> "Attributes":
-    """The attribute network."""
+    """Build the extractor of attributes."""
     from pathlib import Path
 
     from ._attributes import Attributes
@@ -112,7 +112,7 @@ def build_attributes(options: AttributeOptions, runtime: Runtime) -> "Attributes
 
 
 def build_parsing(options: ParsingOptions, runtime: Runtime) -> "Parsing":
-    """The parsers that are asked for."""
+    """Build the extractor with the chosen parsers."""
     from pathlib import Path
 
     from ._parsing import Parsing
@@ -126,14 +126,14 @@ def build_parsing(options: ParsingOptions, runtime: Runtime) -> "Parsing":
 
 
 def needs_parsers(options: ParsingOptions) -> list[Artifact]:
-    """The files of the parsers that are asked for, but for those that the user gives."""
+    """The files of the chosen parsers, except those that the user provides."""
     given = {"lapa": options.lapa_weights, "celebm": options.celebm_weights}
     return [PARSERS[name] for name in options.models if not given[name]]
 
 
 @hookimpl
 def t2f_extractors() -> Iterable[Component[AttributeOptions, Extractor] | Component[ParsingOptions, Extractor]]:
-    """Attributes and regions."""
+    """Two extractors: attributes and regions."""
     yield Component(
         "farl.attributes",
         build_attributes,

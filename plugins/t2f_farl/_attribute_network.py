@@ -1,8 +1,8 @@
-"""FaRL's attribute network: the image half of CLIP ViT-B/16 and a small head for the 40 attributes of CelebA.
+"""FaRL's attribute network: CLIP ViT-B/16's image encoder and a small head for the 40 attributes of CelebA.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021; Zheng et al.,
-"General Facial Representation Learning in a Visual-Linguistic Manner", CVPR 2022. Tensors are called as in the public
-file.
+"General Facial Representation Learning in a Visual-Linguistic Manner", CVPR 2022. Tensors have the names of the
+published file.
 """
 
 # mypy: disable-error-code="no-any-return, no-untyped-call"
@@ -50,7 +50,7 @@ class Perceptron(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer of the transformer."""
+    """A layer of the transformer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class Trunk(nn.Module):
-    """CLIP's image transformer, up to its last layer and without what CLIP does after it."""
+    """CLIP's image transformer up to its last layer, without CLIP's final normalisation and projection."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Trunk(nn.Module):
 
 
 class Head(nn.Module):
-    """Three views of the tokens, mixed, then one logit for each attribute."""
+    """Three views of the tokens, mixed, then a logit for each attribute."""
 
     def __init__(self, attributes: int) -> None:
         super().__init__()

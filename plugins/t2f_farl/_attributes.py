@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
-# The template of the network's authors: five points of a 256-pixel face, moved 30 down, put in the middle of 500 pixels
-# and scaled to 224. The eyes are 37 pixels apart: hat, neck and hair are seen.
+# The template of the network's authors: five points of a 256-pixel face, moved down by 30, centred in 500 pixels and
+# scaled to 224. The eyes are 37 pixels apart, so hat, neck and hair are visible.
 TEMPLATE = (
     (85.82991, 85.7792),
     (169.0532, 84.3381),
@@ -43,8 +43,8 @@ LARGEST_BATCH = 16
 class Attributes(Extractor):
     """40 attributes, each present or absent.
 
-    A score is the probability of what is said, rounded to 0.0001: above the last bits in which sums differ between
-    batches of different size.
+    A score is the probability of the reported value, rounded to 0.0001: above the last bits in which sums differ
+    between batch sizes.
     """
 
     def __init__(self, weights: Path, options: AttributeOptions, runtime: Runtime) -> None:
@@ -55,7 +55,7 @@ class Attributes(Extractor):
         )
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """All 40 attributes of each portrait. Raises DegenerateFace for unusable landmarks."""
+        """Find all 40 attributes of each portrait. Raises DegenerateFace for unusable landmarks."""
         return [self._findings(row) for row in self.probabilities(portraits)]
 
     def probabilities(self, portraits: Sequence[Portrait]) -> Floats:
@@ -68,7 +68,7 @@ class Attributes(Extractor):
         return rows
 
     def inputs(self, portraits: Sequence[Portrait]) -> Floats:
-        """(N, 3, SIDE, SIDE) float32: what the network gets to see."""
+        """(N, 3, SIDE, SIDE) float32: the network's input."""
         images = np.empty((len(portraits), 3, SIDE, SIDE), np.float32)
         for image, portrait in zip(images, portraits, strict=True):
             colours = FRAME.cut(portrait.photo, portrait.face) / np.float32(255)

@@ -1,8 +1,8 @@
-"""How FaRL's models see a face: a square in which landmarks lie at fixed places, its periphery pressed in by a tanh.
+"""The input squares of FaRL's models: landmarks lie at fixed places, and a tanh compresses the periphery.
 
-Points are in FaRL's convention, (0, 0) at the outer corner of the top-left pixel, and the landmarks' numbers are taken
-as they stand, as its authors do. The squares are sampled with bilinear weights in full precision, without averaging
-before: so the networks were trained, and rounding to bytes would move their outputs by more than batches or devices do.
+Points are in FaRL's convention, (0, 0) at the outer corner of the top-left pixel, and landmarks are used without
+conversion, as its authors do. The squares are sampled bilinearly in full precision, without averaging first: the
+networks were trained this way, and rounding to bytes would change their outputs more than batches or devices do.
 No other plugin uses these squares, and each is used once, so they are not kept with the portrait.
 """
 
@@ -26,16 +26,16 @@ Doubles = npt.NDArray[np.float64]
 Point = tuple[float, float]
 
 STEEPEST = 0.999
-"""Where the inverse of the tanh ends: the square's outermost thousandth shows no more than this."""
+"""Limit of the tanh's inverse: the square's outermost thousandth shows no more than this."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One way to see a face.
+    """A square crop, optionally with a compressed periphery.
 
-    size: side of the square, pixels. points: where the five landmarks come to lie, as near as a similarity can bring
-    them; None for the quad of FFHQ's own alignment, drawn around eyes and mouth. bend: 0 leaves the square as it is;
-    otherwise what lies further from its middle than 1 - bend, in half sides, is pressed together by a tanh, per axis,
+    size: side of the square, pixels. points: target positions of the five landmarks, reached as closely as a similarity
+    allows; None for the quad of FFHQ's own alignment, drawn around eyes and mouth. bend: 0 leaves the square unchanged;
+    otherwise everything further from its middle than 1 - bend, in half sides, is compressed by a tanh along each axis,
     so that the square's edges show what is far outside.
     """
 
@@ -44,9 +44,9 @@ class Frame:
     bend: float = 0.0
 
     def matrix(self, face: Face) -> Matrix:
-        """(2, 3) float32, takes photo points to points of the square before it is bent.
+        """(2, 3) float32 matrix from photo points to points of the square before bending.
 
-        Raises DegenerateFace where the landmarks coincide.
+        Raises DegenerateFace if the landmarks coincide.
         """
         if self.points is None:
             ends = float(self.size)
@@ -58,11 +58,11 @@ class Frame:
 
     @cached_property
     def places(self) -> Doubles:
-        """(size,): where the middles of the square's columns, or rows, lie in the square before it is bent."""
+        """(size,): positions of the centres of the square's columns, or rows, in the square before bending."""
         return self.unbent(np.arange(self.size) + 0.5)
 
     def bent(self, places: Floats) -> Doubles:
-        """Places along an axis of the square before it is bent, to places after."""
+        """Map positions along an axis of the square before bending to positions after it."""
         return self._along(np.asarray(places, np.float64), np.tanh)
 
     def unbent(self, places: Floats) -> Doubles:
@@ -113,7 +113,7 @@ def sample(pixels: Pixels, x: Floats, y: Floats) -> npt.NDArray[np.float32]:
     [100.0, 50.0, 0.0]
     """
     height, width = pixels.shape[:2]
-    # Beyond one pixel outside, black is black: clipping keeps indices small.
+    # More than a pixel outside the photo, everything is black: clipping keeps indices small.
     x, y = np.clip(x - 0.5, -1, width), np.clip(y - 0.5, -1, height)
     left, top = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
     right_share, bottom_share = (x - left).astype(np.float32), (y - top).astype(np.float32)

@@ -1,8 +1,8 @@
 """From photos to regions of the face, and from regions to findings.
 
-FaRL's own package resamples every class's logits to the size of the photo, 46 MB for a megapixel and 11 classes. Here
-nothing is resampled: areas and lengths are measured in the square that the network saw, each pixel counted as much as
-it shows of the photo (see `ParsedFace.columns`).
+FaRL's own package resamples the logits of every class to the size of the photo, 46 MB for a megapixel and 11 classes.
+Here nothing is resampled: areas and lengths are measured in the network's input square, with each pixel weighted by the
+area of the photo that it shows (see `ParsedFace.columns`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 SIDE = 448
 Classes = npt.NDArray[np.uint8]
 
-# FaRL's five points, on a canvas of 512 that is brought to the square's side less one.
+# FaRL's five points, on a canvas of 512 that is scaled to the square's side minus 1.
 TEMPLATE = ((196.0, 226.0), (316.0, 226.0), (256.0, 286.0), (220.0, 360.4), (292.0, 360.4))
 
 
 @dataclass(frozen=True)
 class ParserSpec:
-    """One parser: how it sees a face, and what each of its classes counts as.
+    """A parser's input square, and the region that each of its classes counts as.
 
     Ears, neck and brows count as skin, clothes and jewellery as background. Left and right, in whose order FaRL's own
     tables differ, are never distinguished.
@@ -75,13 +75,13 @@ KINDS: Mapping[Parser, ParserSpec] = {
 class Parsing(Extractor):
     """Hair length, openness of eyes and mouth, eyeglasses and hats.
 
-    Where both parsers look, everything is measured in the square of lapa, which shows the whole photo, after the
-    glasses and hats that celebm sees, and lapa does not know, are put on it.
+    With both parsers, everything is measured in the square of lapa, which shows the whole photo, after celebm's
+    glasses and hats, for which lapa has no class, have been added to it.
     """
 
     def __init__(self, weights: Mapping[Parser, Path], options: ParsingOptions, runtime: Runtime) -> None:
         self._limits = Thresholds(said_from=options.certainty)
-        # On a CPU, more faces at once cost memory and save no time.
+        # On a CPU, larger batches cost memory and save no time.
         self._batch = 2 if runtime.device == "cpu" else 16
         self._parsers = {
             name: ParserNetwork(name, path, runtime, self._batch)
@@ -89,11 +89,11 @@ class Parsing(Extractor):
         }
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """What the regions of each portrait say. Raises DegenerateFace for unusable landmarks."""
+        """Derive findings from each portrait's regions. Raises DegenerateFace for unusable landmarks."""
         return [self._findings(face) for face in self._parsed(portraits)]
 
     def parse(self, portraits: Sequence[Portrait]) -> list[ParsedFace]:
-        """The regions of each portrait, for those who want to look."""
+        """The regions of each portrait, for inspection."""
         return list(self._parsed(portraits))
 
     def _parsed(self, portraits: Sequence[Portrait]) -> Iterator[ParsedFace]:
@@ -127,7 +127,7 @@ class Parsing(Extractor):
 
 
 def _length_of_none(finding: Finding) -> Finding:
-    """Who is bald has hair of the length "bald"."""
+    """Turn the finding "bald" into the hair length "bald"."""
     if finding.name == "bald" and finding.value is True:
         return Finding("hair_length", "bald", finding.score)
     return finding
@@ -141,9 +141,9 @@ def put_on(
     x: npt.NDArray[np.floating],
     y: npt.NDArray[np.floating],
 ) -> None:
-    """Write the glasses and hats of `others`, the regions in another square of the same photo, into `regions`.
+    """Copy glasses and hats from `others`, the regions in another square of the same photo, to `regions`.
 
-    frame, matrix: of the other square. x, y: where each pixel of `regions` lies in the photo.
+    frame, matrix: of the other square. x, y: position in the photo of each pixel of `regions`.
     """
     if not np.isin(others, (Region.GLASSES, Region.HAT)).any():
         return
@@ -157,7 +157,7 @@ def put_on(
 
 
 class ParserNetwork:
-    """One parser on portraits."""
+    """A parser that is called with portraits."""
 
     def __init__(self, name: Parser, weights: Path, runtime: Runtime, batch: int) -> None:
         self._kind = KINDS[name]
@@ -166,9 +166,9 @@ class ParserNetwork:
         self._network = _network(name, weights, runtime, batch)
 
     def __call__(self, portraits: Sequence[Portrait]) -> list[tuple[npt.NDArray[np.uint8], Classes]]:
-        """Of each portrait: the square that was seen, (SIDE, SIDE, 3) uint8, and its `Region`s, (SIDE, SIDE) uint8.
+        """For each portrait, its square, (SIDE, SIDE, 3) uint8, and its `Region`s, (SIDE, SIDE) uint8.
 
-        Raises DegenerateFace for unusable landmarks, ArtifactError where the network is none of this kind.
+        Raises DegenerateFace for unusable landmarks, ArtifactError if the network is not of this kind.
         """
         squares = [self._kind.frame.cut(one.photo, one.face) for one in portraits]
         images = np.stack([square.transpose(2, 0, 1) for square in squares]) / np.float32(255)
@@ -180,7 +180,7 @@ class ParserNetwork:
 
 
 def _network(name: Parser, weights: Path, runtime: Runtime, batch: int) -> Network:
-    """The parser where and how it runs best; in float32 where its script does not take the dtype that is wanted."""
+    """Load the parser for the fastest way to run it; in float32 if its script does not accept the wanted dtype."""
     usual = runtime.device == "cpu" and runtime.dtype == "float32"
     module = load_parser(weights, SIDE, labels=not usual)
     shapes = [(BATCH, 3, SIDE, SIDE)]
@@ -190,6 +190,6 @@ def _network(name: Parser, weights: Path, runtime: Runtime, batch: int) -> Netwo
             run(np.zeros((1, 3, SIDE, SIDE), np.float32))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            log.warning("FaRL's parser %s cannot compute in %s (%s); it does in float32", name, runtime.dtype, reason)
+            log.warning("FaRL's parser %s cannot compute in %s (%s); using float32", name, runtime.dtype, reason)
             return _network(name, weights, replace(runtime, dtype="float32"), batch)
     return run

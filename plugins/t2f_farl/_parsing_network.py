@@ -1,4 +1,4 @@
-"""FaRL's parsers are published as TorchScript: their code comes with their weights."""
+"""FaRL's parsers, which are published as TorchScript: code together with weights."""
 
 # mypy: disable-error-code="no-any-return, no-untyped-call"
 # torch's modules are Any when they are called.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Logits(nn.Module):
-    """The first of a parser's two outputs, at the size of what it sees."""
+    """The first of a parser's two outputs, at the size of its input."""
 
     def __init__(self, parser: nn.Module, side: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Logits(nn.Module):
 
 
 class Labels(nn.Module):
-    """Only the number of the largest logit: an accelerator then hands back a byte's worth in place of all logits."""
+    """Only the index of the largest logit: an accelerator then returns a single number per pixel, not all logits."""
 
     def __init__(self, logits: nn.Module) -> None:
         super().__init__()
@@ -45,13 +45,13 @@ class Labels(nn.Module):
 
 
 def load_parser(path: Path, side: int, *, labels: bool) -> Any:
-    """A parser with one output: `Labels` or `Logits`. A torch.jit.ScriptModule on the CPU.
+    """Load a parser with a single output, `Labels` or `Logits`: a torch.jit.ScriptModule on the CPU.
 
-    A TorchScript file runs code of its own: only load a file whose hash was checked or that users name as their
-    own. Raises ArtifactError where it cannot be loaded.
+    A TorchScript file runs its own code: only load a file whose hash was checked or that users name as their own.
+    Raises ArtifactError if it cannot be loaded.
     """
     with warnings.catch_warnings():
-        # torch would rather have another format, but these models exist in no other.
+        # torch recommends another format, but these models exist only in this format.
         warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
         try:

@@ -1,4 +1,4 @@
-"""How to speak to a model whose tokenizer has no chat template, and how to read what any model answers."""
+"""Chat formats for models whose tokenizer has no chat template, and cleaning of any model's answer."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ChatFormatName = Literal["vicuna"]
 
 @dataclass(frozen=True, slots=True)
 class ChatFormat:
-    """One turn of a conversation as plain text.
+    """A single-turn conversation as plain text.
 
-    layout: with {system} and {prompt}; the model goes on where it ends. stop: where its answer ends.
+    layout: text with {system} and {prompt}, which the model continues. stop: marks the end of the answer.
     """
 
     system: str
@@ -21,7 +21,7 @@ class ChatFormat:
     stop: tuple[str, ...]
 
     def wrap(self, prompt: str, system: str = "") -> str:
-        """The text to be completed; `system` instead of the format's own.
+        """The text to complete; `system` replaces the format's own system message.
 
         >>> FORMATS["vicuna"].wrap("Hello.", system="Be brief.")
         'Be brief. USER: Hello. ASSISTANT:'
@@ -40,12 +40,12 @@ FORMATS: dict[ChatFormatName, ChatFormat] = {
     )
 }
 
-# What models that think first put in front of their answer, where the server leaves it in.
+# The thoughts that reasoning models put before their answer, if the server does not remove them.
 _THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 def answer(text: str) -> str:
-    """The caption in what a model said: without its thoughts and the space around, and as valid Unicode.
+    """The caption in a model's output, without thoughts and surrounding white space, as valid Unicode.
 
     >>> answer("<think>She smiles, so</think>\\n\\n A smiling woman.\\n")
     'A smiling woman.'

@@ -1,4 +1,4 @@
-"""The image that a model gets: the photo upright, no larger than necessary."""
+"""The image for a model: the photo upright, no larger than necessary."""
 
 from __future__ import annotations
 

@@ -34,11 +34,11 @@ QWEN = Artifact(
 )
 DEFAULT = "Qwen/Qwen2.5-1.5B-Instruct-GGUF/qwen2.5-1.5b-instruct-q4_k_m.gguf"
 KNOWN = {DEFAULT: QWEN}
-"""Artifacts by model. Any other file of the Hugging Face Hub can be named, too."""
+"""Artifacts by model. Any other file on the Hugging Face Hub can be named as well."""
 
 
 class LlamaCppOptions(LanguageModelOptions):
-    """Which model writes the captions, and how much of the machine it uses."""
+    """The model that writes the captions, and its resources."""
 
     prompt: PromptTemplate = Field(
         "examples",  # small models follow examples better than rules
@@ -56,17 +56,17 @@ class LlamaCppOptions(LanguageModelOptions):
     @classmethod
     def _a_file_of_a_repository(cls, model: str) -> str:
         if model.count("/") < 2 or not model.endswith(".gguf"):
-            raise ValueError(f"OWNER/REPOSITORY/FILE.gguf is expected, such as {DEFAULT}, not {model!r}")
+            raise ValueError(f"{model!r} is not of the form OWNER/REPOSITORY/FILE.gguf, such as {DEFAULT}")
         return model
 
 
 def needs(options: LlamaCppOptions) -> list[Artifact]:
-    """The model's file, unless one is given."""
+    """The model's file, unless `path` is given."""
     return [] if options.path else [artifact(options.model)]
 
 
 def artifact(model: str) -> Artifact:
-    """The file that `model` names; one that is not known has to stay as it was when it was first fetched."""
+    """The file that `model` names; if no hash is known, the file must stay as it was when it was first fetched."""
     if model in KNOWN:
         return KNOWN[model]
     owner, repository, file = model.split("/", 2)
@@ -84,7 +84,7 @@ def prompt_of(options: LlamaCppOptions, request: FusionRequest) -> str:
 
 
 def build(options: LlamaCppOptions, runtime: Runtime) -> LlamaCpp:
-    """The fuser, with its model in memory."""
+    """Build the fuser, with its model in memory."""
     from .backends.llamacpp import LlamaCpp
 
     return LlamaCpp(options, runtime)
@@ -92,7 +92,7 @@ def build(options: LlamaCppOptions, runtime: Runtime) -> LlamaCpp:
 
 @hookimpl
 def t2f_fusers() -> Iterable[Component[LlamaCppOptions, Fuser]]:
-    """The one component."""
+    """Declare the fuser."""
     yield Component(
         "llamacpp",
         build,

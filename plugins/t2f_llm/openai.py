@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OpenAIOptions(ServerOptions):
-    """Which server and model, and by which API."""
+    """The server, its model and its API."""
 
     system: str = Field("", description="system message, sent before the prompt")
     api: Literal["chat", "completions"] = Field(
@@ -44,7 +44,7 @@ def prompt_of(options: OpenAIOptions, request: FusionRequest) -> str:
 
 
 def build(options: OpenAIOptions, runtime: Runtime) -> OpenAIFuser:
-    """The fuser; it asks the server when it is used."""
+    """Build the fuser; it connects to the server when it is used."""
     from .backends.openai import OpenAIFuser
 
     return OpenAIFuser(options, runtime.models.folder / "answers")
@@ -52,7 +52,7 @@ def build(options: OpenAIOptions, runtime: Runtime) -> OpenAIFuser:
 
 @hookimpl
 def t2f_fusers() -> Iterable[Component[OpenAIOptions, Fuser]]:
-    """The one component."""
+    """Declare the fuser."""
     yield Component(
         "openai",
         build,

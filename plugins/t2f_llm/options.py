@@ -1,4 +1,4 @@
-"""Options that several language-model plugins share: the prompt, sampling, and how a server is reached."""
+"""Options shared by several language-model plugins: prompt, sampling, and the connection to a server."""
 
 from __future__ import annotations
 
@@ -33,37 +33,38 @@ class LanguageModelOptions(Options):
 class ServerOptions(LanguageModelOptions):
     """Connection to an OpenAI-compatible server.
 
-    What changes no caption is left out when a component's identity is taken (`exclude`), so that a run can be
-    resumed with another time-out.
+    Options that change no caption are not part of a component's identity (`exclude`), so that a run can be resumed
+    with another time-out.
     """
 
-    # What was typed could hold a password, and must not be shown with the error.
+    # The input may contain a password, and must not be shown with the error.
     model_config = ConfigDict(hide_input_in_errors=True)
 
     base_url: str = Field(
         "",
         validate_default=True,
         json_schema_extra={"reaches": "server"},
-        description="the server: http://127.0.0.1:8000/v1 is vLLM here; llama.cpp has :8080/v1, Ollama :11434/v1",
+        description="address of the server: http://127.0.0.1:8000/v1 for vLLM on this machine; llama.cpp has :8080/v1, "
+        "Ollama :11434/v1",
     )
     model: str = Field(
         "",
         json_schema_extra={"reaches": "nothing"},
-        description="the model's name there; not needed if the server has only one",
+        description="name of the model on the server; not needed if the server has a single model",
     )
     key_env: str = Field(
         "OPENAI_API_KEY",
-        pattern=r"^(\w+_API_KEY)?$",  # a cloud's or a forge's secret is never sent to a server as a key
+        pattern=r"^(\w+_API_KEY)?$",  # so that no other secret, such as a cloud's, is ever sent to a server as a key
         exclude=True,
         json_schema_extra={"reaches": "variable", "allowed": ["*_API_KEY"]},
-        description="environment variable with the server's API key, called …_API_KEY; most local servers need none",
+        description="environment variable with the server's API key, named …_API_KEY; most local servers need none",
     )
     send_seed: bool = Field(True, description="whether requests carry a seed; some servers reject it")
     extra_body: dict[str, Any] = Field(
-        {}, description="further fields of each request, as {top_k = 20}; a field of ours with the value '' is left out"
+        {}, description="further fields of each request, such as {top_k = 20}; the value '' removes a standard field"
     )
     concurrency: int = Field(16, ge=1, le=256, exclude=True, description="concurrent requests")
-    timeout: float = Field(180.0, gt=0, exclude=True, description="time-out for one answer, in seconds")
+    timeout: float = Field(180.0, gt=0, exclude=True, description="time-out of an answer, in seconds")
     retries: int = Field(5, ge=0, exclude=True, description="retries of a request after a server error")
     patience: float = Field(
         300.0, ge=0, exclude=True, description="seconds to wait for an unreachable server before the run stops"
@@ -80,9 +81,11 @@ class ServerOptions(LanguageModelOptions):
     @classmethod
     def _not_ours(cls, fields: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(fields.keys() & {"model", "messages", "prompt", "n", "seed", "stream"}):
-            raise ValueError(f"{', '.join(taken)}: not among further fields, because other options decide them")
+            raise ValueError(f"{', '.join(taken)}: other options set these fields, so they cannot be further fields")
         if keys := sorted(name for name in fields if name.lower().replace("-", "_") in {"api_key", "authorization"}):
-            raise ValueError(f"{', '.join(keys)}: would be written into run.toml; key_env names where a key comes from")
+            raise ValueError(
+                f"{', '.join(keys)}: would be written to run.toml; key_env names the variable with the key"
+            )
         return fields
 
     @field_validator("base_url")
@@ -90,31 +93,31 @@ class ServerOptions(LanguageModelOptions):
     def _an_address(cls, address: str) -> str:
         if not address:
             raise ValueError(
-                "name the server, as --set openai.base_url=http://127.0.0.1:8000/v1 for vLLM on this machine; "
-                "llama.cpp listens at port 8080, Ollama at 11434"
+                "set the server's address, for example --set openai.base_url=http://127.0.0.1:8000/v1 for vLLM on this "
+                "machine; llama.cpp listens on port 8080, Ollama on 11434"
             )
         parts = urlsplit(address)
         if parts.username is not None or parts.password is not None or "@" in parts.netloc:
             raise ValueError(
-                "an address must hold no user name or password, because it is written into run.toml; put the key into "
-                "the environment variable that key_env names"
+                "an address must not contain a user name or password, because it is written to run.toml; put the key "
+                "into the environment variable that key_env names"
             )
         if parts.query or parts.fragment:
             raise ValueError(
-                "an address must hold no ? or #, because what follows may be a key and would be written into run.toml"
+                "an address must not contain ? or #, because what follows may be a key and would be written to run.toml"
             )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("an address begins with http:// or https:// and a host, as http://127.0.0.1:8000/v1")
+            raise ValueError("an address must begin with http:// or https:// and a host, as http://127.0.0.1:8000/v1")
         if parts.port == 0:  # reading it raises ValueError if it is not a number
             raise ValueError("port 0 is not a valid port")
         return address.rstrip("/")
 
 
 def unreachable(name: str, options: ServerOptions) -> str:
-    """Why no connection to the server can be opened and what to do; empty if it can. Sends nothing.
+    """Why the server cannot be connected to, and what to do; empty if it can. Sends nothing.
 
-    name: the plugin whose options these are. A server that is only starting may take up to `patience` in a run, but
-    one that cannot be connected to when a run begins is most often not running at all.
+    name: the plugin whose options these are. During a run, a server may take up to `patience` to start; but a server
+    that cannot be connected to when a run begins is usually not running at all.
     """
     import socket
     import urllib.request
@@ -122,17 +125,17 @@ def unreachable(name: str, options: ServerOptions) -> str:
     parts = urlsplit(options.base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if parts.scheme == "https" and urllib.request.getproxies():
-        return ""  # a proxy may reach what this machine does not
+        return ""  # a proxy may reach addresses that this machine cannot
     try:
         socket.create_connection((parts.hostname or "", port), timeout=min(options.timeout, CONNECT_SECONDS)).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        return f"the server at {options.base_url} ({name}.base_url): {reason}. Start it, or name another"
+        return f"the server at {options.base_url} ({name}.base_url): {reason}. Start it, or set another address"
     return ""
 
 
 def prompts(template: str) -> Prompts:
-    """The template, compiled once for as long as its file stays as it is."""
+    """The template, compiled once as long as its file is unchanged."""
     path = Path(template).expanduser()
     return _compiled(template, path.stat().st_mtime_ns if path.is_file() else 0)
 

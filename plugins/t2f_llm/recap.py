@@ -1,8 +1,8 @@
 """RECAP: captions by a vision language model that sees the photo, instead of alt texts or a bag of words.
 
 Segalis et al., "A Picture is Worth a Thousand Words: Principled Recaptioning Improves Image Generation", 2023,
-arXiv 2310.16656. There, PaLI was tuned on a hundred captions by people; here, any open vision language model is asked.
-Short and long captions in equal parts did best there.
+arXiv 2310.16656. The paper fine-tunes PaLI on a hundred human captions; here, any open vision language model is used.
+Equal parts of short and long captions worked best in the paper.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEFAULT = "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
 class RecapOptions(ServerOptions):
-    """The prompt about each photo, and the model: behind a server (base_url), or by transformers in this process."""
+    """The prompt for each photo, and the model: on a server (base_url), or by transformers in this process."""
 
     prompt: PromptTemplate = Field("recap", description="prompt template: its name, or the path of your own")
     temperature: float = Field(
@@ -35,25 +35,25 @@ class RecapOptions(ServerOptions):
     base_url: str = Field(
         "",
         json_schema_extra={"reaches": "server"},
-        description="the server's address, as http://127.0.0.1:8000/v1; not used with backend=transformers",
+        description="address of the server, such as http://127.0.0.1:8000/v1; not used with backend=transformers",
     )
     model: str = Field(
         "",
         json_schema_extra={"reaches": "model"},
-        description=f"its name at the server; or a repository or folder for transformers, there {DEFAULT} unless given",
+        description=f"name of the model on the server, or repository or folder for transformers, by default {DEFAULT}",
     )
     revision: str = Field("", description="commit of the repository, for transformers")
     hints: bool = Field(
-        False, description="whether the prompt lists what was found, so that captions mention it as well"
+        False, description="whether the prompt lists the findings, so that captions mention them as well"
     )
-    max_side: int = Field(1024, ge=32, description="longer side of the image that the model gets, in pixels")
-    quality: int = Field(90, ge=1, le=100, description="JPEG quality of the image that a server gets")
+    max_side: int = Field(1024, ge=32, description="longer side of the image for the model, in pixels")
+    quality: int = Field(90, ge=1, le=100, description="JPEG quality of the image sent to a server")
 
     @model_validator(mode="after")
     def _somewhere(self) -> RecapOptions:
         if self.backend == "server" and not self.base_url:
             raise ValueError(
-                "name the server, for example --set recap.base_url=http://127.0.0.1:8000/v1, or "
+                "set the server's address, for example --set recap.base_url=http://127.0.0.1:8000/v1, or "
                 "--set recap.backend=transformers to run a model in this process"
             )
         return self
@@ -68,7 +68,7 @@ def prompt_of(options: RecapOptions, request: FusionRequest) -> str:
 
 
 def build(options: RecapOptions, runtime: Runtime) -> Fuser:
-    """The fuser for the chosen backend."""
+    """Build the fuser for the chosen backend."""
     if options.backend == "transformers":
         from .backends.recap_transformers import LocalRecap
 
@@ -80,7 +80,7 @@ def build(options: RecapOptions, runtime: Runtime) -> Fuser:
 
 @hookimpl
 def t2f_fusers() -> Iterable[Component[RecapOptions, Fuser]]:
-    """The one component."""
+    """Declare the fuser."""
     yield Component(
         "recap",
         build,

@@ -1,4 +1,4 @@
-"""Captions by the paper's language model, Vicuna 1.5 13B, or any other of the Hugging Face Hub, through vLLM on GPUs.
+"""Captions by the paper's language model, Vicuna 1.5 13B, or any other on the Hugging Face Hub, through vLLM on GPUs.
 
 Vicuna: Zheng et al., NeurIPS 2023. vLLM: Kwon et al., SOSP 2023. The paper found 13B good enough and 7B not.
 """
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 VICUNA = "lmsys/vicuna-13b-v1.5"
 REVISION = "c8327bf999adbd2efe2e75f6509fa01436100dc2"
 PREFIX = "vicuna-13b-v1.5-"
-"""Before the names of its files in the model store, where `config.json` could be anybody's."""
+"""Prefix of its files' names in the model store, where `config.json` would be ambiguous."""
 
 NOTE = (
-    "13 billion weights of 16 bits in three files, 26 GB; Meta's licence and acceptable use policy bind you; "
-    "tuned on conversations with ChatGPT, and meant for research by its authors"
+    "13 billion weights of 16 bits in three files, 26 GB; subject to Meta's licence and acceptable use policy; "
+    "tuned on conversations with ChatGPT, and intended for research by its authors"
 )
-# Sizes as the repository's page rounds them; its LFS pointers, which state hashes, could not be read when this was
-# written: the hashes are those of the first download.
+# Sizes are rounded as on the repository's page; its LFS pointers, which state hashes, could not be read when this was
+# written, so the hash of the first download counts.
 SIZES = {
     "pytorch_model-00001-of-00003.bin": 9_950_000_000,
     "pytorch_model-00002-of-00003.bin": 9_900_000_000,
@@ -56,14 +56,14 @@ ARTIFACTS = tuple(
 
 
 class VicunaOptions(LanguageModelOptions):
-    """Which model writes the captions, and how vLLM runs it."""
+    """The model that writes the captions, and how vLLM runs it."""
 
     model: str = Field(
-        VICUNA, description="a causal language model of the Hugging Face Hub, or the path of a folder that holds one"
+        VICUNA, description="causal language model: a repository on the Hugging Face Hub, or the path of a folder"
     )
-    revision: str = Field("", description="commit of its repository; Vicuna's is pinned")
+    revision: str = Field("", description="commit of the model's repository; Vicuna's is pinned")
     chat_format: Literal["auto", "vicuna", "model"] = Field(
-        "auto", description="auto: Vicuna's for models whose name says vicuna, else the model's own chat template"
+        "auto", description="auto: Vicuna's format if the model's name contains vicuna, else the model's chat template"
     )
     stop: tuple[str, ...] = Field((), description="stop sequences, in addition to those of the chat format")
     max_model_len: int = Field(
@@ -84,14 +84,14 @@ class VicunaOptions(LanguageModelOptions):
 
     @property
     def wraps(self) -> bool:
-        """Whether prompts get Vicuna's format from us; the tokenizer of Vicuna carries none."""
+        """Whether the plugin applies Vicuna's chat format, which Vicuna's tokenizer lacks."""
         if self.chat_format == "auto":
             return "vicuna" in self.model.rstrip("/").rpartition("/")[2].lower()
         return self.chat_format == "vicuna"
 
 
 def needs(options: VicunaOptions) -> tuple[Artifact, ...]:
-    """Vicuna's files; any other model vLLM fetches by itself, or reads from a folder."""
+    """Vicuna's files; vLLM fetches any other model itself, or reads it from a folder."""
     return ARTIFACTS if options.model == VICUNA and options.revision in {"", REVISION} else ()
 
 
@@ -102,7 +102,7 @@ def prompt_of(options: VicunaOptions, request: FusionRequest) -> str:
 
 
 def build(options: VicunaOptions, runtime: Runtime) -> Vicuna:
-    """The fuser, with its model loaded."""
+    """Build the fuser, with its model loaded."""
     from .backends.vllm import Vicuna
 
     return Vicuna(options, runtime)
@@ -110,7 +110,7 @@ def build(options: VicunaOptions, runtime: Runtime) -> Vicuna:
 
 @hookimpl
 def t2f_fusers() -> Iterable[Component[VicunaOptions, Fuser]]:
-    """The one component."""
+    """Declare the fuser."""
     yield Component(
         "vicuna",
         build,

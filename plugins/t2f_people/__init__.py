@@ -1,10 +1,10 @@
-"""Age, gender and, only if asked for, ethnicity, by one small network of our own trained on FairFace.
+"""Age, gender and, only if requested, ethnicity, by a small network of our own trained on FairFace.
 
 The network, `people.onnx`, is next to this file: nothing is fetched and no torch is needed. `people.toml` is its
 record: hash, licence, attribution, calibration. Training data and figures by group: docs/people.md.
 
 Trained on FairFace (Kärkkäinen and Joo, "FairFace: Face Attribute Dataset for Balanced Race, Gender, and Age for Bias
-Measurement and Mitigation", WACV 2021), CC BY 4.0. It says how a face looks, not who a person is.
+Measurement and Mitigation", WACV 2021), CC BY 4.0. It describes how a face looks, not who a person is.
 """
 
 from collections.abc import Iterable
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class PeopleOptions(Options):
-    """What is reported, and how sure the network must be."""
+    """What is reported, and from which probability."""
 
-    gender_score: float = Field(0.6, ge=0.5, le=1, description="probability below which no gender is reported")
+    gender_score: float = Field(0.6, ge=0.5, le=1, description="minimum probability of a gender that is reported")
     gender_from_age: float = Field(
-        3, ge=0, le=80, description="years; no gender is reported of faces that look younger"
+        3, ge=0, le=80, description="minimum apparent age, in years, at which a gender is reported"
     )
     ethnicity: bool = Field(
         False,
         description="also report the apparent ethnicity: FairFace's seven groups, in the six words of captions",
     )
-    ethnicity_score: float = Field(0.5, ge=0, le=1, description="probability below which no ethnicity is reported")
-    mirror: bool = Field(True, description="average over the face and its mirror image: better, at twice the time")
+    ethnicity_score: float = Field(0.5, ge=0, le=1, description="minimum probability of an ethnicity that is reported")
+    mirror: bool = Field(True, description="average over the face and its mirror image: more accurate, twice the time")
 
 
 def build(options: PeopleOptions, runtime: Runtime) -> "People":
-    """The network, on the CPU."""
+    """Build the extractor; the network runs on the CPU."""
     from ._extractor import People
 
     return People(options, runtime.threads)
@@ -42,11 +42,11 @@ def build(options: PeopleOptions, runtime: Runtime) -> "People":
 
 @hookimpl
 def t2f_extractors() -> Iterable[Component]:
-    """One extractor for everything that the network reads."""
+    """An extractor for everything that the network estimates."""
     yield Component(
         "people",
         build,
         PeopleOptions,
         provides=("age", "gender", "ethnicity"),
-        summary="age in years, gender, ethnicity if asked for; our own small network, trained on FairFace",
+        summary="age in years, gender, ethnicity if requested; our own small network, trained on FairFace",
     )

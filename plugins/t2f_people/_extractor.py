@@ -25,7 +25,7 @@ WEIGHTS = HERE / "people.onnx"
 RECORD = HERE / "people.toml"
 
 AGE_IS_MEANT_WITHIN = 5.0
-"""Years to both sides of an age; the probability that falls there is the age's score."""
+"""Years on either side of an age; the probability of that range is the age's score."""
 OLDEST = 100
 WORDS = {
     "White": "white",
@@ -43,18 +43,18 @@ Values = npt.NDArray[np.float64]
 
 
 class Scales:
-    """How raw figures become probabilities; read from the network's record."""
+    """Calibration of raw figures to probabilities; read from the network's record."""
 
     def __init__(self, figures: Mapping[str, Any]) -> None:
         self._figures = figures
 
     @classmethod
     def load(cls, record: Path = RECORD) -> Scales:
-        """Those of the record beside the network."""
+        """Load the calibration from the record next to the network."""
         return cls(tomllib.loads(record.read_text(encoding="utf-8"))["calibration"])
 
     def male(self, figures: Figures) -> Values:
-        """(N,) probability of "male"; `older` counts for every ten years over forty."""
+        """(N,) probability of "male"; `older` is added for every ten years over forty."""
         scale = self._figures["gender"]
         decades = np.maximum(0, self.centres(figures) - 40) / 10
         return sigmoid(scale["slope"] * figures.gender + scale["offset"] + scale["older"] * decades)
@@ -69,7 +69,7 @@ class Scales:
         return piecewise(uncorrected_centres(figures), scale["from"], scale["to"])
 
     def years(self, figures: Figures) -> Values:
-        """(N, OLDEST + 1): the probability of each age in whole years, as people count them."""
+        """(N, OLDEST + 1): the probability of each age in whole years, as in everyday use."""
         spread = figures.years[:, 1:] * self._figures["age"]["stretch"]
         below = sigmoid((np.arange(OLDEST + 2) - self.centres(figures)[:, None]) / spread)
         mass = np.diff(below, axis=1)
@@ -79,9 +79,9 @@ class Scales:
 class People(Extractor):
     """Age as the expectation of its distribution, gender and ethnicity as the most probable value.
 
-    An age's score is the probability of the years within five of it; its detail "std" is the spread of the whole
-    distribution. Figures are rounded, age and spread to 0.01 years, scores to 0.0001: far above the last bits in which
-    sums may differ between batches of different size.
+    An age's score is the probability of the years within five of it; its detail "std" is the standard deviation of the
+    whole distribution. Ages and deviations are rounded to 0.01 years, scores to 0.0001: far above the last bits in
+    which sums may differ between batch sizes.
     """
 
     def __init__(self, options: PeopleOptions, threads: int = 1) -> None:
@@ -90,7 +90,7 @@ class People(Extractor):
         self._scales = Scales.load()
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """What is seen on each portrait. Raises DegenerateFace for unusable landmarks."""
+        """Find age, gender and ethnicity of each portrait. Raises DegenerateFace for unusable landmarks."""
         if not portraits:
             return []
         figures = self._network(portraits)
@@ -112,13 +112,13 @@ class People(Extractor):
 
 
 def uncorrected_centres(figures: Figures) -> Values:
-    """(N,) years: the mean of what the logistic distribution and what the bands say; errs less than either."""
+    """(N,) years: the mean of the estimates by the logistic distribution and by the bands; errs less than either."""
     shares = softmax(figures.bands)
     return np.asarray((figures.years[:, 0] + shares @ np.array(MIDDLES)) / 2, np.float64)
 
 
 def softmax(logits: Values) -> Values:
-    """Shares along the last axis."""
+    """Softmax along the last axis."""
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=-1, keepdims=True), np.float64)
 
@@ -129,7 +129,7 @@ def sigmoid(x: Values) -> Values:
 
 
 def piecewise(x: Values, source: Sequence[float], target: Sequence[float]) -> Values:
-    """Straight lines that take each of `source` to its `target`; the last ones go on beyond the ends.
+    """Piecewise linear map from `source` to `target`; the outer segments extend beyond the ends.
 
     >>> piecewise(np.array([0.0, 15.0, 40.0]), [10.0, 20.0, 30.0], [10.0, 20.0, 40.0]).tolist()
     [0.0, 15.0, 60.0]
@@ -140,8 +140,8 @@ def piecewise(x: Values, source: Sequence[float], target: Sequence[float]) -> Va
 
 
 def age_of(years: Values) -> Finding:
-    """The age that a distribution over whole years stands for: (OLDEST + 1,) probabilities."""
-    ages = np.arange(len(years))  # as people count: 30 until the 31st birthday
+    """The age that a distribution over whole years represents: (OLDEST + 1,) probabilities."""
+    ages = np.arange(len(years))  # as in everyday use: 30 until the 31st birthday
     expected = float(years @ ages)
     spread = float(np.sqrt(years @ (ages - expected) ** 2))
     near = min(1.0, float(years[np.abs(ages - expected) <= AGE_IS_MEANT_WITHIN].sum()))
@@ -149,7 +149,7 @@ def age_of(years: Values) -> Finding:
 
 
 def ethnicity_of(races: Values) -> Finding:
-    """The most probable of the words that captions know: (7,) probabilities in the order of RACES."""
+    """The most probable ethnicity, in the words of captions: (7,) probabilities in the order of RACES."""
     shares = dict.fromkeys(ETHNICITIES, 0.0)
     for race, share in zip(RACES, races, strict=True):
         shares[WORDS[race]] += float(share)

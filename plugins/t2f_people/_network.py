@@ -1,4 +1,4 @@
-"""The network by onnxruntime: from portraits to raw figures."""
+"""The network in ONNX Runtime: from portraits to raw figures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from text2face_core.records import Pixels, Portrait
 
 BATCH = 8
-"""Crops at a time, mirror images besides: more do not stay in a core's cache and take longer each."""
+"""Crops per batch, not counting mirror images: more do not fit into a core's cache and take longer each."""
 
 Values = npt.NDArray[np.float64]
 
 
 class Figures(NamedTuple):
-    """What the network gives for N faces, before calibration.
+    """The network's outputs for N faces, before calibration.
 
     bands: (N, 9) logits of FairFace's age bands. years: (N, 2) centre and scale of a logistic distribution of the age.
     gender: (N,) logit of "male". race: (N, 7) logits in the order of RACES.
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
 
 
 class Network:
-    """Raw figures of aligned crops, averaged with those of their mirror images if asked for."""
+    """Raw figures of aligned crops, optionally averaged with those of their mirror images."""
 
     def __init__(self, weights: Path, threads: int, *, mirror: bool) -> None:
         self._session: Any = session(weights, threads)

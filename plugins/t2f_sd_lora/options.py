@@ -1,4 +1,4 @@
-"""Options of the trainer: `t2f plugins show sd_lora` lists them, `--set sd_lora.NAME=VALUE` sets one."""
+"""Options of the trainer: listed by `t2f plugins show sd_lora`, set by `--set sd_lora.NAME=VALUE`."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class SdLoraOptions(Options):
     @classmethod
     def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
         if styles and (min(styles.values()) < 0 or sum(styles.values()) <= 0):
-            raise ValueError("shares must not be negative, and one of them must be above 0")
+            raise ValueError("shares must not be negative, and at least one must be above 0")
         return styles
 
     @field_validator("resolution")

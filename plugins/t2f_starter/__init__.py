@@ -1,8 +1,8 @@
-"""What a face shows at a glance, by one small network of our own: hair, glasses, hat, smile, mouth, eyes, skin tone.
+"""Hair, glasses, hat, smile, mouth, eyes and skin tone, by a small network of our own.
 
-A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms a face on one core. MODEL_CARD.md has its data,
-teachers, licences and figures; tools/train_starter trains it. Needs neither torch nor a download: the file is next to
-this one.
+A distilled network of 1.2 million parameters, 4.7 MB, about 3 ms per face on a single core. MODEL_CARD.md has its data,
+teachers, licences and figures; tools/train_starter trains it. It needs neither torch nor a download: its file is in
+this folder.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class StarterOptions(Options):
-    """When something is said."""
+    """Threshold for reporting findings."""
 
-    certainty: float = Field(0.7, ge=0.5, le=1, description="findings whose score is smaller are not said")
+    certainty: float = Field(0.7, ge=0.5, le=1, description="minimum score of a finding that is reported")
 
 
 def build(options: StarterOptions, runtime: Runtime) -> "Starter":
-    """The network, on the CPU."""
+    """Build the extractor; the network runs on the CPU."""
     from ._extractor import Starter
 
     return Starter(options, runtime.threads)
@@ -31,7 +31,7 @@ def build(options: StarterOptions, runtime: Runtime) -> "Starter":
 
 @hookimpl
 def t2f_extractors() -> Iterable[Component[StarterOptions, Extractor]]:
-    """One extractor for everything that the network sees."""
+    """An extractor for everything that the network detects."""
     yield Component(
         "starter",
         build,

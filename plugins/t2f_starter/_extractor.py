@@ -1,4 +1,4 @@
-"""From what the network sees to findings."""
+"""From the network's outputs to findings."""
 
 from __future__ import annotations
 
@@ -28,46 +28,45 @@ CALIBRATION = HERE / "calibration.toml"
 Figures = dict[str, float]
 
 EVERYTHING = Thresholds(said_from=0)
-"""How sure a finding is shows only after calibration, so nothing is held back before it."""
+"""Scores are only meaningful after calibration, so no finding is dropped before it."""
 HAPPY, NEUTRAL = 0.5, 0.25
 """Smile from which a face looks happy, and below which it may look neutral."""
 SHUT = 0.3
-"""How open a mouth may seem on a face that looks neutral: who speaks or sings does not."""
+"""Largest openness of the mouth on a face that looks neutral: a person who speaks or sings does not."""
 SQUINT, WIDE = 0.58, 0.975
-"""Eyes that are screwed up more, or less surely open (less than about five pixels high), are not called fully open;
-those that are screwed up less are not called partly open, as narrow eyes are not."""
+"""Eyes that squint more, or are less surely open (less than about five pixels high), are not called fully open; eyes
+that squint less are not called partly open, since narrow eyes are not."""
 SPECK = 0.1
-"""Patches of hair below this share of the largest are another's hair, or shade on the neck: they are not counted."""
+"""Patches of hair below this share of the largest are another person's hair, or shade on the neck: not counted."""
 COLLAR = 0.7
-"""Under a hat, patches of hair that begin further below the eyes are not counted: often they are a dark collar."""
+"""Under a hat, patches of hair that begin further below the eyes are not counted: they are often a dark collar."""
 MUCH_HAIR = 1.0
-"""Area of hair, in squared inter-ocular distances, whose colour is said under a hat: less may be the hat's shade."""
+"""Least area of hair, in squared inter-ocular distances, whose colour is reported under a hat: less may be shade."""
 BLEACHED, SHINY = 85.0, 50.0
 """Lightness of the brightest fifth of hair from which gray may be bleached by light, and brown may be dark blond."""
 FULL = {"medium": (1.25, 0.5), "long": (1.85, 0.9)}
-"""How far below the eyes, and how wide there, hair of a length is: less may be a strand, a shadow, a bob's end."""
+"""How far down hair of a length reaches, and how wide it is there: less may be a strand, a shadow, a bob's end."""
 BAND = 0.2
-"""Over what height that width is measured. All three in inter-ocular distances."""
+"""The height over which that width is measured. All three in inter-ocular distances."""
 PALE = 15.0
 """Chroma of hair below which blond may be white."""
 DIM = 80.0
 """Lightness that a fiftieth of the crop exceeds, below which skin may be darkened by dim light."""
 OPEN = 0.95
-"""How open a mouth seems that is said to be open: lips that shine look like a slit."""
+"""Least openness of a mouth that is reported as open: shining lips look like a slit."""
 LIGHT = "monk_03"
-"""The darkest skin that is still said in dim light."""
+"""The darkest skin tone that is still reported in dim light."""
 COLOURS = ("black_hair", "blond_hair", "brown_hair", "gray_hair", "red_hair")
 TIED_BACK = 0.4
-"""How female a face may look while hair that seems short is called short: women's hair is more often tied back."""
+"""Largest `female` figure at which short-looking hair is reported as short: women's hair is more often tied back."""
 DARK_LENSES = (0.6, 0.8)
-"""Shares of the skin's lightness: lenses of which half, or three quarters, are darker are sunglasses."""
+"""Shares of the skin's lightness: lenses are sunglasses if half, or three quarters, of their pixels are darker."""
 
 
 class Starter(Extractor):
-    """Findings from region masks and figures, where both agree and the score is high enough.
+    """Findings from region masks and figures, if both agree and the score is high enough.
 
-    Figures are rounded to four digits, far above the last bits in which sums may differ between batches of different
-    size.
+    Figures are rounded to four digits, far above the last bits in which sums may differ between batch sizes.
     """
 
     def __init__(self, options: StarterOptions, threads: int = 1) -> None:
@@ -76,12 +75,12 @@ class Starter(Extractor):
         self._scales = tomllib.loads(CALIBRATION.read_text(encoding="utf-8"))
 
     def extract(self, portraits: Sequence[Portrait]) -> list[list[Finding]]:
-        """What is seen on each portrait. Raises DegenerateFace for unusable landmarks."""
+        """Find what each portrait shows. Raises DegenerateFace for unusable landmarks."""
         seen = self._network(portraits)
         return [self._findings(*row) for row in zip(portraits, seen, strict=True)]
 
     def parse(self, portraits: Sequence[Portrait]) -> list[tuple[ParsedFace, Figures]]:
-        """Masks and calibrated figures of each portrait, for those who want to look."""
+        """Masks and calibrated figures of each portrait, for inspection."""
         seen = self._network(portraits)
         return [self._parsed(*row) for row in zip(portraits, seen, strict=True)]
 
@@ -94,7 +93,7 @@ class Starter(Extractor):
         return [finding for finding in shown if finding.score >= self._options.certainty]
 
     def _covered(self, face: ParsedFace, figures: Figures) -> set[str]:
-        """What is not said of hair that cloth may cover, or may be mistaken for."""
+        """Names of findings about hair that are withheld because cloth may cover it or look like it."""
         hat = figures["wearing_hat"]
         if max(hat, 1 - hat) < self._options.certainty:
             return {*COLOURS, "hair_length"}
@@ -102,10 +101,9 @@ class Starter(Extractor):
         return set(COLOURS) if little else set()
 
     def _honest(self, finding: Finding) -> Finding:
-        """The finding with the share of faces on which the teacher's mask gives the same value, at such a score.
+        """The finding with a calibrated score: on what share of faces the teacher's mask gives the same value.
 
-        The rule's own score stays the upper limit: that both masks call a colour brown does not make it less close to
-        black.
+        The rule's own score is the upper limit: a colour that both masks call brown may still be close to black.
         """
         return replace(finding, score=round(min(finding.score, self._calibrated(finding.name, finding.score)), 3))
 
@@ -139,14 +137,14 @@ def _without_specks(face: ParsedFace) -> ParsedFace:
 
 
 def _unseen(face: ParsedFace, masked: Sequence[Finding]) -> set[str]:
-    """Names of what the masks seem to show, but light or a bald head makes doubtful."""
+    """Names of findings that the masks show, but that light or a bald head makes doubtful."""
     said = {finding.name: finding.value for finding in masked}
     unseen: set[str] = set()
     begins, least = FULL.get(str(said.get("hair_length")), (0.0, 0.0))
     if _width(face, begins) < least:
         unseen.add("hair_length")
     if said.get("bald"):
-        unseen.update(COLOURS)  # what little looks like hair is often a beard or a shadow
+        unseen.update(COLOURS)  # the little that looks like hair is often a beard or a shadow
     hair, light = face.colours(face.mask(Region.HAIR)), face.colours(face.inside)[:, 0]
     brightest = float(np.percentile(hair[:, 0], 80)) if len(hair) else 0.0
     if brightest > BLEACHED:
@@ -161,7 +159,7 @@ def _unseen(face: ParsedFace, masked: Sequence[Finding]) -> set[str]:
 
 
 def _width(face: ParsedFace, down: float) -> float:
-    """Of the hair in the band that begins so far below the eyes, where the photo shows it."""
+    """Width of the hair in the band that begins `down` below the eyes, if the photo shows it."""
     band = (face.down >= down) & (face.down < down + BAND)
     ends = float(face.down[face.inside].max(initial=0.0))
     return face.area(face.mask(Region.HAIR) & band) / max(min(BAND, ends - down), BAND / 4)
@@ -195,7 +193,7 @@ def _smile(figures: Figures) -> Iterator[Finding]:
 
 
 def _agrees(finding: Finding, figures: Figures) -> bool:
-    """Whether the figures say the same as the masks."""
+    """Whether the figures agree with the masks."""
     match finding.name:
         case "mouth_openness":
             return figures["mouth_open"] < 0.5 if finding.value == "closed" else figures["mouth_open"] >= OPEN

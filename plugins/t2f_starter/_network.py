@@ -1,4 +1,4 @@
-"""The network by onnxruntime: from crops to regions and figures."""
+"""The network in ONNX Runtime: from crops to regions and figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from text2face_core.records import Pixels, Portrait
 
 BATCH = 8
-"""Crops at a time: more do not stay in a core's cache and take longer each."""
+"""Crops per batch: more do not fit into a core's cache and take longer each."""
 
 
 class Network:

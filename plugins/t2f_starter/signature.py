@@ -1,13 +1,13 @@
-"""What the network takes and gives: shared by its user and its training."""
+"""Inputs and outputs of the network: shared by the plugin and its training."""
 
 from text2face_core.images import LandmarkCrop
 
 SIDE = 128
 POINTS = ((0.385, 0.47), (0.615, 0.47), (0.5, 0.61), (0.398, 0.715), (0.602, 0.715))
-"""Of the landmarks in the order of `Face.landmarks`, in units of the crop's side: the mean of FFHQ-like portraits."""
+"""Landmarks in the order of `Face.landmarks`, in units of the crop's side: the mean of FFHQ-like portraits."""
 
 FIGURES = ("eyeglasses", "wearing_hat", "mouth_open", "smile", "jaw_open", "eyes_closed", "squint", "female")
-"""What the head says, 0 to 1 each. `female` is never reported: it only warns that short hair may be hair tied back."""
+"""Figures of the head, 0 to 1 each. `female` is never reported: it only warns that short hair may be tied back."""
 
 
 def framing(side: int = SIDE) -> LandmarkCrop:

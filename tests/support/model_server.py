@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 from support.paths import ROOT
-from text2face_core.models.sources import Source
+from text2face_core.models.sources import ArtifactSource
 from text2face_core.models.store import Artifact, ModelStore
 
 BODY = bytes(range(256)) * 2000  # 512 kB
@@ -117,7 +117,7 @@ def serving() -> Iterator[Server]:
         thread.join()
 
 
-def artifact(*sources: Source, name: str = "face.onnx", **given: object) -> Artifact:
+def artifact(*sources: ArtifactSource, name: str = "face.onnx", **given: object) -> Artifact:
     return Artifact(name, sources, **{"licence": "MIT", "sha256": SHA, "size": len(BODY)} | given)
 
 

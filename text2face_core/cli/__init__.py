@@ -1,4 +1,4 @@
-"""`t2f`: one verb per module, each imported only when it is used, so that `t2f --help` answers at once."""
+"""`t2f`: a module per verb, imported only when it is used, so that `t2f --help` answers at once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DONE, SOME_FAILED, WRONG_USAGE, NOTHING_TO_DO, INTERNAL_ERROR, INTERRUPTED = 0, 
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and one-line helps without importing them."""
+    """A group that knows its commands' names and short helps without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Verbs, in the order in which they are usually needed."""
@@ -122,7 +122,7 @@ def _run(arguments: list[str], *, alone: bool) -> int:
 
 
 def _code_of(error: BaseException) -> int:  # noqa: PLR0911  one for each kind of error
-    """Say what went wrong, in one line, and return the exit code for it."""
+    """Print an error as a single line, and return its exit code."""
     match error:
         case click.exceptions.Exit():
             return error.exit_code

@@ -44,7 +44,7 @@ class _Totals:
     unreadable: int = 0
 
     def add(self, fidelity: Fidelity | None, flaw: str, contradicts: tuple[str, ...]) -> None:
-        """Count a caption; one without a bag has no fidelity."""
+        """Count a caption; without a bag it has no fidelity."""
         self.captions += 1
         self.malformed += bool(flaw)
         self.clean += not (flaw or contradicts) and (fidelity is None or fidelity.clean)

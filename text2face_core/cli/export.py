@@ -54,9 +54,10 @@ ONLY_FOR = {
 @click.option("--concept", default="face", help="kohya: name of the folder of images, after N_.  [default: face]")
 @click.option(
     "--names",
-    type=click.Choice(["id", "original"]),
+    type=click.Choice(["id", "original", "path"]),
     default="id",
-    help="Names of exported images: the photo's id, or its own file name, which may name people.  [default: id]",
+    help="Names of exported images: the photo's id, its own file name, or its path below the folder of all photos "
+    "(not for kohya). Own names may name people.  [default: id]",
 )
 @click.option("--images/--no-images", default=True, help="parquet: pictures in the table, or not.  [default: images]")
 @click.option("--all", "everything", is_flag=True, help="jsonl: rejected, failed and uncaptioned photos as well.")
@@ -75,13 +76,13 @@ def export(ctx: click.Context, /, run: Path, format_: Any, to: Path | None, over
 
     \b
     t2f export OUT --format imagefolder            metadata.jsonl and images: datasets, diffusers
-    t2f export OUT --format kohya --repeats 10     pictures beside .txt captions: sd-scripts and its kin
+    t2f export OUT --format kohya --repeats 10     pictures next to .txt captions: sd-scripts and similar
     t2f export OUT --format webdataset             tars of jpg, txt and json   (text2face[webdataset])
-    t2f export OUT --format parquet                one table with the pictures in it: datasets, DuckDB
+    t2f export OUT --format parquet                a table with the pictures in it: datasets, DuckDB
     t2f export OUT --format jsonl --all            everything known of every photo, as JSON lines
 
     Captioned photos are exported, with all their captions unless --captions says otherwise; a txt of webdataset, which
-    trainers read as one caption, holds one drawn at random. The run stays as it is, and the export stands without it.
+    trainers read as one caption, holds one drawn at random. The run is not changed, and the export does not need it.
     It is there whole or not at all.
 
     Pictures hold no EXIF data, and so no place. parquet and jsonl say where each photo was read from: look through

@@ -42,7 +42,7 @@ def models() -> None:
 def list_models(ctx: click.Context, as_json: bool) -> None:
     """List every model file that built-in plugins may need, and whether it is here.
 
-    Plugins from outside are not imported for it: t2f plugins show NAME lists the files of one.
+    Plugins from outside are not imported for this: t2f plugins show NAME lists a plugin's files.
     """
     store = store_of(ctx)
     plugins = plugins_of(ctx)
@@ -156,7 +156,7 @@ def artifacts_of(plugins: Plugins, components: Iterable[Registered] | None = Non
     """Every declared model file by name, with the names of the components that may need it.
 
     components: only their files; by default those of all plugins, which are imported for it.
-    The core's own stand under "captions". Raises PluginError where two components mean different files by one name.
+    The core's own stand under "captions". Raises PluginError if two components mean different files by the same name.
     """
     from ..errors import PluginError
     from ..language import MERGES

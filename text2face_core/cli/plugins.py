@@ -37,7 +37,7 @@ def plugins() -> None:
 def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
     """List every plugin: its distribution, whether it can be used, and what it offers.
 
-    A plugin from outside is listed by the metadata of its distribution; t2f plugins show NAME imports that one.
+    A plugin from outside is listed by the metadata of its distribution; t2f plugins show NAME imports it.
     """
     rows = [_row(plugin, kind) for plugin in plugins_of(ctx).listing()]
     # It is unknown what a plugin would offer that is broken or was not imported, so it is never left out.
@@ -60,7 +60,7 @@ def list_(ctx: click.Context, kind: Role | None, *, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, name: str, *, as_json: bool) -> None:
-    """Show one plugin, or one component of it: options, model files, findings, and how to use it."""
+    """Show a plugin or one of its components: options, model files, findings, and how to use it."""
     plugin = _named(plugins_of(ctx), name)
     store = store_of(ctx)
     row = _row(plugin, None)

@@ -97,7 +97,7 @@ def say(message: str) -> None:
 
 
 def is_the_systems(error: OSError) -> bool:
-    """Whether the error is one of the system's that no code could prevent: a full disk, a deleted working folder."""
+    """Whether this is a system error that no code could prevent: a full disk, a deleted working folder."""
     return error.errno in _SYSTEM_SAYS_NO or not _has_working_folder()
 
 

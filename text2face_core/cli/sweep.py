@@ -35,7 +35,7 @@ def sweep(
     font: Path | None,
     **given: Any,
 ) -> int:
-    """Generate one prompt with changing words and the same noise, as a labelled grid.
+    """Generate a prompt with changing words and the same noise, as a labelled grid.
 
     \b
     t2f sweep loras/photos "A {age} year old white male with black hair and happy expression." \\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field
 from ..contracts import Options
 from ..records import AnalysisRow, Caption, CaptionRow
 from ..run import RunDirectory
-from ..sources import path_of
+from ..sources import path_of, scheme_of
 from ..utils import random_stream
 from .crops import has_content
 from .duplicates import find_duplicates, report_duplicates
@@ -30,7 +31,10 @@ class ExportSettings(Options):
     concept: str = Field(
         "face", pattern=r"^[^/\\\x00-\x1f]+$", description="kohya: name of the folder of images, often the class word"
     )
-    names: Literal["id", "original"] = Field("id", description="names of exported images: the photo's id, or its own")
+    names: Literal["id", "original", "path"] = Field(
+        "id",
+        description="names of exported images: the photo's id, its own name, or its path below the photos' folder",
+    )
     images: bool = Field(True, description="parquet: images inside the table")
     everything: bool = Field(False, description="jsonl: rejected, failed and uncaptioned photos as well")
     shard_count: int = Field(10_000, ge=1, description="webdataset: maximum photos per tar")
@@ -66,8 +70,8 @@ class ExportJob:
 class ExportedPhoto:
     """A photo with the captions that were chosen.
 
-    text: a list of captions, or one string if one caption per photo was requested.
-    line: one of these, drawn at random, on one line; empty if there is none.
+    text: a list of captions, or a string if a single caption per photo was requested.
+    line: a random caption of these as a single line; empty if there is none.
     picture: path of its crop, if it is `pictured`. file_name: the same, relative to the data set's folder.
     name: of its files in the export, without a suffix; unique.
     """
@@ -88,12 +92,12 @@ class ExportedPhoto:
 
     @property
     def lines(self) -> list[str]:
-        """The chosen captions with each run of white space collapsed, so that each fits on one line."""
+        """The chosen captions with each run of white space collapsed, so that each fits on a line."""
         return [_one_line(caption) for caption in self.captions]
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """Findings in the columns of the analysis shards: `value` is JSON text, so that a column has one type."""
+        """Findings in the columns of the analysis shards; `value` is JSON text, for a single column type."""
         return [
             {"name": one.name, "value": json.dumps(one.value), "score": one.score, "source": one.source}
             for one in self.row.findings
@@ -102,7 +106,7 @@ class ExportedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class FormatWriter:
-    """The writer of one format.
+    """The writer of a format.
 
     write: fills a folder with photos. usage: how to open it, for the card. pictures: whether it needs crops.
     names_sources: whether it says where photos were read from. whole_run: whether it can hold photos without captions.
@@ -123,6 +127,7 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
     seed = job.run.settings.get("seed", 0) if job.settings.seed is None else job.settings.seed
     wording, restorer, duplicates = job.run.wording, CropRestorer(job.run), find_duplicates(job.run)
     taken: set[str] = set()
+    top = _common_folder(job.run) if job.settings.names == "path" else None
     for row, found in job.run.rows():
         captioned = wording.apply(found)
         picture = job.run.image_path(row)
@@ -139,8 +144,8 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
         text = texts if job.settings.captions == "all" else "".join(texts)
         line = "".join(map(_one_line, _choose(chosen, "random", seed, row.photo_id)))
         file_name, name = picture.relative_to(job.run.dataset).as_posix(), row.photo_id
-        if job.settings.names == "original":
-            name = _original_name(row, taken)
+        if job.settings.names != "id":
+            name = _original_name(row, taken, top)
             file_name = f"images/{name}.jpg"
         yield ExportedPhoto(row, chosen, text, line, picture, pictured, file_name, name)
     restorer.report()
@@ -149,16 +154,33 @@ def select_photos(job: ExportJob, *, pictures: bool, everything: bool) -> Iterat
 
 def exported_stem(uri: str) -> str:
     """The name of a photo's file without its suffix, with only what every file system can hold."""
-    stem = path_of(uri).stem
-    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|.' else "_" for c in stem).strip()
+    return _portable(path_of(uri).stem)
 
 
-def _original_name(row: AnalysisRow, taken: set[str]) -> str:
+def _portable(name: str) -> str:
+    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|.' else "_" for c in name).strip()
+
+
+def _common_folder(run: RunDirectory) -> Path | None:
+    """The deepest folder that holds all photos of a run; None for photos that are not files."""
+    folders = {str(path_of(photo.uri).parent) for photo in run.photos() if scheme_of(photo.uri) == "file"}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # none, or some without a common folder
+        return None
+
+
+def _original_name(row: AnalysisRow, taken: set[str], top: Path | None) -> str:
     """The photo's own name without its suffix, with its id if another photo of the export has that name.
 
-    Dots become underscores, as web-dataset ends a name at the first.
+    Below `top` the names of its folders come before it, with slashes. Dots become underscores, as web-dataset ends a
+    name at the first.
     """
     stem = exported_stem(row.uri)
+    path = path_of(row.uri)
+    if top is not None and path.is_relative_to(top):
+        folders = [_portable(part) or "_" for part in path.relative_to(top).parent.parts]
+        stem = "/".join([*folders, stem or row.photo_id])
     name = stem if stem and stem.casefold() not in taken else f"{stem}-{row.photo_id}"
     taken.add(name.casefold())
     return name

@@ -18,7 +18,7 @@ class Work:
     Attributes:
         batch: Photos per call of a model.
         decode_threads: Photos that are read and decoded at once, each in a process of its own.
-        pixel_bytes: Bytes of decoded pixels in memory at once, unless one photo alone has more: those of the batch that
+        pixel_bytes: Bytes of decoded pixels in memory at once, unless a single photo has more: those of the batch that
             is analysed, and those of photos that are decoded ahead.
     """
 
@@ -50,7 +50,7 @@ class Task:
 
 
 class Job(Protocol):
-    """Work that a process can do on one chunk after another, such as analysis.
+    """Work that a process can do chunk by chunk, such as analysis.
 
     Each chunk is committed when it is done, so any process may take any chunk, and a job may be stopped at any time.
     """

@@ -1,4 +1,4 @@
-"""The engine of one machine: one process takes all chunks, and threads of it decode photos ahead of the models."""
+"""The single-machine engine: a process takes all chunks, and its threads decode photos ahead of the models."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Labellers:
         return cls(bool(settings), frozenset(hashes), frozenset(bare), frozenset(lineage))
 
     def eyes_of(self, name: str, hashes: Collection[str]) -> Eyes:
-        """Whether a component with these model files is one of the labellers."""
+        """Whether a component with these model files is among the labellers."""
         if not self.known:
             return "unknown"
         if any(hashes):

@@ -41,7 +41,7 @@ def can_judge(grader: Grader, mention: Mention) -> bool:
 def judge(
     image: GradedImage, mention: Mention, grader: Grader, vocabulary: Vocabulary, *, states: bool = True
 ) -> Judgement:
-    """One grader's verdict on one statement."""
+    """A grader's verdict on a statement."""
     about = (image.image_id, image.prompt_id, image.model, mention.name, mention.wanted, states)
     if image.status != "ok":
         return Judgement(*about, grader.name, grader.eyes, None, 0.0, agrees=False, form=mention.form)

@@ -109,7 +109,7 @@ def plan_neutral(vocabulary: Vocabulary) -> list[PlannedPrompt]:
 
 
 def plan_balanced(vocabulary: Vocabulary, write: Writer, seed: int = 0) -> list[PlannedPrompt]:
-    """A factorial plan: 6 ages × 2 genders × 6 ethnicities × 3 emotions = 216 prompts, each with one more finding.
+    """A factorial plan: 6 ages × 2 genders × 6 ethnicities × 3 emotions = 216 prompts, each with another finding.
 
     The further finding follows a Latin square over the cells, so that no group is asked for it more often than another.
     Every other prompt is short, the others long.
@@ -139,16 +139,16 @@ def plan_balanced(vocabulary: Vocabulary, write: Writer, seed: int = 0) -> list[
 
 
 def _extra_of(number: int) -> tuple[str, str | bool]:
-    """Row plus column: consecutive cells take consecutive extras, and each block of cells starts one further."""
+    """Row plus column: consecutive cells take consecutive extras, and each block of cells starts one extra later."""
     return EXTRAS[(number + number // len(EXTRAS)) % len(EXTRAS)]
 
 
 def plan_pairs(
     vocabulary: Vocabulary, write: Writer, seed: int = 0, names: Sequence[str] = (), templates: int = TEMPLATES
 ) -> list[PlannedPrompt]:
-    """Counterfactual pairs: the same person, words and seed, with and without one finding.
+    """Counterfactual pairs: the same person, words and seed, with and without a finding.
 
-    P(seen | said) - P(seen | not said) is the effect of the word, free of how often the finding is drawn anyway.
+    P(seen | stated) - P(seen | not stated) is the effect of the word, free of how often the finding is drawn anyway.
 
     names: only these findings.
     """

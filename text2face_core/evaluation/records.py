@@ -36,7 +36,7 @@ class PlannedPrompt:
         source: Where it came from: a photo's id, or an image's path.
         cell: The levels of a balanced plan, such as {"age": "child", "gender": "female"}.
         pair_id: The counterfactual pair it belongs to; empty if none.
-        changed: In a pair, the mention that only one side states.
+        changed: In a pair, the mention that only a single side states.
         states: In a pair, whether this side states it.
         split: "A" or "B": models may be chosen on A and reported on B.
     """
@@ -111,7 +111,7 @@ class Grader:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One grader's verdict on one statement of a prompt, for one image.
+    """A grader's verdict on a statement of a prompt, for an image.
 
     Attributes:
         image_id: The image.
@@ -125,7 +125,7 @@ class Judgement:
         seen: What it observed; None if it abstained or there is no usable face.
         score: How sure it was, 0 to 1.
         agrees: Whether what it observed is what is stated; False without a usable face, None if it abstained.
-        off: For ages, signed years from the stated age to the observed one; None otherwise.
+        off: For ages, signed years from the stated age to the observed age; None otherwise.
         form: For ages: "number", "bracket" or "word".
     """
 
@@ -190,7 +190,7 @@ class Evaluation:
         images: All images, model by model in the order of `models`.
         judgements: Every verdict.
         graders: Who judged.
-        models: Names of the models in the order given; the first is the one that others are compared with.
+        models: Names of the models in the order given; the others are compared with the first.
         verdicts: By (model, eyes): every image judged for every statement of the plan.
     """
 
@@ -202,5 +202,5 @@ class Evaluation:
     verdicts: Mapping[tuple[str, str], Verdicts] = field(default_factory=dict)
 
     def images_of(self, model: str) -> list[GradedImage]:
-        """The images of one model."""
+        """The images of a model."""
         return [image for image in self.images if image.model == model]

@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that needs nothing but itself."""
+"""An evaluation as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _level(share: float) -> str:
 
 
 def _heat(measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    """A table of age × gender × ethnicity for each model, and one of each axis with a row for each model."""
+    """A table of age × gender × ethnicity for each model, and a table of each axis with a row for each model."""
     tables = []
     groups = [one for one in measures if one.name == "adherence by group"]
     models = list(dict.fromkeys((one.model, one.eyes) for one in groups))

@@ -76,7 +76,7 @@ def bootstrap_ratio(
 ) -> Interval:
     """Share sum(hits) / sum(totals) over clusters, with a BCa interval that resamples clusters (prompts).
 
-    hits, totals: (N,) one entry per prompt. Prompts without a total are left out. Where all prompts agree the bootstrap
+    hits, totals: (N,) per prompt. Prompts without a total are left out. Where all prompts agree the bootstrap
     knows nothing, and Wilson's interval over the prompts is returned. B. Efron, JASA 82, 1987.
     """
     h, t = np.asarray(hits, np.float64), np.asarray(totals, np.float64)
@@ -107,7 +107,7 @@ def paired_difference(
 ) -> Interval:
     """First share minus second, with a BCa interval that resamples prompts and keeps both models of a prompt together.
 
-    hits, totals: (N,) per prompt of the first and of the second model; prompts that one of them lacks are left out.
+    hits, totals: (N,) per prompt of the first and of the second model; prompts that either lacks are left out.
     """
     both = (totals[0] > 0) & (totals[1] > 0)
     a, b, m, n = (np.asarray(one, np.float64)[both] for one in (*hits, *totals))
@@ -163,7 +163,7 @@ def mcnemar(first_only: int, second_only: int) -> float:
 def sign_flip(differences: Sequence[float] | Floats, seed: int = 0, draws: int = 4999) -> float:
     """Two-sided p of the hypothesis that paired differences are symmetric around 0, by flipping signs at random.
 
-    differences: (N,) one per prompt, so that images of one prompt, which resemble each other, are one unit.
+    differences: (N,) per prompt, so that the images of a prompt, which resemble each other, are a single unit.
     R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
     d = np.asarray(differences, np.float64)
@@ -186,7 +186,7 @@ def _batches(draws: int, n: int) -> list[int]:
 def holm(p: Sequence[float]) -> list[float]:
     """p values corrected so that the chance of any false claim among all of them stays below alpha. S. Holm, 1979.
 
-    >>> [round(one, 6) for one in holm([0.01, 0.04, 0.03])]
+    >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
     order = sorted(range(len(p)), key=lambda i: p[i])
@@ -198,9 +198,9 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """p values corrected so that the expected share of false ones among the claims stays below q. 1995.
+    """p values corrected so that the expected share of false claims among all claims stays below q. 1995.
 
-    >>> [round(one, 6) for one in benjamini_hochberg([0.01, 0.04, 0.03])]
+    >>> [round(p, 6) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
     [0.03, 0.04, 0.04]
     """
     from scipy.stats import false_discovery_control
@@ -210,7 +210,7 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class GraderError:
-    """How often a grader is right about one finding, counted on labelled photos.
+    """How often a grader is right about a finding, counted on labelled photos.
 
     Attributes:
         true_positives: Photos that show it, and are graded so; of `positives`.
@@ -294,7 +294,7 @@ def intraclass(hits: Sequence[float] | Floats, totals: Sequence[float] | Floats)
 
 
 def effective_n(hits: Sequence[float] | Floats, totals: Sequence[float] | Floats) -> float:
-    """How many independent outcomes the clustered ones are worth: n / (1 + (m - 1) ρ). Kish, Survey Sampling, 1965.
+    """How many independent outcomes the clustered outcomes are worth: n / (1 + (m - 1) ρ). Kish, Survey Sampling, 1965.
 
     >>> effective_n([4, 0, 4, 0], [4, 4, 4, 4])
     4.0

@@ -1,4 +1,4 @@
-"""PNG files of generated images: portable names, and everything that made the image in the file itself."""
+"""PNG files of generated images: portable names, and how the image was made, in the file itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWN = "text2face"
 
 
 def image_record(request: GenerationRequest, identity: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that an image was made from, and its "key", which changes with any of it."""
+    """Everything that determines an image, and its "key", a digest of it."""
     record = {**identity, **asdict(request)}
     return {**record, "key": fingerprint(record)}
 
@@ -47,7 +47,7 @@ def slug(text: str) -> str:
 
 
 def name_of(spec: ImageSpec, key: str) -> str:
-    """The file's name: sorted by prompt, at most 90 characters long, different for each image.
+    """The file's name: sorts by prompt, has at most 90 characters, and differs for each image.
 
     The leading number avoids names that Windows reserves; lower case avoids clashes where file systems ignore case.
     """
@@ -56,16 +56,16 @@ def name_of(spec: ImageSpec, key: str) -> str:
 
 
 def write_image(path: Path, pixels: Pixels, record: Mapping[str, Any]) -> None:
-    """Write (H, W, 3) uint8 RGB with the facts about it, atomically."""
+    """Write (H, W, 3) uint8 RGB with its metadata, atomically."""
     from PIL import Image
 
     with replacing(path) as temporary:
-        # at 768 px a third of the time of level 6, for 2 % more bytes
+        # at 768 px this takes a third of the time of level 6, for 2 % more bytes
         Image.fromarray(pixels).save(temporary, "PNG", pnginfo=_texts(record), compress_level=4)
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """How an image was made, from its file; empty if it is not one of ours, or incomplete."""
+    """Read how an image was made from its file; empty if the file is not ours, or incomplete."""
     from PIL import Image
 
     try:
@@ -77,7 +77,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def is_there(path: Path, key: str) -> bool:
-    """Whether the image was generated before and its file is complete."""
+    """Whether the image has been generated already and its file is complete."""
     if not path.is_file() or read_record(path).get("key") != key:
         return False
     with path.open("rb") as file:
@@ -86,7 +86,7 @@ def is_there(path: Path, key: str) -> bool:
 
 
 def _texts(record: Mapping[str, Any]) -> PngInfo:
-    """Each fact as a PNG text, all of them as JSON, and the `parameters` that web user interfaces read."""
+    """The metadata as PNG texts: each field, all of them as JSON, and the `parameters` that web interfaces read."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -100,7 +100,7 @@ def _texts(record: Mapping[str, Any]) -> PngInfo:
 
 
 def parameters(record: Mapping[str, Any]) -> str:
-    """The facts in the form that AUTOMATIC1111's web user interface began, and many tools show and read.
+    """The metadata in the format of AUTOMATIC1111's web interface, which many tools show and read.
 
     https://github.com/AUTOMATIC1111/stable-diffusion-webui, modules/infotext_utils.py.
     """
@@ -127,5 +127,5 @@ def _quoted(value: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Texts of a PNG end at the first NUL; names of folders may hold invalid Unicode."""
+    """Replace what a PNG text cannot hold: it ends at the first NUL, and folder names may hold invalid Unicode."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()

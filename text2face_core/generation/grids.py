@@ -1,6 +1,6 @@
-"""Sheets of images with words: rows and columns with labels, and pairs with the prompt under them.
+"""Sheets of images with text: labelled rows and columns, and pairs with the prompt under them.
 
-Images keep their pixels unless a smaller width is given, so a cell of a sheet is the image itself.
+Images are not resized unless a smaller width is given, so a cell of a sheet is the image itself.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 Box = tuple[int, int, int, int]
 
 LEAST_SLOT = 96
-"""Pixels that a cell has at least, so that words fit over small pictures."""
+"""Smallest width of a cell in pixels, so that text fits over small pictures."""
 PAPER, INK, MISSING = "white", "#1a1a1a", "#d8d8d8"
-# What common systems have, tried in this order if a text has letters that Pillow's own font lacks.
+# Fonts of common systems, tried in this order if a text has letters that Pillow's own font lacks.
 FONTS = (
     *("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "Arial Unicode.ttf"),
     *("NotoSansCJK-Regular.ttc", "msyh.ttc", "YuGothM.ttc", "PingFang.ttc", "Hiragino Sans GB.ttc"),
@@ -63,11 +63,11 @@ def make_grid(
     wrap: int = 0,
     font: Path | None = None,
 ) -> Sheet:
-    """Images in rows and columns, column labels above, row labels at the left.
+    """Arrange images in rows and columns, with column labels above and row labels on the left.
 
-    cells: files, row by row; None if there is no image. rows: labels, or nothing for a grid of one row.
-    size: width and height of each image on the sheet. wrap: most columns next to each other, the others follow below;
-    0 for no limit.
+    cells: files, row by row; None if there is no image. rows: labels, or nothing for a grid of a single row.
+    size: width and height of each image on the sheet. wrap: largest number of columns next to each other, the rest
+    follow below; 0 for no limit.
     """
     paint = _Painter(size, _font([title, *columns, *rows], size, font))
     beside = min(wrap or len(columns), len(columns))
@@ -108,7 +108,7 @@ def make_pairs(
     beside: int = 2,
     font: Path | None = None,
 ) -> Sheet:
-    """Two images of each prompt side by side, the prompt under them; `beside` pairs in a row, `names` over each."""
+    """Arrange two images of each prompt side by side, the prompt below, `names` above; `beside` pairs per row."""
     paint = _Painter(size, _font([*prompts, *names], size, font))
     beside = min(beside, len(prompts))
     pair = 2 * paint.slot + paint.gap // 3
@@ -133,7 +133,7 @@ def make_pairs(
 
 @dataclass(slots=True)
 class _Painter:
-    """Collects images and words by place, and paints them when the sheet's size is known."""
+    """Collects images and texts with their positions, and paints them once the sheet's size is known."""
 
     size: tuple[int, int]
     font: FreeTypeFont
@@ -147,7 +147,7 @@ class _Painter:
 
     @property
     def gap(self) -> int:
-        """Space between things: as high as a line."""
+        """Space between items: the height of a line."""
         return self._line
 
     @property
@@ -155,15 +155,15 @@ class _Painter:
         return round(self.font.size * 1.25)
 
     def width(self, text: str) -> int:
-        """Of a text on one line."""
+        """Width of a text on a single line."""
         return max((round(self.font.getlength(line)) + 1 for line in text.split("\n")), default=0)
 
     def height(self, text: str, width: int) -> int:
-        """Of a text in lines no wider than that."""
+        """Height of a text in lines of at most this width."""
         return len(self._lines(text, width)) * self._line
 
     def write(self, text: str, x: int, y: int, width: int, align: Literal["left", "middle", "right"]) -> int:
-        """Put a text into that width; returns its height."""
+        """Place a text within this width; returns its height."""
         lines = self._lines(text, width)
         for number, line in enumerate(lines):
             free = max(0, width - round(self.font.getlength(line)))
@@ -172,14 +172,14 @@ class _Painter:
         return len(lines) * self._line
 
     def picture(self, path: Path | None, x: int, y: int) -> Box:
-        """Put an image into the middle of the column that begins at x; returns its box."""
+        """Place an image in the middle of the column that begins at x; returns its box."""
         x += (self.slot - self.size[0]) // 2
         box = (x, y, x + self.size[0], y + self.size[1])
         self._pictures.append((path, box))
         return box
 
     def sheet(self, width: int, height: int) -> Image:
-        """Everything on one image."""
+        """Paint everything on a single image."""
         from PIL import Image, ImageDraw
 
         made = Image.new("RGB", (width, height), PAPER)
@@ -200,7 +200,7 @@ class _Painter:
         return made
 
     def _lines(self, text: str, width: int) -> list[str]:
-        """The text broken at blanks; a word that is too long is broken anywhere."""
+        """The text wrapped at spaces; a word that is too long is broken anywhere."""
         lines = [""]
         for paragraph in text.split("\n"):
             for word in paragraph.split():
@@ -224,7 +224,7 @@ class _Painter:
 
 
 def open_font(path: Path, points: int = 12) -> FreeTypeFont:
-    """Open a font file. Raises UsageError if it is not one."""
+    """Open a font file. Raises UsageError if it is not a font."""
     from PIL import ImageFont
 
     try:
@@ -234,7 +234,7 @@ def open_font(path: Path, points: int = 12) -> FreeTypeFont:
 
 
 def _font(texts: Sequence[str], size: tuple[int, int], wanted: Path | None) -> FreeTypeFont:
-    """The font that is asked for, Pillow's own, or one of the system's that has all letters."""
+    """The wanted font, Pillow's own, or a system font that has all letters."""
     from PIL import ImageFont
 
     points = min(40, max(12, round(size[0] / 18)))
@@ -255,7 +255,7 @@ def _font(texts: Sequence[str], size: tuple[int, int], wanted: Path | None) -> F
 
 
 def _has(font: Any, letter: str) -> bool:
-    """Whether the font has the letter, and does not show a box in its place."""
+    """Whether the font has the letter, rather than a box in its place."""
     if letter.isascii():
         return True
     drawn, box = (font.getmask(one) for one in (letter, "\uffff"))

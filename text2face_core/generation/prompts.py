@@ -15,7 +15,7 @@ from ..utils import parse_json
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt, and where it came from: a photo's id or file; empty if it was typed."""
+    """A prompt and its source: a photo's id or file; empty if it was typed."""
 
     text: str
     source: str = ""
@@ -24,9 +24,9 @@ class Prompt:
 def read_prompts(
     given: Sequence[str], file: Path | None = None, captions: Path | None = None, limit: int | None = None
 ) -> list[Prompt]:
-    """All prompts: those given, then those of a file, then captions; `limit` of them at most.
+    """Read prompts: the given texts, then those of a file, then captions; at most `limit`.
 
-    Raises SourceError if a file cannot be read, NothingToDo if there is no prompt.
+    Raises SourceError if a file cannot be read, NothingToDo if there are no prompts.
     """
 
     def all_prompts() -> Iterator[Prompt]:
@@ -47,9 +47,9 @@ def read_prompts(
 
 
 def of_file(path: Path) -> Iterator[Prompt]:
-    """A prompt a line, # begins a comment; in a .jsonl file "prompt" or "text" of each line, the first of a list."""
+    """Prompts of a file, one per line, # begins a comment; of a .jsonl file, each line's "prompt" or first "text"."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not at Unicode's other ends of lines
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # not at Unicode's other line breaks
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"the prompts in {path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):

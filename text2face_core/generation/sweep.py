@@ -1,4 +1,4 @@
-"""One prompt with placeholders, and lists of values that go through them."""
+"""Sweeps: a prompt with placeholders, filled from lists of values."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ EXAMPLE = '"A {age} year old man with {hair} hair." --values age=10,20,30 --valu
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one grid shows: a row for each of `rows`, a column for each of `columns`, and a prompt for each cell.
+    """The content of a grid: a row for each of `rows`, a column for each of `columns`, a prompt for each cell.
 
-    title: the values that hold for the whole page, such as "beard: long"; empty if there are none.
+    title: the values that apply to the whole page, such as "beard: long"; empty if there are none.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Page:
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The names in braces, in the order in which they come first. Raises UsageError if braces do not match.
+    """The names in braces, in order of first appearance. Raises UsageError if braces do not match.
 
     >>> placeholders("A {age} year old {who} with {{braces}}, {age}.")
     ('age', 'who')
@@ -41,9 +41,7 @@ def placeholders(template: str) -> tuple[str, ...]:
     try:
         found = list(Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(
-            f'the braces in "{template}" do not match; {{{{ and }}}} stand for braces themselves'
-        ) from error
+        raise UsageError(f'the braces in "{template}" do not match; write {{{{ and }}}} for literal braces') from error
     names = [name for _, name, form, conversion in found if name is not None]
     for _, name, form, conversion in found:
         if name is not None and (not name.strip() or form or conversion or not name.strip().isidentifier()):
@@ -54,7 +52,7 @@ def placeholders(template: str) -> tuple[str, ...]:
 
 
 def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The lists in "age=10,20,30"; a value with a comma stands in double quotes, an empty one leaves the place empty.
+    """Parse lists such as "age=10,20,30"; double quotes enclose a value with a comma; values may be empty.
 
     Raises UsageError if a text is not a list of values.
 
@@ -68,19 +66,21 @@ def parse_values(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not equals or not name or not listed.strip():
             raise UsageError(f'"{text}" is not a list of values: write name=one,two, for example --values age=10,20,30')
         if name in found:
-            raise UsageError(f"values for {name} are given twice: put them into one list, {name}=one,two")
+            raise UsageError(f"values for {name} are given twice: put them into a single list, {name}=one,two")
         if '"' in listed.replace('""', "") and listed.count('"') % 2:
             raise UsageError(f'the quotes in "{text}" do not match')
         values = tuple(value.strip() for value in next(csv.reader([listed], skipinitialspace=True)))
         twice = [value for value in values if values.count(value) > 1]
         if twice:
-            raise UsageError(f'"{twice[0]}" is twice among the values of {name}')
+            raise UsageError(f'the values of {name} contain "{twice[0]}" twice')
         found[name] = values
     return found
 
 
 def plan_pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]:
-    """The first list makes rows, the second columns, a list alone columns; of further ones every choice is a page.
+    """Arrange values in grids: the first list makes rows, the second columns (a single list: columns).
+
+    Each combination of the values of further lists makes a page.
 
     Raises UsageError if a placeholder has no values or values have no placeholder.
     """
@@ -109,9 +109,9 @@ def plan_pages(template: str, values: Mapping[str, Sequence[str]]) -> list[Page]
 def plan_cells(
     page: Page, like: GenerationRequest, seeds: Sequence[int], first: int = 0
 ) -> tuple[tuple[str, ...], list[list[ImageSpec]]]:
-    """The page's row labels and its images, row by row; of a page without rows one for each seed.
+    """The page's row labels and its images, row by row; a page without rows has a row for each seed.
 
-    first: the number of its first prompt, for the names of files.
+    first: number of the page's first prompt, for the file names.
     """
     columns = len(page.columns)
     rows = tuple(f"seed {seed}" for seed in seeds) if len(seeds) > 1 else page.rows
@@ -144,13 +144,13 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 def _check(template: str, names: Sequence[str], values: Mapping[str, Sequence[str]]) -> None:
     if not names:
-        raise UsageError(f'"{template}" has no placeholder to go through; put one into braces, like {EXAMPLE}')
+        raise UsageError(f'"{template}" has no placeholder: write a name between braces, like {EXAMPLE}')
     has = ", ".join(f"{{{name}}}" for name in names)
     for name in values:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            raise UsageError(f"values are given for {name}, which is not in the prompt; it has {has}.{hint}")
+            raise UsageError(f"values are given for {name}, which is not in the prompt; the prompt has {has}.{hint}")
     if lacking := [name for name in names if name not in values]:
         wanted = " ".join(f"--values {name}=one,two" for name in lacking)
         raise UsageError(f"the prompt has {has}; give values for {', '.join(lacking)} too: {wanted}")

@@ -1,6 +1,6 @@
 """The colour of hair and skin, from the CIELAB colours of their pixels.
 
-Light confounds both: a photo taken at sunset, in a blue shade or in black and white says little. Nothing is said where
+Light confounds both: a photo taken at sunset, in blue shade or in black and white says little. There is no finding if
 the skin has no natural hue, is nearly black or nearly white, or is lit very unevenly.
 """
 
@@ -29,10 +29,10 @@ BETWEEN = (-14.0, 16.0)
 
 
 def skin_tone(skin: Colours, brightest: float, *, shaded: bool = False) -> Iterator[Finding]:
-    """A `skin_tone` finding where the light allows one.
+    """A `skin_tone` finding, if the light allows it.
 
-    skin: its pixels, edges left out. brightest: lightness that a fiftieth of the crop exceeds. Where that is low as
-    well, skin may be dark for want of light, and so may it be where a hat shades it.
+    skin: its pixels without edges. brightest: lightness that a fiftieth of the crop exceeds; if this is low too, skin
+    may be dark only for lack of light. shaded: a hat may shade the skin.
     """
     natural = natural_light(skin) * _ramp(brightest, 55, 75)
     if natural < 0.5:
@@ -82,9 +82,9 @@ def natural_light(skin: Colours) -> float:
 
 
 def hair_colour(hair: Colours, skin: Colours) -> Iterator[Finding]:
-    """One of black_hair, brown_hair, blond_hair, gray_hair, red_hair as present, where it is clear.
+    """A finding black_hair, brown_hair, blond_hair, gray_hair or red_hair, if the colour is clear.
 
-    hair: its pixels, edges left out; at least 150 are wanted. skin: to tell the colour of the light.
+    hair: its pixels without edges, at least 150. skin: its pixels, which show the colour of the light.
     """
     coloured = coloured_light(skin)
     if len(hair) < 150 or not coloured:
@@ -92,13 +92,13 @@ def hair_colour(hair: Colours, skin: Colours) -> Iterator[Finding]:
     scores = colour_scores(hair)
     name = max(scores, key=scores.__getitem__)
     colour = np.median(hair, axis=0)
-    # A shaven head of dark skin is easily taken for hair.
+    # A shaved head of dark skin is easily mistaken for hair.
     apart = _ramp(float(np.linalg.norm(colour - np.median(skin, axis=0))), 8, 16) if colour[0] < 40 else 1.0
     yield Finding(name, True, round(scores[name] * apart * min(1.0, 0.5 + coloured), 3))
 
 
 def colour_scores(hair: Colours) -> dict[str, float]:
-    """0 to 1 for each hair colour; they sum to at most 1, to less where hair has none of these colours clearly.
+    """0 to 1 for each hair colour; they sum to at most 1, and to less if hair has none of these colours clearly.
 
     >>> scores = colour_scores(np.array([[30.0, 10.0, 16.0]], np.float32))
     >>> max(scores, key=scores.get)
@@ -109,7 +109,7 @@ def colour_scores(hair: Colours) -> dict[str, float]:
     warm = _ramp(hue, 20, 34)
     reddish = warm * _ramp(chroma, 22, 32) * _ramp(-hue, -58, -48) * _ramp(light, 18, 28)
     blond = _ramp(light, 42, 52) * _ramp(chroma + 0.15 * (light - 50), 11, 15) * _ramp(hue, 50, 62) * (1 - reddish)
-    # What is lighter than brown and hardly coloured is on its way to gray.
+    # Hair that is lighter than brown and barely coloured is turning gray.
     brown = warm * _ramp(chroma - 0.35 * max(0.0, light - 24), 6, 10) * _ramp(-light, -56, -46) * _ramp(light, 8, 16)
     scores = {
         "red_hair": reddish,

@@ -18,12 +18,13 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import BadPhoto
 from ..records import Pixels
-from ..utils import read_regular
+from ..utils import install_command, read_regular
+from .cicp import changes_nothing, read_cicp, to_srgb
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a photo may be at most and at least, and what decoding it may take.
+    """Limits on a photo's size, and on the time and memory of decoding it.
 
     Attributes:
         max_pixels: Width times height.
@@ -51,11 +52,16 @@ BLANK_PIXELS, BLANK_RATIO = 16_000_000, 4096
 CACHED_PROFILE = 1_000_000
 """Bytes of an ICC profile up to which its transform is kept for the next photo."""
 
+WHITE_12_BITS, DARK_12_BITS = 4095, 1023
+"""The largest sample of 12 bits, and a value that the brightest sample of a 12-bit photo surely exceeds."""
+_CODE_POINTS, _DEEP_COLOURS = "text2face.cicp", "text2face.deep"
+"""Keys of `Image.info`: a PNG's colour code points; the file's content, if it has 16 bits per colour."""
+
 # Tried in this order, then all others by name: Pillow's own order depends on which files were opened before.
 _COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
-# Handed to other programs (Ghostscript, Windows), or known by name only, without a decoder.
+# Formats that Pillow passes to other programs (Ghostscript, Windows), or only knows by name, without a decoder.
 _REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
-# Kinds that are often met but that Pillow does not read, by the bytes from the fourth on.
+# Common formats that Pillow does not read, by the bytes from the fourth on.
 _FOREIGN = {
     **dict.fromkeys((b"ftyphe", b"ftypmif1", b"ftypmsf1"), "HEIC"),
     b"JXL \r\n\x87\n": "JPEG XL",
@@ -91,7 +97,7 @@ _FROM_THE_END = frozenset({
     *(Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90),
 })  # fmt: skip
 """The last row or column becomes the first row."""
-# What Pillow and its libraries say when a file ends too early.
+# Error messages of Pillow and its libraries for a file that ends too early.
 _CUT_OFF = re.compile(
     r"truncat|\beof\b|expected to read|not enough image data|incomplete checksum|cannot load this image", re.IGNORECASE
 )
@@ -100,8 +106,8 @@ _CUT_OFF = re.compile(
 def decode_image(data: Path | bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Pixels:
     """The photo as (H, W, 3) uint8 sRGB, C-contiguous, EXIF-upright, read-only.
 
-    Of an animation or a file of several pages it is the first; what is transparent becomes white; samples of more than
-    8 bits are scaled; an embedded ICC profile is applied unless it is broken or changes nothing.
+    Only the first frame or page of a file is decoded; transparent pixels become white; samples of more than 8 bits are
+    scaled; an embedded ICC profile, a PNG's cICP or gAMA is applied unless it is broken or changes nothing.
 
     Raises BadPhoto. The reason depends on the file's content alone and begins with "empty file", "not an image",
     "truncated image", "too large: …", "too small: …" or "unreadable: …". Sizes are judged by the header, before
@@ -128,7 +134,7 @@ def join_strips(height: int, width: int, strips: Iterator[Pixels]) -> Pixels:
 
 
 def open_image(content: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Image.Image:
-    """The image with its header read and judged, and its pixels not decoded. Raises BadPhoto."""
+    """Open an image: its header is read and checked, its pixels are not decoded. Raises BadPhoto."""
     if not content:
         raise BadPhoto("empty file")
     _check_bytes(len(content), limits)
@@ -137,23 +143,42 @@ def open_image(content: bytes, limits: DecodeLimits = DEFAULT_LIMITS) -> Image.I
     image = _open(content)
     _check_size(image.size, limits)
     _check_effort(image, content)
+    if image.format == "PNG":
+        image.info[_CODE_POINTS] = read_cicp(content)
+        image.info[_DEEP_COLOURS] = content if content[24:26] == b"\x10\x02" else None
     return image
 
 
 def load_strips(image: Image.Image) -> tuple[int, int, Iterator[Pixels]]:
-    """Decode an image from `open_image`: height and width when upright, and its rows from the top, some at a time.
+    """Decode an image from `open_image`: height and width when upright, and an iterator of strips of rows from the top.
 
-    Strips are (rows, W, 3) uint8 sRGB, read-only; joined they are what `decode_image` returns. Raises BadPhoto, the
-    iterator too.
+    Strips are (rows, W, 3) uint8 sRGB, read-only; joined they are what `decode_image` returns. Raises BadPhoto, as does
+    the iterator.
     """
     try:
         image.load()
+        image = _rescued(image)
         # After loading: a PNG may carry its EXIF behind the pixels, and Pillow has turned a TIFF upright by then.
         turn = _UPRIGHT.get(_orientation(image))
         width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
         return height, width, _strips(image, turn, max(1, STRIP_PIXELS // width), height)
-    except Exception as error:  # decoders meet hostile bytes, and raise whatever they stumble over
+    except Exception as error:  # on hostile bytes, decoders may raise anything
         raise BadPhoto(_reason(error)) from error
+
+
+def _rescued(image: Image.Image) -> Image.Image:
+    """A PNG of 12 bits in 16 bits per colour, of which Pillow keeps the upper 8, with the 8 that say something."""
+    content = image.info.pop(_DEEP_COLOURS, None)
+    if not content or not DARK_12_BITS >> 8 < np.asarray(image).max() <= WHITE_12_BITS >> 8:
+        return image
+    import cv2
+
+    samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if samples is None or samples.dtype != np.uint16 or samples.shape != (image.height, image.width, 3):
+        return image
+    whole = Image.fromarray(_to_8_bit(samples[..., ::-1], WHITE_12_BITS))
+    whole.info, whole.format = image.info, image.format
+    return whole
 
 
 def _strips(image: Image.Image, turn: Image.Transpose | None, rows: int, height: int) -> Iterator[Pixels]:
@@ -168,7 +193,7 @@ def _strips(image: Image.Image, turn: Image.Transpose | None, rows: int, height:
 
 
 def _rows(image: Image.Image, turn: Image.Transpose | None, top: int, bottom: int) -> Image.Image:
-    """The part of an image that becomes these rows when it is turned."""
+    """The part of an image that becomes these rows once it is upright."""
     width, height = image.size
     length = width if turn in _SIDEWAYS else height
     if bottom - top == length:
@@ -193,7 +218,7 @@ def _check_size(size: tuple[int, int], limits: DecodeLimits) -> None:
 
 
 def _check_effort(image: Image.Image, content: bytes) -> None:
-    """Refuse what would take time or memory out of proportion to the file, and files that OpenJPEG would fill up."""
+    """Refuse files that take disproportionate time or memory to decode, or that OpenJPEG would pad."""
     if image.format == "JPEG2000" and b"\xff\xd9" not in content:  # no end of the codestream
         raise BadPhoto("truncated image")
     if image.format in {"JPEG", "MPO"} and (scans := content.count(b"\xff\xda")) > MAX_SCANS:
@@ -206,12 +231,12 @@ def _check_effort(image: Image.Image, content: bytes) -> None:
 
 
 def _open(content: bytes) -> Image.Image:
-    """The image with its header read and its pixels not.
+    """The image with its header read, but not its pixels.
 
     Pillow's own `Image.open` judges sizes by a global of the process, warns, and names object addresses in its errors.
     """
     if kind := _raw_kind(content):
-        # Readers of TIFF would find the small preview, and call it the photo.
+        # TIFF readers would return the small preview as the photo.
         raise BadPhoto(f"unreadable: {kind} (RAW) is not supported; develop it to JPEG, PNG or TIFF")
     failure: BadPhoto | None = None
     for name in _formats():
@@ -229,12 +254,29 @@ def _open(content: bytes) -> Image.Image:
             raise BadPhoto(_reason(error)) from error
         except Exception as error:  # noqa: BLE001 - as in decode
             if accept:
-                # The readers of WebP and AVIF take in all of the file first, so that the end says nothing.
+                # The WebP and AVIF readers read the whole file first, so reaching its end means nothing.
                 ended = _cut_off(content) if name in {"WEBP", "AVIF"} else stream.tell() >= len(content)
                 failure = failure or BadPhoto("truncated image" if ended else _reason(error))
-    if kind := _foreign_kind(content):
+    if (kind := _foreign_kind(content)) == "HEIC":
+        return _open_heic(content)
+    if kind:
         raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
     raise failure or BadPhoto("not an image")
+
+
+def _open_heic(content: bytes) -> Image.Image:
+    """The first picture of a HEIC file, through libheif, if it is installed."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise BadPhoto(
+            f"unreadable: HEIC needs pillow-heif: {install_command('heic')}; or convert it to JPEG or PNG"
+        ) from None
+    try:
+        heic: Image.Image = HeifImageFile(BytesIO(content))
+    except Exception as error:
+        raise BadPhoto("truncated image" if _cut_off(content) else _reason(error)) from error
+    return heic
 
 
 def _foreign_kind(content: bytes) -> str:
@@ -247,8 +289,8 @@ def _foreign_kind(content: bytes) -> str:
 def _raw_kind(content: bytes) -> str:
     """Name of a camera's RAW format; empty for others.
 
-    Most are TIFF files whose first image is a preview. DNG says so by a tag; CR2 and the others by their signature, or
-    by a first image of reduced size beside others (SubIFDs).
+    Most are TIFF files whose first image is a preview. DNG is recognised by a tag; CR2 and the others by their
+    signature, or by a first image of reduced size next to others (SubIFDs).
     """
     for start, kind in _RAW_SIGNATURES.items():
         if content.startswith(start) or (kind == "CR3" and content.startswith(start, 4)):
@@ -294,7 +336,7 @@ def _formats() -> Iterator[str]:
     Image.init()
     yield from (name for name in _COMMON_FORMATS if name in Image.OPEN)
     others = Image.OPEN.keys() - _REFUSED_FORMATS - set(_COMMON_FORMATS)
-    # Those without a signature, such as Targa, recognise themselves by guessing: let the others look first.
+    # Formats without a signature, such as Targa, are recognised by guessing: try the others first.
     yield from sorted(others, key=lambda name: (Image.OPEN[name][1] is None, name))
 
 
@@ -306,9 +348,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.Image]:
-    """What makes RGB in sRGB of parts of a decoded image, whatever its mode."""
+    """A function that converts parts of a decoded image of any mode to sRGB."""
     white = _white(image, rows) if _is_deep(image.mode) else 0.0
     profile = image.info.get("icc_profile")
+    points = image.info.get(_CODE_POINTS)
     curve = None if isinstance(profile, bytes) and profile else _gamma_curve(image.info)
 
     def convert(part: Image.Image) -> Image.Image:
@@ -318,6 +361,9 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
             part = _over_white(part)
         elif part.mode not in {"RGB", "L", "CMYK"}:
             part = part.convert("RGB")
+        if points is not None:
+            rgb = part if part.mode == "RGB" else part.convert("RGB")
+            return rgb if changes_nothing(points) else Image.fromarray(to_srgb(np.asarray(rgb), points))
         if isinstance(profile, bytes) and profile:
             transform = _to_srgb(profile, part.mode)
             if transform is not None:
@@ -330,7 +376,7 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
 
 
 def _gamma_curve(info: Mapping[Any, Any]) -> list[int] | None:
-    """Of a PNG with a gAMA chunk, the 256 values that bring its samples to sRGB; None where that changes nothing.
+    """For a PNG with a gAMA chunk, the 256 values that map its samples to sRGB; None if that changes nothing.
 
     PNG specification, 3rd edition, 11.3.2.2: an sRGB chunk overrides gAMA, and an ICC profile both.
     """
@@ -356,11 +402,12 @@ def _is_deep(mode: str) -> bool:
 
 
 def _white(image: Image.Image, rows: int) -> float:
-    """The sample that becomes 255, of an image of more than 8 bits.
+    """The sample value that becomes 255 in an image of more than 8 bits.
 
-    PNG and PGM samples use all of 16 bits by definition. Else, as cameras and scanners write 8 and 12 bits into 16, the
-    range is the smallest usual one that holds the brightest sample. Floats count as 0 to 1 (highlights up to 16 are
-    clipped), else likewise. What is beyond 16 bits is stretched.
+    PNG and PGM samples use all 16 bits by definition; but a PNG that is almost black counts as 12 bits. In other
+    formats, cameras and scanners write 8 and 12 bits into 16, so the range is the smallest usual range that includes
+    the brightest sample. Floats count as 0 to 1 (highlights up to 16 are clipped), otherwise they are treated likewise.
+    Values beyond 16 bits are stretched.
     """
     peaks = []
     for top in range(0, image.height, rows):
@@ -369,6 +416,8 @@ def _white(image: Image.Image, rows: int) -> float:
     peak = max(peaks)
     if samples.dtype.kind == "f":
         whites = {16.0: 1.0, 255.0: 255.0, 65535.0: 65535.0}
+    elif image.format == "PNG" and DARK_12_BITS < peak <= WHITE_12_BITS:
+        whites = {peak: WHITE_12_BITS}
     elif image.format != "TIFF":
         whites = {65535.0: 65535.0}
     else:
@@ -392,10 +441,10 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """What takes pixels of `mode` with this ICC profile to sRGB.
+    """The transform from pixels of `mode` with this ICC profile to sRGB.
 
-    None where that changes nothing to speak of (told from the colours, as names cannot be trusted), and where the
-    profile is broken or for other modes.
+    None if that changes almost nothing (judged by the colours, as names cannot be trusted), or if the profile is
+    broken or for other modes.
     """
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
@@ -422,7 +471,7 @@ _cached_transform = lru_cache(maxsize=32)(_make_transform)
 
 
 def _reason(error: Exception) -> str:
-    """The reason to record: without addresses, in one short line."""
+    """The reason to record: a short line without addresses."""
     text = " ".join(re.sub(r" ?at 0x[0-9a-fA-F]+", "", str(error)).split())
     if isinstance(error, EOFError) or _CUT_OFF.search(text):
         return "truncated image"
@@ -438,9 +487,9 @@ def _reason(error: Exception) -> str:
 def _silence(category: type[Warning]) -> None:
     """Keep Pillow from warning about a file's details, which is noise on a terminal and an exception under `-W error`.
 
-    `warnings.catch_warnings` swaps a global of the process and so is not for threads. A filter for the modules of
-    Pillow is put first instead, and again only where something else has come before it. Whoever filters the very
-    category of Pillow's decompression bombs keeps the last word.
+    `warnings.catch_warnings` swaps a global of the process, so it is not thread-safe. Instead, a filter for Pillow's
+    modules is put first, and put first again only if another filter was inserted before it. A caller's filter for the
+    category of Pillow's decompression bombs takes precedence.
     """
     for action, message, filtered, module, _ in tuple(warnings.filters):
         matches = message is None and (module is None or re.match(module, "PIL.Image"))

@@ -1,8 +1,8 @@
 """Which findings a photo can support, whatever model they come from.
 
-Two rules. A finding needs its part of the face inside the photo: nothing is known of hats if the photo ends at the
-forehead. And what one finding makes doubtful is withheld: a parser without a class for hats sees a bald head, one
-without a class for dark glasses sees closed eyes.
+Two rules. A finding needs its part of the face inside the photo: a photo that ends at the forehead says nothing about
+hats. And findings that another finding makes doubtful are withheld: a parser without a class for hats sees a bald head,
+and a parser without a class for dark glasses sees closed eyes.
 
 Positions are as in `regions`: (across, down) from the middle between the eyes, in inter-ocular distances.
 """
@@ -51,7 +51,7 @@ PARTS: Mapping[str, tuple[FaceArea, ...]] = {
     **dict.fromkeys(("no_beard", "goatee", "five_o_clock_shadow", "double_chin"), (CHIN,)),
     **dict.fromkeys(("wearing_necklace", "wearing_necktie"), (NECK,)),
 }
-"""What each finding is seen on. Findings that are not listed need no particular part."""
+"""The part of the face that shows each finding. Findings that are not listed need no particular part."""
 
 
 def supported(findings: Sequence[Finding], face: Face, width: int, height: int) -> tuple[Finding, ...]:
@@ -97,7 +97,7 @@ def _possible_hat(finding: Finding) -> bool:
 
 
 def _hidden_by_hat(finding: Finding) -> bool:
-    """How much hair there is, and how long it is unless it is seen to be long."""
+    """Whether a possible hat makes the finding doubtful: baldness, bangs and a receding hairline."""
     bald = finding.name == "bald" and finding.value is True
     return bald or finding.name in {"bangs", "receding_hairline"} or _is(finding, "hair_length", "bald")
 
@@ -127,4 +127,4 @@ DOUBTS: tuple[tuple[Callable[[Finding], bool], Callable[[Finding], bool]], ...] 
     (_hat, _shortened_by_hat),
     (_glasses, _closed_by_glasses),
 )
-"""A finding that makes others doubtful, and which ones."""
+"""Findings that make others doubtful, each with the findings it makes doubtful."""

@@ -37,8 +37,7 @@ class Framing:
         """The frame in a photo of width x height pixels.
 
         The face is in the centre of a square, which may reach past the photo, see `cut_frame`. A square that is
-        larger than the photo's shorter side is made that small, and then takes all of that side. Raises ValueError if
-        no frame is possible.
+        larger than the photo's shorter side is shrunk to that side. Raises ValueError if no frame is possible.
 
         >>> face = Face(np.array([10, 20, 30, 40], np.float32), np.zeros((5, 2), np.float32), 1.0)
         >>> Framing("square", 2.0).frame(100, 80, face), Framing("free", 2.0).frame(100, 45, face)
@@ -75,11 +74,11 @@ def face_centre(face: Face) -> tuple[float, float]:
 
 
 def cut_frame(pixels: Pixels, frame: Frame) -> Pixels:
-    """Cut a frame out of a photo; what lies past the photo is its mirror image, which fades to a blurred one.
+    """Cut a frame out of a photo; outside the photo it shows the mirror image, fading to a blurred mirror image.
 
     pixels: (H, W, 3) uint8 RGB.  Returns (y1 - y0, x1 - x0, 3) uint8.
 
-    So a face at the edge is centred without a black bar, and a mirrored eye is not sharp enough to be learned.
+    This centres a face at the edge without a black bar, and a mirrored eye is not sharp enough to be learned.
     """
     import cv2
 

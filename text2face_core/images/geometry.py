@@ -35,7 +35,7 @@ def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating
 
     Args:
         source: (N, P, 2) float, pixels, P >= 2; the points of N faces.
-        target: (N, P, 2) float, pixels; where they should come to lie.
+        target: (N, P, 2) float, pixels; the wanted positions of these points.
 
     Returns:
         (N, 2, 3) float32 matrices, to be applied to column vectors (x, y, 1).
@@ -61,7 +61,7 @@ def similarity(source: npt.NDArray[np.floating], target: npt.NDArray[np.floating
     usable = finite & (spread > source.shape[1] * SMALLEST_SPREAD**2)
     if not usable.all():
         raise DegenerateFace(f"the landmarks of a face coincide or are not numbers: {source[~usable][0].tolist()}")
-    # With points as complex numbers this is the one factor a + bi that best turns p into q.
+    # With points as complex numbers this is the factor a + bi that best turns p into q.
     a = (p * q).sum(axis=(1, 2)) / spread
     b = (p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]).sum(axis=1) / spread
     turn = np.stack([np.stack([a, 0 - b], axis=-1), np.stack([b, a], axis=-1)], axis=1)
@@ -85,8 +85,8 @@ def warp(
         size: Side of the square, in pixels.
         antialias: When the square shows the photo at less than half its size, first average the photo over k x k
             pixels, k being the largest integer that leaves it at least as large as the square. Without it, each pixel
-            of the square reads only four photo pixels, which models trained on plain `cv2.warpAffine` crops expect.
-        border: RGB colour of what lies outside the photo; None repeats the photo's edge.
+            of the square reads only four photo pixels, as models trained on plain `cv2.warpAffine` crops expect.
+        border: RGB colour outside the photo; None repeats the photo's edge.
 
     Returns:
         (size, size, 3) uint8 RGB.
@@ -155,7 +155,7 @@ def _shrink(region: Pixels, k: int, border: Colour | None) -> Pixels:
 class LandmarkCrop:
     """An aligned square: a similarity maps the five landmarks as near to `points` as it can.
 
-    Crops with equal points, sizes and settings are equal, whatever their names, so a portrait warps each only once.
+    Crops with equal points, sizes and settings are equal whatever their names, so each portrait is warped only once.
 
     Attributes:
         name: For messages; not compared.

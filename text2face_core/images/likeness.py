@@ -1,4 +1,4 @@
-"""A difference hash, by which photos that look the same are recognised: smaller, recompressed or slightly brighter."""
+"""A difference hash that recognises copies of a photo: smaller, recompressed or slightly brighter."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def difference_hash(pixels: Pixels) -> str:
 
 
 class Lookalikes:
-    """Photos seen so far, by their difference hashes.
+    """The photos so far, by their difference hashes.
 
-    Two hashes are compared if one of their sixteen rows is equal, unless the row is nearly plain, as that of a studio
-    background: copies nearly always share a row, and other photos seldom.
+    Two hashes are compared if they share any of their sixteen rows, unless the row is nearly plain, like a studio
+    background: copies nearly always share a row, other photos rarely.
 
     >>> seen = Lookalikes()
     >>> seen.add("a", "5a" * 32), seen.add("b", "5a" * 31 + "5b"), seen.add("c", "c3" * 32)
@@ -48,7 +48,7 @@ class Lookalikes:
         self._places: dict[tuple[int, bytes], list[int]] = {}
 
     def add(self, name: str, difference: str) -> str:
-        """The name of an earlier photo that looks the same; empty if there is none, and the photo is then kept."""
+        """The name of an earlier photo that looks the same; if there is none, store the photo and return ""."""
         found = bytes.fromhex(difference)
         rows = [(row, found[row * SIDE // 8 : (row + 1) * SIDE // 8]) for row in range(SIDE)]
         rows = [row for row in rows if 2 < sum(map(int.bit_count, row[1])) < SIDE - 2]

@@ -10,7 +10,7 @@ from .decode import DEFAULT_LIMITS, DecodeLimits, decode_image
 def load_image(uri: str, limits: DecodeLimits = DEFAULT_LIMITS) -> Pixels:
     """The photo at `uri`: opened by its source, then decoded.
 
-    For fusers that look at the photo itself; `FusionRequest.uri` and `Photo.uri` are such URIs.
+    For fusers that use the photo itself; `FusionRequest.uri` and `Photo.uri` are such URIs.
 
     Args:
         uri: A path, a file: URI, or a URI of any source in use.
@@ -20,6 +20,6 @@ def load_image(uri: str, limits: DecodeLimits = DEFAULT_LIMITS) -> Pixels:
         (H, W, 3) uint8 sRGB, EXIF-upright.
 
     Raises:
-        BadPhoto: The photo is gone, cannot be read, or is not an image.
+        BadPhoto: The photo does not exist, cannot be read, or is not an image.
     """
     return decode_image(open_photo(uri), limits)

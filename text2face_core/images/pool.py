@@ -1,4 +1,4 @@
-"""Decode photos in processes of their own, with limits of memory and time."""
+"""Decode photos in separate processes, with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Decoder(Protocol):
         ...
 
     def close(self) -> None:
-        """End at once; photos in work fail."""
+        """End at once; photos that are being decoded fail."""
         ...
 
 
 class ThreadDecoder:
-    """Decodes in this process, for systems where no other one can be started."""
+    """Decodes in this process, for systems that cannot start others."""
 
     def __init__(self, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -73,11 +73,11 @@ class ThreadDecoder:
         return join_strips(*load_strips(image))
 
     def close(self) -> None:
-        """Nothing is to be ended."""
+        """Nothing to end."""
 
 
 def open_decoder(limits: DecodeLimits = DEFAULT_LIMITS, workers: int = 2) -> Decoder:
-    """A pool of decoder processes; threads of this process where the system cannot start any."""
+    """A pool of decoder processes; threads of this process if the system cannot start processes."""
     if not CAN_FORK:
         return ThreadDecoder(limits)
     try:
@@ -88,7 +88,7 @@ def open_decoder(limits: DecodeLimits = DEFAULT_LIMITS, workers: int = 2) -> Dec
 
 
 class ClosedError(Exception):
-    """The pool was closed while a photo was in work."""
+    """The pool was closed while a photo was being decoded."""
 
 
 class _DecoderDied(Exception):
@@ -100,14 +100,14 @@ class _DecoderDied(Exception):
 
 
 class DecoderPool:
-    """Processes that decode photos, one for each thread that calls `decode`.
+    """Processes that decode photos: a process for each thread that calls `decode`.
 
-    A photo whose worker crashes, runs out of memory or takes too long costs that worker alone. Unless its time is up it
-    is tried once more, in a new worker while no other photo is decoded, so that it does not fail for its neighbours.
+    A photo whose worker crashes, runs out of memory or takes too long affects only that worker. Unless it was too slow,
+    it is tried once more, in a new worker while no other photo is decoded, so that it does not fail because of others.
 
     Args:
-        limits: Limits of photos, and of the time and memory that each may take.
-        workers: Most processes at once.
+        limits: Limits on photos, and on the time and memory of decoding each.
+        workers: Largest number of processes at once.
 
     Raises:
         OSError: No process can be started.
@@ -125,7 +125,7 @@ class DecoderPool:
 
     @property
     def pids(self) -> list[int]:
-        """The processes of its workers."""
+        """Process ids of the workers."""
         with self._lock:
             return sorted(worker.pid for worker in self._all)
 
@@ -134,12 +134,12 @@ class DecoderPool:
 
         Args:
             source: The file, or its content.
-            admit: Called once with the bytes of the pixels before they are decoded, if it comes to that; may wait.
+            admit: Called once with the size of the pixels in bytes before they are decoded, if they are; may wait.
 
         Raises:
-            BadPhoto: As `decode_image`; or the reason is that of a worker's end: "crashed the decoder (SIGSEGV)", "too
-                slow: …", "too large: …".
-            ClosedError: The pool was closed meanwhile.
+            BadPhoto: As `decode_image`, or with the reason why the worker ended: "crashed the decoder (SIGSEGV)",
+                "too slow: …", "too large: …".
+            ClosedError: The pool was closed in the meantime.
             RunError: No process can be started any more.
         """
         admitted = False
@@ -156,7 +156,7 @@ class DecoderPool:
             except _DecoderDied as death:
                 if not death.again:
                     raise BadPhoto(str(death)) from None
-            admit_once(0)  # what it waits for might itself wait for the turn that is taken next
+            admit_once(0)  # called before taking the turn: what `admit` waits for might itself wait for that turn
             with self._turns.alone():
                 try:
                     return self._try(source, admit_once, contextlib.nullcontext())
@@ -164,7 +164,7 @@ class DecoderPool:
                     raise BadPhoto(str(death)) from None
 
     def close(self) -> None:
-        """End all workers at once; photos in work raise ClosedError."""
+        """End all workers at once; photos that are being decoded raise ClosedError."""
         with self._lock:
             self._closed = True
             workers, self._idle = list(self._all), []
@@ -207,7 +207,7 @@ class DecoderPool:
         raise ClosedError
 
     def _restart(self) -> _Worker:
-        """A worker of another template: that of before was ended from outside."""
+        """A worker from a new template, as the old template was ended from outside."""
         try:
             self._template = shared_template()
             return _Worker(self._template, self._limits)
@@ -240,7 +240,7 @@ class DecoderPool:
 
 
 class _Worker:
-    """One process, used by one thread at a time."""
+    """A decoder process, used by a single thread at a time."""
 
     def __init__(self, template: Template, limits: DecodeLimits) -> None:
         self._template, self._limits = template, limits
@@ -252,7 +252,7 @@ class _Worker:
             self._connection.setsockopt(SOL_SOCKET, option, wait)
 
     def decode(self, source: Path | bytes, admit: Admit, turn: contextlib.AbstractContextManager[None]) -> Pixels:
-        """One photo. Raises BadPhoto, _DecoderDied, BlockingIOError if it takes too long, OSError if it is gone."""
+        """Decode a photo. Raises BadPhoto, _DecoderDied, BlockingIOError if too slow, OSError if the process ended."""
         kind, payload = (
             (CONTENT, source) if isinstance(source, bytes) else (FILE, os.fsencode(os.path.abspath(source)))  # noqa: PTH100
         )
@@ -292,7 +292,7 @@ class _Worker:
         return first, second
 
     def kill(self) -> None:
-        """Have the process end; a thread that waits for it notices."""
+        """End the process; a thread that waits for it notices."""
         with self._lock:
             if self._status is None:
                 with contextlib.suppress(OSError):
@@ -312,7 +312,7 @@ class _Worker:
 
 
 class _Turns:
-    """Many threads at once, or one alone."""
+    """A lock that many threads share, or a single thread holds alone."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -320,7 +320,7 @@ class _Turns:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """A turn beside others."""
+        """Hold the lock together with other threads."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
             self._inside += 1
@@ -333,7 +333,7 @@ class _Turns:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """A turn while no other thread has one."""
+        """Hold the lock while no other thread does."""
         with self._changed:
             self._waiting += 1
             self._changed.wait_for(lambda: not self._inside)

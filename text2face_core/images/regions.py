@@ -1,4 +1,4 @@
-"""Findings from region masks of a face: hair, baldness, bangs, mouth, teeth, eyes, skin tone. For any face parser.
+"""Findings from region masks of a face, for any face parser: hair, baldness, bangs, mouth, teeth, eyes, skin tone.
 
 Lengths are in units of the inter-ocular distance (for faces in profile: an estimate of what it would be from the
 front), areas in its square, so that neither crop nor resolution matters. A position on the face is (across, down): 0, 0
@@ -99,9 +99,9 @@ class ParsedFace:
         regions: (H, W) integer, values of `Region`.
         landmarks: (5, 2) float in pixels of the crop, in the order of `Face.landmarks`.
         inside: (H, W) bool, which pixels of the crop lie inside the photo.
-        columns: (W,) float, only for a crop that is warped along its axes (a tanh warp): where the centres of its
-            columns would lie without the warp. `landmarks` are then in the crop without the warp, and every length and
-            area is measured as if there were none.
+        columns: (W,) float, only for a crop that is warped along its axes (a tanh warp): the positions of its columns'
+            centres without the warp. `landmarks` are then in the unwarped crop, and every length and area is measured
+            in it.
         rows: (H,) float, likewise.
     """
 
@@ -157,7 +157,7 @@ class ParsedFace:
 
     @cached_property
     def _extents(self) -> tuple[Plane, Plane]:
-        """Heights (H,) and widths (W,) of the pixels: 1, unless the crop is bent."""
+        """Heights (H,) and widths (W,) of the pixels: 1, unless the crop is warped along its axes."""
         high, wide = (np.ones(length, np.float32) for length in self.regions.shape)
         return (
             high if self.rows is None else np.gradient(self.rows).astype(np.float32),
@@ -221,7 +221,7 @@ class ParsedFace:
 
 
 def derive(face: ParsedFace, limits: Thresholds = Thresholds()) -> list[Finding]:
-    """Derive findings from the masks; what is unsure, hidden or cut off is left out.
+    """Derive findings from the masks; findings that are uncertain, hidden or cut off are left out.
 
     Args:
         face: The parsed face.
@@ -279,18 +279,18 @@ def _hair(face: ParsedFace, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _baldness(face: ParsedFace, hair: Mask, area: float, limits: Thresholds) -> float:
-    """Probability, 0 to 1: a strip above the forehead shows barely any hair, and there is little elsewhere."""
+    """Probability, 0 to 1, that a strip above the forehead shows barely any hair, and there is little elsewhere."""
     crown = hair & face.box(-0.4, -2.2, 0.4, -0.3)
     return limits.bald_crown.below(face.area(crown) / 0.8) * limits.bald_area.below(area)
 
 
 def _length(face: ParsedFace, hair: Mask, limits: Thresholds, *, covered: bool) -> Iterator[Finding]:
-    """Hair length, by how far down hair reaches in rows that hold more than a few loose strands of it."""
+    """Hair length, by how far down hair reaches in rows with more than a few loose strands."""
     reach = _reach(face, hair)
     long, medium = limits.long_hair.above(reach), limits.medium_hair.above(reach)
     scores = {"long": long, "medium": medium * (1 - long), "short": 1 - medium}
     value = max(scores, key=scores.__getitem__)
-    # A photo that ends above, or a hat, hides how long hair is.
+    # A photo that ends above the hair's end, or a hat, hides the length of hair.
     ends = float(face.down[face.inside].max(initial=0.0))
     if value == "long" or (not covered and ends > reach + 0.15):
         yield _finding("hair_length", value, scores[value])

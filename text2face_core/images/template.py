@@ -1,4 +1,4 @@
-"""The process from which decoders are forked, as it is seen by the process that uses it."""
+"""The client side of the template process, from which decoders are forked."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from text2face_core.images.worker import run_template; run_template(int(sys.argv[2]), int(sys.argv[3]))"
 )
-# Workers have one photo each; memory that C libraries keep for threads counts against their limit.
+# A worker has one photo at a time; memory that C libraries keep for threads counts against its limit.
 _SMALL = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 
 
 class Template:
-    """Starts in the background: half a second of another core. It and its workers end with this process.
+    """Handle of the template process. It starts in the background, and ends with this process, as do its workers.
 
-    Not multiprocessing's fork server: that one imports the program's main module again in each worker.
+    Starting takes half a second on another core. multiprocessing's fork server is not used because it imports the
+    program's main module again in each worker.
 
     Raises OSError if no process can be started.
     """
 
     def __init__(self) -> None:
         if not sys.executable:
-            raise FileNotFoundError("Python's own path is not known")
+            raise FileNotFoundError("the path of the Python interpreter is not known")
         self.owner = os.getpid()
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
-        # -P: the folder that a program runs in may be full of strangers' files.
+        # -P: the working folder may contain untrusted files.
         command = [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path), str(theirs.fileno()), str(self.owner)]
         try:
             with theirs, _without_signals():
@@ -78,11 +79,11 @@ class Template:
         return int(number)
 
     def is_usable(self) -> bool:
-        """Whether it runs, and belongs to this process: a forked child must not take it from its parent."""
+        """Whether it is running and belongs to this process: a forked child must not use its parent's template."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def close(self) -> None:
-        """End it and all its workers."""
+        """End the template and all its workers."""
         self._control.close()
         if self.owner != os.getpid():
             return
@@ -98,7 +99,7 @@ _lock = threading.Lock()
 
 
 def shared_template() -> Template:
-    """The template of this process, for all its pools. Raises OSError if no process can be started."""
+    """The template shared by all pools of this process. Raises OSError if no process can be started."""
     global _shared  # noqa: PLW0603  starting it is what takes time
     with _lock:
         if _shared is None or not _shared.is_usable():
@@ -111,7 +112,7 @@ def shared_template() -> Template:
 
 
 def start_decoders() -> None:
-    """Begin to start what `open_decoder` needs, without waiting for it."""
+    """Start the process that `open_decoder` needs, without waiting for it."""
     if CAN_FORK:
         with contextlib.suppress(OSError):
             shared_template()
@@ -124,7 +125,7 @@ def _close_shared() -> None:
 
 @contextlib.contextmanager
 def _without_signals() -> Iterator[None]:
-    """Signals that stop programs are held back, and stay so in a process that is started in here."""
+    """Block the signals that stop programs; a process that is started inside inherits this."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield

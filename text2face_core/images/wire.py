@@ -1,12 +1,12 @@
-"""What is said between a process, its template of decoders, and their workers: numbers, bytes and pixels only.
+"""Messages between a process, its template of decoders, and their workers: numbers, bytes and pixels only.
 
-A hostile photo may have taken over a worker, so that nothing that it sends is unpickled or trusted to be short.
+A hostile photo may have taken over a worker, so nothing that it sends is unpickled or trusted to be short.
 """
 
 import socket
 import struct
 
-# To the template: fork a worker with these limits and the socket that comes along; tell the exit status of one.
+# To the template: fork a worker with these limits and the enclosed socket; report the exit status of a worker.
 FORK, REAP = b"F", b"R"
 LIMITS = struct.Struct("<qqqdq")
 NUMBER = struct.Struct("<q")
@@ -20,13 +20,13 @@ SIZE, PIXELS, ROWS, REFUSED, NO_MEMORY = b"s", b"p", b"r", b"x", b"m"
 REPLY = struct.Struct("<cqq")
 
 NO_MEMORY_CODE = 3
-"""The exit code of a worker that lacks the memory even to say so."""
+"""Exit code of a worker that lacks the memory even to report that."""
 STILL_THERE = -(2**31)
-"""Instead of an exit status: the worker does not end, as it waits for a file that the system cannot read."""
+"""In place of an exit status: the worker does not end, because it waits for a file that the system cannot read."""
 
 
 def receive(connection: socket.socket, count: int) -> bytes:
-    """Receive so many bytes. Raises ConnectionError if the other end closes before."""
+    """Receive `count` bytes. Raises ConnectionError if the other end closes first."""
     data = connection.recv(count, socket.MSG_WAITALL) if count else b""
     while len(data) < count:
         more = connection.recv(count - len(data), socket.MSG_WAITALL)
@@ -37,7 +37,7 @@ def receive(connection: socket.socket, count: int) -> bytes:
 
 
 def receive_into(connection: socket.socket, view: memoryview) -> None:
-    """Fill a buffer. Raises ConnectionError if the other end closes before."""
+    """Fill a buffer. Raises ConnectionError if the other end closes first."""
     at = 0
     while at < len(view):
         received = connection.recv_into(view[at:])

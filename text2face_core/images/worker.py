@@ -1,6 +1,6 @@
 """Decoder processes: a template that has imported the decoders, and the workers that it forks.
 
-A worker has limits of memory and CPU time, writes no file, and ends with the process that uses it, however that ends.
+A worker has limits on memory and CPU time, writes no file, and ends with the process that uses it, however that ends.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 def run_template(descriptor: int, parent: int) -> NoReturn:
     """Fork workers on demand until the process `parent`, at the other end of the socket, is gone."""
-    # They are sent to whole groups of processes; the process that uses this one decides what they mean.
+    # These signals are sent to whole process groups; the process that uses the template decides what to do on them.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     Image.init()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -100,7 +100,7 @@ def _fork(control: socket.socket, descriptor: int, limits: DecodeLimits, prctl: 
 
 
 def serve(connection: socket.socket, limits: DecodeLimits) -> None:
-    """Decode photos, one after the other, until the connection is closed."""
+    """Decode photos, one at a time, until the connection is closed."""
     _limit_memory(limits.max_memory)
     for name in ("RLIMIT_CORE", "RLIMIT_FSIZE"):
         resource.setrlimit(getattr(resource, name), (0, 0))
@@ -140,7 +140,7 @@ def _answer(connection: socket.socket, kind: bytes, payload: bytes, limits: Deco
 
 
 def _limit_memory(count: int) -> None:
-    """Let this process have so much more memory than it has now, where the system can limit it."""
+    """Limit this process to `count` more bytes of memory than it has now, if the system supports limits."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
             now = int(file.read().split()[0]) * resource.getpagesize()
@@ -151,7 +151,7 @@ def _limit_memory(count: int) -> None:
 
 
 def _status(pid: int) -> int:
-    """The exit status of a worker as `subprocess` has it: a signal is negative."""
+    """The exit status of a worker in the form of `subprocess`: a signal is negative."""
     until = time.monotonic() + END_SECONDS
     while time.monotonic() < until:
         try:
@@ -165,7 +165,7 @@ def _status(pid: int) -> int:
 
 
 def _discard_output() -> None:
-    """Let what C libraries print about photos go nowhere."""
+    """Discard what C libraries print about photos."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)

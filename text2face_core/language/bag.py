@@ -51,6 +51,9 @@ class BagSettings(Options):
     age_noise: float = Field(
         1 / 15, ge=0, lt=1, description="largest random change of an age in years, as a share of it"
     )
+    exact_age: Probability = Field(
+        0.0, description="score of an age below which it is given as a bracket or a word, never as a number"
+    )
     age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket")
     drops: tuple[DropRule, ...] = Field(
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
@@ -209,24 +212,33 @@ def _same_value(one: Finding, other: Finding) -> bool:
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
     """Of findings that exclude each other, the sharper one or the one with the higher score; else the first by name."""
     everything = [f for values in known.values() for f in values]
-    sharp = [f for f in everything if not any(_yields(f, other, vocabulary) for other in everything)]
+    precise = [f for f in everything if not _yields(f, everything, vocabulary)]
     kept: list[Finding] = []
-    for finding in sorted(sharp, key=lambda f: (-f.score, f.name, str(f.value))):
-        if not any(_excludes(finding, other, vocabulary) or _excludes(other, finding, vocabulary) for other in kept):
+    said: set[str] = set()
+    excluded: set[str] = set()
+    for finding in sorted(precise, key=lambda f: (-f.score, f.name, str(f.value))):
+        names, excludes = _names(finding), vocabulary.excluded_by(finding.name, finding.value)
+        if excluded.isdisjoint(names) and said.isdisjoint(excludes):
             kept.append(finding)
+            said.update(names)
+            excluded.update(excludes)
     return {name: left for name, values in known.items() if (left := tuple(f for f in values if f in kept))}
 
 
-def _yields(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    """Whether the other finding says more precisely what this one says."""
-    words = vocabulary.words(one.name, one.value)
-    listed = (*vocabulary.findings[one.name].yields_to, *(words.yields_to if words else ()))
-    return other.name != one.name and (other.name in listed or f"{other.name}={_text(other.value)}" in listed)
+def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabulary) -> bool:
+    """Whether another finding says more precisely what this one says."""
+    words = vocabulary.words(finding.name, finding.value)
+    listed = {*vocabulary.findings[finding.name].yields_to, *(words.yields_to if words else ())}
+    return bool(listed) and any(
+        other.name != finding.name and not listed.isdisjoint((other.name, f"{other.name}={_text(other.value)}"))
+        for other in everything
+    )
 
 
-def _excludes(one: Finding, other: Finding, vocabulary: Vocabulary) -> bool:
-    listed = vocabulary.excluded_by(one.name, one.value)
-    return f"{other.name}={_text(other.value)}" in listed or (other.name in listed and other.value is not False)
+def _names(finding: Finding) -> tuple[str, ...]:
+    """How the vocabulary's lists of exclusions may name a finding: an absence by its value only."""
+    value = f"{finding.name}={_text(finding.value)}"
+    return (value,) if finding.value is False else (finding.name, value)
 
 
 def _text(value: Value) -> str:
@@ -268,7 +280,7 @@ class _Phrases:
         if words is None:
             raise AssertionError(finding)  # _select lets none of these through
         if entry.number and isinstance(finding.value, int | float):
-            return self._age(float(finding.value), words, entry.number)
+            return self._age(float(finding.value), finding.score, words, entry.number)
         if words.pair and count > 1:
             return words.pair.text
         fitting = [phrase for phrase in words.phrases if _applies(phrase, self.known)] or list(words.phrases)
@@ -278,8 +290,11 @@ class _Phrases:
             fitting = others if self._noun_is_taken(finding.name) else nouns
         return self.rng.choice(fitting).text
 
-    def _age(self, years: float, words: ValueWords, templates: AgeTemplates) -> str:
-        form = self.rng.choice(self.settings.age_forms)
+    def _age(self, years: float, score: float, words: ValueWords, templates: AgeTemplates) -> str:
+        forms = self.settings.age_forms
+        if score < self.settings.exact_age:
+            forms = tuple(form for form in forms if form != "number") or forms
+        form = self.rng.choice(forms)
         noise = self.rng.uniform(-self.settings.age_noise, self.settings.age_noise)
         number, middle, reach = round(years * (1 + noise)), round(years), self.settings.age_bracket
         if form == "bracket":

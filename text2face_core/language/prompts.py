@@ -75,7 +75,7 @@ class Prompts:
         return hashlib.blake2b("\0".join(self._texts.values()).encode(), digest_size=8).hexdigest()
 
     def render(self, request: FusionRequest) -> str:
-        """The prompt for one request. Raises RecipeError with the template and line if rendering fails."""
+        """The prompt for a request. Raises RecipeError with the template and line if rendering fails."""
         bag = request.bag
         try:
             text = render_bounded(

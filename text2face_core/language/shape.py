@@ -109,7 +109,7 @@ def find_flaw(text: str, prompt: str = "", style: str = "") -> str:
 
 
 def echoes(words: list[str], prompt: str) -> bool:
-    """Whether some eight words in a row also stand in one line of the prompt."""
+    """Whether eight consecutive words also occur in a single line of the prompt."""
     if len(words) < _ECHO:
         return False
     runs = {

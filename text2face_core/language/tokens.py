@@ -60,7 +60,7 @@ class TokenCounter:
         return 2 + sum(map(self._size, _pieces(text)))
 
     def _merged(self, word: str) -> int:
-        """Number of tokens of one piece: at each step, the neighbours that come first in the list are merged."""
+        """Number of tokens of a piece: at each step, the neighbours that come first in the list are merged."""
         parts = [_LETTERS[byte] for byte in word.encode("utf-8", "replace")]
         parts[-1] += _END
         while len(parts) > 1:

@@ -86,7 +86,7 @@ PhraseOrText = Annotated[Phrase, BeforeValidator(_as_table)]
 
 
 class ValueWords(_Entry):
-    """All words for one value of a finding."""
+    """All words for a value of a finding."""
 
     phrases: tuple[PhraseOrText, ...] = Field(min_length=1)
     also: tuple[Words, ...] = ()
@@ -121,7 +121,7 @@ class AgeTemplates(_Entry):
 
 
 class FindingWords(_Entry):
-    """All words for one finding."""
+    """All words for a finding."""
 
     level: Level
     role: PhraseRole
@@ -190,7 +190,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, extra: Sequence[Mapping[str, Any] | Path] = ()) -> Vocabulary:
-        """The built-in vocabulary and further ones, as mappings or TOML files; later entries replace earlier ones.
+        """Load the built-in and further vocabularies (mappings or TOML files); later entries replace earlier entries.
 
         Raises PluginError with the file, the finding and the problem.
         """
@@ -200,13 +200,13 @@ class Vocabulary:
         return cls(findings)
 
     def words(self, name: str, value: Value) -> ValueWords | None:
-        """The words for one value; None if the vocabulary has none."""
+        """The words for a value; None if the vocabulary has none."""
         finding = self.findings.get(name)
         key = finding.key(value) if finding else None
         return finding.values[key] if finding and key else None
 
     def excluded_by(self, name: str, value: Value) -> tuple[str, ...]:
-        """What cannot be true besides: "goatee" of any value but False, "hair_length=bald" of this one."""
+        """What cannot also be true: "goatee" of any value but False, "hair_length=bald" of this value only."""
         finding, words = self.findings.get(name), self.words(name, value)
         return (*(finding.excludes if finding else ()), *(words.excludes if words else ()))
 

@@ -71,7 +71,7 @@ def caption_photos(
         NothingToDo: There are no photos.
 
     Note:
-        The yunet detector sets OpenCV to one thread for the whole process and looks at photos side by side instead.
+        The yunet detector sets OpenCV to a single thread for the whole process and works on photos in parallel instead.
 
     Example:
         >>> for row, captions in caption_photos("photos", plugins="phrasebook"):  # doctest: +SKIP

@@ -94,7 +94,7 @@ def evaluate(
     trust: bool = False,
     **generation: Any,
 ) -> EvaluationResult:
-    """Evaluate models on one plan, as `t2f evaluate` does; what `out` holds already is not made again.
+    """Evaluate models on a plan, as `t2f evaluate` does; what `out` holds already is not made again.
 
     Args:
         models: LoRAs (folder, file or Hugging Face id) and "none" for the base model; the first is what the others are

@@ -42,7 +42,7 @@ class GenerationSettings:
     """How images are generated.
 
     Attributes:
-        base: The base model's id or folder; by default the one that the LoRA was trained on.
+        base: The base model's id or folder; by default the model that the LoRA was trained on.
         seed: Random seed of the noise.
         steps: Denoising steps.
         resolution: (width, height), or the side of a square, in pixels; by default the model's own.
@@ -52,7 +52,7 @@ class GenerationSettings:
         batch_size: Images at once.
         plugins: The trainer whose generator is used, if several are installed.
         settings: As for --set.
-        device: "cpu", "cuda", "cuda:1" or "mps"; by default a GPU if there is one.
+        device: "cpu", "cuda", "cuda:1" or "mps"; by default a GPU if there is any.
         dtype: Precision of the networks; by default bfloat16 on a GPU that has it, else float32.
         threads: Threads on the CPU; 0 for all cores.
         offline: Fetch no model files; None for what T2F_OFFLINE says.
@@ -203,13 +203,13 @@ def sweep(
     font: str | Path | None = None,
     **settings: Any,
 ) -> Sheets:
-    """Generate one prompt with changing words and the same noise, as a labelled grid; see `t2f sweep`.
+    """Generate a prompt with changing words and the same noise, as a labelled grid; see `t2f sweep`.
 
     Args:
         model: A LoRA's folder or file, or its id on the Hugging Face hub; "none" for the base model alone.
         prompt: With placeholders: "A {age} year old man."
         values: What goes into each placeholder: {"age": ["20", "40"]}. The first two make rows and columns.
-        seeds: A row for each of these seeds, instead of the one in `settings`.
+        seeds: A row for each of these seeds, instead of the seed in `settings`.
         out: The grid's file; by default drawings/NAME OF THE LORA/sweep.png.
         wrap: Columns next to each other at most; 0 for no limit.
         cell: Width of the images on the grid, in pixels.
@@ -334,7 +334,7 @@ def _prompts(
 
 
 def _font(font: str | Path | None) -> Path | None:
-    """The font file. Raises UsageError, before any image is generated, if it is not one."""
+    """The font file. Raises UsageError, before any image is generated, if it is not a font."""
     if font is None:
         return None
     open_font(Path(font))

@@ -117,7 +117,7 @@ class Session:
             retry_failed: Analyse photos that failed again.
 
         Raises:
-            RunError: The directory holds a run over other photos, or one that was analysed differently and `redo` is
+            RunError: The directory holds a run over other photos, or a run that was analysed differently and `redo` is
                 off.
         """
         resolved = recipe.resolve(self.plugins)

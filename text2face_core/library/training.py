@@ -55,14 +55,14 @@ def train(
         plugins: The trainer, if several are installed.
         settings: As for --set.
         seed: Random seed for captions, order and noise.
-        device: "cpu", "cuda", "cuda:1" or "mps"; by default a GPU if there is one.
+        device: "cpu", "cuda", "cuda:1" or "mps"; by default a GPU if there is any.
         dtype: Precision of what is not trained; by default bfloat16 on a GPU that has it, else float32.
         threads: Threads on the CPU; 0 for all cores.
         progress: Receives how far the training has come.
         available: The plugins that may be used; by default all that are installed.
         models: Where model files come from.
         trust: Allow what a recipe file reaches, as --trust does.
-        options: Options of the trainer, such as steps=5000 (see `t2f plugins show sd_lora`); None leaves one as it is.
+        options: Options of the trainer, such as steps=5000 (see `t2f plugins show sd_lora`); None leaves it unset.
 
     Returns:
         The folder of the model, and its last figures.
@@ -115,7 +115,7 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
 
 
 def default_trainer(plugins: Plugins) -> str:
-    """The trainer to use when none is named: the only one, or sd_lora. Raises RecipeError if there is no such."""
+    """The trainer to use when none is named: the only trainer, or sd_lora. Raises RecipeError if there is neither."""
     if any(one.name == DEFAULT_TRAINER and one.kind == "trainer" for one in plugins.known_components()):
         return DEFAULT_TRAINER
     names = installed_trainers(plugins)

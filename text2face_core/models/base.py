@@ -1,10 +1,10 @@
-"""What all sources of model files share: their failure, and sizes and errors in words."""
+"""Shared by all sources of model files: their error, and sizes and errors as text."""
 
 from __future__ import annotations
 
 
 class SourceFailed(Exception):
-    """One source did not give the file; the text is the reason, in plain words."""
+    """A source did not provide the file; the message is the reason, in plain words."""
 
 
 def human_size(size: int | None) -> str:

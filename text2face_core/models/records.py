@@ -1,4 +1,4 @@
-"""Records of a model store in its folder `.t2f`: hashes of files that have not changed since, accepted licences."""
+"""Records of a model store in its folder `.t2f`: hashes of unchanged files, and accepted licences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import RunError
 from ..utils import write_text
 
 CHANGED = -1
-"""In place of an mtime: the file is known to have changed since."""
+"""In place of a modification time: the file is known to have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Record:
 
 
 class Records:
-    """One small JSON file per model file.
+    """Records as small JSON files, one per model file.
 
-    A store that cannot be written keeps its records in this process only: files are then hashed once per process.
+    If the store cannot be written, records are kept in memory only: files are then hashed once per process.
     """
 
     def __init__(self, store: Path) -> None:
@@ -73,7 +73,7 @@ class Records:
             self._write(path, record)
 
     def distrust(self, path: Path) -> None:
-        """Make the file at `path` be hashed again next time, but keep the hash that was once accepted."""
+        """Have the file at `path` hashed again next time, but keep the hash that was accepted."""
         if (record := self.kept(path)) is not None and record.mtime_ns != CHANGED:
             self._write(path, replace(record, mtime_ns=CHANGED))
 
@@ -98,9 +98,9 @@ class Records:
 
 
 def licence_accepted(folder: Path, artifact: str, licence: str, accept: Collection[str]) -> bool:
-    """Whether the licence is accepted by the artifact's or its own name: now, in `accept`, or in an earlier call.
+    """Whether the licence is accepted, by its own or the artifact's name, in `accept` or in an earlier call.
 
-    What is accepted now is stored in `folder`. A changed licence must be accepted again.
+    Acceptance in `accept` is stored in `folder`. A changed licence must be accepted again.
     """
     from filelock import FileLock
 
@@ -123,7 +123,7 @@ def accepted_before(folder: Path) -> dict[str, str]:
 
 
 def accepted_now(artifact: str, licence: str, accept: Collection[str]) -> dict[str, str]:
-    """The licence by those of its two names that `accept` holds, in upper or lower case."""
+    """The licence under each of its two names that is in `accept`, in upper or lower case."""
     given = {name.casefold() for name in accept}
     return {name: licence for name in (artifact, licence) if name.casefold() in given}
 

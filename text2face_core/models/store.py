@@ -1,7 +1,7 @@
 """Artifacts, and a model store that only returns verified files.
 
-The store is a plain folder: each file has its artifact's name, so that it can also be put there by hand. The folder
-`.t2f` inside of it holds what the store knows: hashes, locks, partial downloads, accepted licences.
+The store is a plain folder: each file has its artifact's name, so it can also be put there by hand. The subfolder
+`.t2f` holds the store's own data: hashes, locks, partial downloads, accepted licences.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Artifact:
         name: File name in the store, unique among all plugins.
         sources: Where it can be fetched, tried in order: HubFile, Url, WheelMember, NpmMember.
         licence: Its licence, such as "MIT" or "CC-BY-NC-4.0".
-        sha256: 64 lower-case hexadecimal digits. If None, the hash of the first download is stored and later ones must
-            match it.
+        sha256: 64 lower-case hexadecimal digits. If None, the hash of the first download is stored, and later
+            downloads must match it.
         size: Exact size in bytes; None if it is not known. A download of another size is refused.
         non_commercial: Whether the licence must be accepted by name, once.
         licence_url: Where the licence can be read.
@@ -69,16 +69,16 @@ class Artifact:
 
     def __post_init__(self) -> None:
         if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
-            raise ValueError(f"an artifact's name is a plain file name, not {self.name!r}")
+            raise ValueError(f"an artifact's name must be a plain file name, not {self.name!r}")
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"the sha256 of {self.name} is 64 lower-case hexadecimal digits, not {self.sha256!r}")
+            raise ValueError(f"the sha256 of {self.name} must be 64 lower-case hexadecimal digits, not {self.sha256!r}")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.shown_size}, licence {self.licence})"
 
     @property
     def planned_size(self) -> int | None:
-        """Bytes to expect: the exact size, or else the approximate one."""
+        """Bytes to expect: the exact size if known, else the approximate size."""
         return self.size if self.size is not None else self.approximate_size
 
     @property
@@ -90,13 +90,13 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result of checking one artifact's file.
+    """Result of checking an artifact's file.
 
     Attributes:
         state: "good", "missing" or "wrong".
         path: Where the file is, or belongs.
         sha256: Its hash; empty if it is missing or cannot be read.
-        wrong: Why the file is not the declared one; empty otherwise.
+        wrong: Why the file is not the declared file; empty if it is.
     """
 
     state: Literal["good", "missing", "wrong"]
@@ -106,14 +106,14 @@ class Verification:
 
 
 class ModelStore:
-    """Verified model files in one folder.
+    """A folder of verified model files.
 
     Args:
         folder: By default $T2F_MODELS, else `text2face/models` in the user's cache folder.
         offline: Never fetch; by default as $T2F_OFFLINE says, else $HF_HUB_OFFLINE.
         accept: Names of artifacts or licences whose non-commercial terms the user accepts; stored in the folder.
         local: The user's own files by artifact name; they are used in place.
-        say: Called with each line about what is fetched, from where and under which licence; by default the log.
+        say: Called with lines of text about each file that is fetched, its source and licence; by default the log.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class ModelStore:
             return self.find(artifact) or self._fetch(artifact)
 
     def find(self, artifact: Artifact) -> Path | None:
-        """Path of the artifact's file if it is here and is the right one; None otherwise. Never fetches."""
+        """Path of the artifact's file if it is here and is the right file; None otherwise. Never fetches."""
         result = self._judge(artifact)
         return result.path if result.state == "good" else None
 
@@ -196,7 +196,7 @@ class ModelStore:
         if first is None or sha256 == first.sha256:
             return ""
         return (
-            f"its sha256 is {sha256}, not {first.sha256} as when it was first seen here "
+            f"its sha256 is {sha256}, not {first.sha256} as when it was first stored here "
             f"(if you want the new file, remove {self._records.file(self.place(artifact))})"
         )
 
@@ -216,7 +216,7 @@ class ModelStore:
 
     @contextlib.contextmanager
     def _alone(self, artifact: Artifact) -> Iterator[None]:
-        """Let one process at a time fetch the artifact; the system frees the lock of one that is killed."""
+        """Let a single process at a time fetch the artifact; the system frees the lock of a killed process."""
         from filelock import FileLock, Timeout
 
         try:
@@ -249,7 +249,7 @@ class ModelStore:
                     return self._fetch_from(source, artifact, parts)
                 except SourceFailed as failure:
                     failures.append(f"{source}: {failure}")
-                    self._say(f"{artifact.name} did not come from there: {failure}")
+                    self._say(f"{artifact.name} could not be fetched from there: {failure}")
         except OSError as error:
             shutil.rmtree(parts, ignore_errors=True)
             raise self._cannot_write(artifact, error) from error
@@ -264,12 +264,12 @@ class ModelStore:
             shutil.rmtree(parts, ignore_errors=True)
             return self.place(artifact)
         shutil.rmtree(folder, ignore_errors=True)
-        if resumed:  # the part that was there may have belonged to another file
+        if resumed:  # the partial download may have belonged to another file
             return self._fetch_from(source, artifact, parts)
         raise SourceFailed(f"the download is not the declared file: {wrong}")
 
     def _adopt(self, artifact: Artifact, file: Path, source: str) -> str:
-        """Move a downloaded file into its place if it is the right one; else return why it is not."""
+        """Move a downloaded file into place if it is the right file; else return why it is not."""
         size, sha256 = file.stat().st_size, sha256_of(file)
         if wrong := self._mismatch(artifact, size, sha256):
             return wrong
@@ -293,7 +293,7 @@ class ModelStore:
         return [found]
 
     def _hub_copy(self, artifact: Artifact) -> Path | None:
-        """A copy in the Hugging Face cache, where other programs may have left one."""
+        """A copy from the Hugging Face cache, where another program may have downloaded the file."""
         copies = (cached_hub_file(source) for source in artifact.sources if isinstance(source, HubFile))
         return next((copy for copy in copies if copy is not None), None)
 
@@ -311,7 +311,7 @@ class ModelStore:
         free = shutil.disk_usage(self.folder).free
         if free < (artifact.planned_size or 0):
             raise ArtifactError(
-                f"{artifact} does not fit: {human_size(free)} are free in {self.folder}. "
+                f"{artifact} does not fit: {self.folder} has {human_size(free)} free. "
                 "Free some space, or set T2F_MODELS to a folder on another disk"
             )
 
@@ -320,8 +320,8 @@ class ModelStore:
         if artifact.non_commercial and not licence_accepted(self._own, artifact.name, artifact.licence, self._accept):
             see = f" ({artifact.licence_url})" if artifact.licence_url else ""
             raise LicenceRefused(
-                f"{artifact} may not be used commercially. Read its licence{see}; if you accept it, say so once "
-                f"with --accept-licence {shlex.quote(artifact.name)}"
+                f"{artifact} may not be used commercially. Read its licence{see}; to accept it, add once "
+                f"--accept-licence {shlex.quote(artifact.name)}"
             )
 
     def unaccepted(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
@@ -335,7 +335,7 @@ class ModelStore:
             and one.licence not in {earlier.get(one.name), earlier.get(one.licence)}
         ]
 
-    # --- what to tell the user ---
+    # --- messages for the user ---
 
     def _cannot_fetch(self, artifact: Artifact, failures: Sequence[str]) -> ArtifactError:
         reasons = "".join(f"\n  - {failure}" for failure in failures)
@@ -361,13 +361,13 @@ class ModelStore:
 
 @cache
 def _warn_if_others_may_write(folder: Path) -> None:
-    """Warn, once in a process, if any user of this machine could put another file in the place of a verified one."""
+    """Warn, once per process, if any user of this machine could replace a verified file."""
     try:
         others = os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH
     except OSError:
         return
     if others:
-        log.warning("anybody on this machine can write to %s: model files there may be replaced (chmod o-w)", folder)
+        log.warning("any user of this machine can write to %s and replace model files there (fix: chmod o-w)", folder)
 
 
 def default_folder() -> Path:

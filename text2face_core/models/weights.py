@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 def load_weights(make: Callable[[], Any], path: Path, *, what: str, key: str = "") -> Any:
     """Build a network and load its weights strictly.
 
-    The network is built on torch's meta device, so that no time is spent on random numbers that would be overwritten;
-    networks with buffers that the file does not hold cannot be loaded so. The prefix "module.", which training on
-    several GPUs puts before each name, is removed.
+    The network is built on torch's meta device, so that no time is spent on random numbers that would be overwritten.
+    Networks with buffers that are not in the file cannot be loaded this way. The prefix "module.", which training on
+    several GPUs adds to each name, is removed.
 
     Args:
         make: Builds the torch.nn.Module.
-        path: The file of weights; it is read with `weights_only=True`, so that it cannot run code.
-        what: The network's name, for errors.
-        key: Key of the tensors in the file, if it holds other things too.
+        path: The file of weights; it is read with `weights_only=True`, so it cannot run code.
+        what: The network's name, for error messages.
+        key: Key of the tensors in the file, if it contains other things too.
 
     Returns:
         The module, float32, on the CPU, in eval mode, without gradients.
 
     Raises:
-        ArtifactError: The file cannot be read, or does not hold exactly the tensors of the network.
+        ArtifactError: The file cannot be read, or does not contain exactly the tensors of the network.
 
     Example:
         >>> network = load_weights(lambda: Trunk(8), path, what="the age network", key="state_dict")  # doctest: +SKIP
@@ -63,7 +63,7 @@ def _tensors(path: Path, what: str, key: str) -> dict[str, Any]:
 
 
 def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """Names that are missing, unknown or of another shape, with one example of each; empty if all match."""
+    """Names that are missing, unknown or of another shape, with an example of each; empty if all match."""
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted]
     other = [name for name in wanted if name in found and wanted[name] != found[name]]

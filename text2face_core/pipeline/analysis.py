@@ -37,7 +37,7 @@ class Analysed:
 
 
 class Analysis:
-    """detect → one face → filters → extractors → what the photo supports."""
+    """detect → select a face → filters → extractors → findings that the photo supports."""
 
     def __init__(self, resolved: Resolved, plugins: Plugins, runtime: Runtime, clock: Clock) -> None:
         def stage(part: Any, method: str, check: Callable[[Any], Any]) -> Stage[Any, Any]:

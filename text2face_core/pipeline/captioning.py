@@ -104,7 +104,7 @@ class Draft:
 
 
 def first_request(recipe: Recipe, vocabulary: Vocabulary, row: AnalysisRow, number: int) -> FusionRequest:
-    """The first request for one caption of a photo; deterministic."""
+    """The first request for a caption of a photo; deterministic."""
     stream = random_stream(recipe.seed, row.photo_id, "bag", number)
     bag = draw_bag(row.findings, vocabulary, recipe.bag, stream)
     styles = recipe.captions.styles
@@ -274,7 +274,7 @@ class Captioning:
     # --- fallback ---
 
     def _fall_back(self, drafts: Sequence[Draft], taken: dict[str, set[str]]) -> None:
-        """Let the fallback write these, in shorter styles if its texts are too long; without one, keep the best try."""
+        """Let the fallback write these, in shorter styles if its texts are too long; else keep the best try."""
         waiting = [self._handed_over(draft) for draft in drafts] if self._fallback else []
         while self._fallback and waiting:
             answers = self._fallback.fuse([draft.request for draft in waiting])

@@ -1,4 +1,4 @@
-"""Accept one face of a photo, or say why there is none: how many, how large, whole, and upright."""
+"""Accept a single face of a photo, or give the reason for none: number, size, completeness, and rotation."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Reason why there is no result for one input."""
+    """Reason why there is no result for an input."""
 
     reason: str
 
@@ -31,7 +31,7 @@ class Clock:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, seconds: float) -> None:
-        """Count `seconds` for one component."""
+        """Count `seconds` for a component."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     @property
@@ -41,7 +41,7 @@ class Clock:
 
 
 class Stage(Generic[In, Out]):
-    """One method of one component, called on batches.
+    """A method of a component, called on batches.
 
     One result per input, in order. An input for which the component raises, or returns what `check` refuses, yields a
     Failure with a reason; the rest of its batch is done all the same. Errors that affect every input (UsageError) are
@@ -51,7 +51,7 @@ class Stage(Generic[In, Out]):
         name: The component's name, for reasons.
         method: Called with a batch.
         clock: Counts the seconds inside of it.
-        check: Returns a clean copy of one result, or raises BrokenContract.
+        check: Returns a clean copy of a result, or raises BrokenContract.
     """
 
     def __init__(

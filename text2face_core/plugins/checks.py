@@ -32,7 +32,7 @@ class BrokenContract(Text2FaceError):
 
 
 def check_faces(faces: Any) -> tuple[Face, ...]:
-    """Check a detector's faces of one image; the copies have read-only float32 arrays."""
+    """Check a detector's faces of an image; the copies have read-only float32 arrays."""
     return tuple(_face(face) for face in _listed(faces, "faces"))
 
 

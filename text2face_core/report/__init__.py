@@ -1,4 +1,4 @@
-"""A run as one self-contained HTML page."""
+"""A run as a self-contained HTML page."""
 
 import lazy_loader
 

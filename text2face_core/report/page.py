@@ -19,7 +19,7 @@ MOST_BARS = 24
 
 
 def write_report(run: RunDirectory, *, limit: int = 400) -> Path:
-    """Write the run's report.html and stats.json from one pass over its rows, and return the page's path.
+    """Write the run's report.html and stats.json in a single pass over its rows, and return the page's path.
 
     Equal runs give equal pages.
 

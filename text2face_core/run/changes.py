@@ -1,8 +1,8 @@
 """Photos that changed since they were listed: replaced under their name, gone, or moved.
 
-A photo counts as unchanged while the size and the modification time of its file are the same, which costs no reading.
-Where they differ, files of the same size as one that is missing are read: a file with the content of an analysed photo
-is that photo, under whatever name, and what is known of it stays.
+A photo counts as unchanged if its file has the same size and modification time, so unchanged files are not read.
+Otherwise, files with the size of a missing photo are read: a file with the content of an analysed photo is that photo,
+under whatever name, and its analysis is kept.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Stamp = tuple[int, int]
 UNKNOWN: Stamp = (-1, -1)
 
 Contents = Callable[[PhotoRef], str]
-"""The digest of what a photo's file held when it was analysed; empty if unknown."""
+"""Digest of the content of a photo's file when it was analysed; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What became of a run's photos since they were listed last.
+    """Changes among a run's photos since they were last listed.
 
-    added: how many are new. changed: replaced under their name. gone: no longer listed. back: how many are listed
-    again. moved: those that have another name now, with the new name. none_found: whether no photo of the run was
-    listed, so that none was marked as gone.
+    added: number of new photos. changed: replaced under the same name. gone: no longer listed. back: number of photos
+    that are listed again. moved: renamed photos, with the new name. none_found: whether no photo of the run was listed,
+    in which case none is marked as gone.
     """
 
     added: int = 0
@@ -42,24 +42,24 @@ class Changes:
     none_found: bool = False
 
     def messages(self) -> list[str]:
-        """A line for each kind of change."""
-        said = []
+        """One line for each kind of change."""
+        lines = []
         if self.none_found:
-            said.append("none of the run's photos was found (is a disk missing?): the run stays as it is")
+            lines.append("none of the run's photos was found (is a disk missing?): the run is left unchanged")
         if self.added:
-            said.append(f"{self.added} new photo(s)")
+            lines.append(f"{self.added} new photo(s)")
         if self.moved:
-            said.append(f"{len(self.moved)} photo(s) were moved or renamed: their captions stay")
+            lines.append(f"{len(self.moved)} photo(s) were moved or renamed: their captions are kept")
         if self.changed:
-            said.append(f"{len(self.changed)} photo(s) were replaced by other files: they are analysed again")
+            lines.append(f"{len(self.changed)} photo(s) were replaced by other files: they are analysed again")
         if self.gone:
-            said.append(
+            lines.append(
                 f"{len(self.gone)} photo(s) are gone: data sets, exports and the report leave them out, and their "
                 "crops are deleted. --redo also deletes what was found on them"
             )
         if self.back:
-            said.append(f"{self.back} photo(s) are back")
-        return said
+            lines.append(f"{self.back} photo(s) are back")
+        return lines
 
 
 def compare_photos(
@@ -70,9 +70,10 @@ def compare_photos(
     *,
     thorough: bool = False,
 ) -> tuple[list[PhotoRef], Changes]:
-    """The photos of a run after its source was listed again, new ones in chunks of their own, and what changed.
+    """Compare a run's photos with a new listing of its source; return the updated list, and what changed.
 
-    contents: what was analysed. thorough: also read files whose size and time are as they were.
+    New photos are in chunks of their own. contents: what was analysed. thorough: also read files whose size and time
+    are unchanged.
     """
     stamps = {one.uri: stamp_of(one.uri) for one in listed}
     places = {photo.uri: place for place, photo in enumerate(before)}
@@ -118,9 +119,9 @@ def compare_photos(
 
 
 def _is_same(old: PhotoRef, stamp: Stamp, contents: Contents, *, thorough: bool) -> bool:
-    """Whether the file of a photo that is listed under its name holds what it held."""
+    """Whether the file of a photo that is still listed under its name has the same content."""
     if UNKNOWN in (stamp, old.stamp) or (stamp == old.stamp and not thorough):
-        return True  # a file that cannot be looked at now is an error of its own, when it is read
+        return True  # a file that cannot be accessed now raises its own error when it is read
     known = contents(old) if stamp[0] == old.size else ""
     return known == _digest(old.uri) if known else stamp == old.stamp
 
@@ -132,7 +133,7 @@ def _match(
     before: Sequence[PhotoRef],
     contents: Contents,
 ) -> dict[str, int]:
-    """By address, the place of the photo that a listed file is, under another name."""
+    """Match listed files to photos that had another name: by address, the photo's place in the list."""
     by_size: dict[int, list[int]] = {}
     for place in free:
         by_size.setdefault(before[place].size, []).append(place)
@@ -157,7 +158,7 @@ def _added(
     added = []
     for number, one in enumerate(new):
         photo_id, unique = one.photo_id, one.uri
-        while photo_id in taken:  # of a photo that had this name before it moved
+        while photo_id in taken:  # by a photo that had this name before it moved
             photo_id = photo_id_of(unique)
             unique += "/"
         taken.add(photo_id)
@@ -173,7 +174,7 @@ def _digest(uri: str) -> str:
 
 
 def stamp_of(uri: str) -> Stamp:
-    """Size and modification time in nanoseconds; UNKNOWN if the file cannot be looked at, or is not a file."""
+    """Size and modification time in nanoseconds; UNKNOWN if the file cannot be accessed, or is not a file."""
     if scheme_of(uri) != "file":
         return UNKNOWN
     try:
@@ -184,9 +185,9 @@ def stamp_of(uri: str) -> Stamp:
 
 
 def _is_gone(uri: str) -> bool:
-    """Whether a photo that is not listed is not there, or is there and was taken out of the list.
+    """Whether an unlisted photo was deleted, or still exists but was taken out of the list.
 
-    It may only be out of reach, in a folder without the right to read it; then it is not gone.
+    A photo in a folder that may not be read is out of reach, not gone.
     """
     if scheme_of(uri) != "file":
         return True

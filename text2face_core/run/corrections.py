@@ -1,9 +1,9 @@
-"""Captions corrected by people: kept apart from what fusers wrote, and applied whenever a run is read.
+"""Captions corrected by people: stored apart from the fusers' captions, and applied whenever a run is read.
 
-A person edits dataset/metadata.jsonl. Lines that differ from what was last written there are corrections. They are kept
-in review/captions.parquet, a row per caption: photo_id, number (which of the photo's captions), text (none if the
-caption was removed) and when. They outlive new captions by another fuser. A line that was removed has one row, whose
-number is -1: the photo has no captions any more but those that people write for it.
+A person edits dataset/metadata.jsonl. Lines that differ from what was last written there are corrections. They are
+stored in review/captions.parquet, one row per caption: photo_id, number (which of the photo's captions), text (null if
+the caption was removed) and when. They are kept when another fuser writes new captions. A removed line has a single row
+with the number -1: the photo then only has captions that people write for it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .tables import read_rows, write_rows
 from .written import REMOVED, find_edits
 
 PERSON = "person"
-"""Stands for the fuser of a caption that a person wrote."""
+"""The fuser name of a caption that a person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person made of one caption: its new text, or None if they removed it."""
+    """A person's correction of a caption: its new text, or None if they removed it."""
 
     text: str | None
     when: str
 
 
 class Corrections:
-    """Corrections by photo and by the number of the caption."""
+    """Corrections by photo and caption number."""
 
     def __init__(self) -> None:
         self._by_photo: dict[str, dict[int, Correction]] = {}
@@ -41,13 +41,13 @@ class Corrections:
         return sum(map(len, self._by_photo.values()))
 
     def of(self, photo_id: str) -> dict[int, str | None]:
-        """The texts by number; None for a caption that was removed."""
+        """The photo's corrected texts by caption number; None for a removed caption."""
         return {number: found.text for number, found in self._by_photo.get(photo_id, {}).items()}
 
     def add(self, photo_id: str, texts: Mapping[int, str | None], when: str) -> int:
-        """Keep these texts and return how many are new; a text that is known already keeps its time.
+        """Add these texts and return how many are new; a text that is already known keeps its time.
 
-        Nothing else is kept of a photo whose line was removed.
+        If the photo's line was removed, all its other corrections are dropped.
         """
         kept = self._by_photo.setdefault(photo_id, {})
         if REMOVED in texts and kept.keys() != {REMOVED}:
@@ -62,11 +62,11 @@ class Corrections:
         return {photo_id for photo_id, kept in self._by_photo.items() if kept.keys() == {REMOVED}}
 
     def drop(self, photo_ids: Collection[str]) -> int:
-        """Keep nothing of these photos any more, and return how many captions that were."""
+        """Remove the corrections of these photos, and return how many captions they concerned."""
         return sum(len(self._by_photo.pop(photo_id, {})) for photo_id in photo_ids)
 
     def apply(self, row: CaptionRow) -> CaptionRow:
-        """The photo's captions as people want them; corrected ones have the fuser "person"."""
+        """The photo's captions with corrections applied; corrected captions have the fuser "person"."""
         texts = self.of(row.photo_id)
         if not texts:
             return row
@@ -78,7 +78,7 @@ class Corrections:
         return CaptionRow(row.photo_id, captions, tuple(numbers))
 
     def apply_texts(self, photo_id: str, captions: Captions) -> Captions:
-        """The same for pairs of text and style."""
+        """Like `apply`, for pairs of text and style."""
         texts = self.of(photo_id)
         written = dict(enumerate(captions))
         made = {number: (text, written.get(number, ("", ""))[1]) for number, text in texts.items() if text}
@@ -88,7 +88,7 @@ class Corrections:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row per correction, in order of photos."""
+        """One row per correction, in order of photos."""
         return [
             {"photo_id": photo_id, "number": number, "text": found.text, "when": found.when}
             for photo_id, by_number in sorted(self._by_photo.items())
@@ -105,7 +105,7 @@ def _caption(text: str, before: Caption | None) -> Caption:
 
 
 def read_corrections(path: Path) -> Corrections:
-    """Those that were kept; none if there is no such file. Raises DamagedTable if it does not hold what was written."""
+    """Read the stored corrections; empty if there is no such file. Raises DamagedTable if the file is damaged."""
     corrections = Corrections()
     for row in read_rows(path) if path.is_file() else ():
         corrections.add(checked_id(row["photo_id"], path), {row["number"]: row["text"]}, row["when"])
@@ -113,9 +113,9 @@ def read_corrections(path: Path) -> Corrections:
 
 
 def add_edits(corrections: Corrections, written: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]]) -> int:
-    """Add what was changed by hand in `metadata` since it was `written`, and return how many captions are new.
+    """Add the captions edited by hand in `metadata` since it was `written`, and return how many are new.
 
-    photo_ids: the run's photos, asked for only if lines are missing.
+    photo_ids: returns the run's photos; only called if lines are missing.
     Raises RunError if a line of metadata.jsonl is not valid JSON.
     """
     edits = find_edits(written, metadata, photo_ids, corrections.removed)
@@ -124,7 +124,7 @@ def add_edits(corrections: Corrections, written: Path, metadata: Path, photo_ids
 
 
 def write_corrections(path: Path, corrections: Corrections) -> None:
-    """Put them into `path`, atomically."""
+    """Write the corrections to `path`, atomically."""
     import pyarrow as pa
 
     text = pa.string()

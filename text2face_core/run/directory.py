@@ -1,8 +1,7 @@
-"""The run directory: what was asked for, one shard per chunk of photos, and how a run goes on after it was stopped.
+"""The run directory: its settings, a shard per chunk of photos, and how a stopped run resumes.
 
-A shard carries the fingerprint of everything that it was computed from. A shard that is there with the right
-fingerprint is done; any other is computed. So nothing has to be tidied up after a kill, and any engine may take any
-chunk.
+A shard carries the fingerprint of everything that it was computed from. A shard with the right fingerprint is done; any
+other is computed. So a killed run needs no cleaning up, and any engine may take any chunk.
 """
 
 from __future__ import annotations
@@ -48,15 +47,15 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
-        """A run that exists. Raises RunError where there is none."""
+        """Open an existing run. Raises RunError if there is none."""
         run = cls(path)
         if not run.exists:
-            raise RunError(f"{path} holds no run (no run.toml). Make one with: t2f run PHOTOS --out {path}")
+            raise RunError(f"{path} holds no run (no run.toml). To make one: t2f run PHOTOS --out {path}")
         return run
 
     @property
     def exists(self) -> bool:
-        """Whether a run was begun here."""
+        """Whether a run was started here."""
         return self.settings_path.is_file()
 
     @property
@@ -66,7 +65,7 @@ class RunDirectory:
 
     @property
     def photos_path(self) -> Path:
-        """photos.parquet: what was asked for."""
+        """photos.parquet: the photos of the run."""
         return self.path / "photos.parquet"
 
     @property
@@ -76,21 +75,21 @@ class RunDirectory:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """run.toml as it stands."""
+        """The current content of run.toml."""
         found = SettingsFile(self.settings_path).read()
         if found.get("format") != FORMAT:
             raise RunError(f"{self.path} was made by another version of text2face (format {found.get('format')})")
         return found
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Replace run.toml, unless it says the same already."""
+        """Replace run.toml, unless it has the same content already."""
         import tomli_w
 
         SettingsFile(self.settings_path).write(tomli_w.dumps({"format": FORMAT, **settings}))
         self.__dict__.pop("settings", None)
 
     def lock(self) -> BaseFileLock:
-        """Hold this while writing; raises RunError where another process does."""
+        """The lock to hold while writing; raises RunError if another process holds it."""
         from filelock import FileLock, Timeout
 
         try:
@@ -108,7 +107,7 @@ class RunDirectory:
         return lock
 
     def photos(self) -> list[PhotoRef]:
-        """Everything that was asked for, in order of chunks."""
+        """All photos of the run, in order of chunks."""
         return tables.read_photos(self.photos_path) if self.photos_path.is_file() else []
 
     def chunks(self) -> dict[int, list[PhotoRef]]:
@@ -119,7 +118,7 @@ class RunDirectory:
         return dict(found)
 
     def _ids(self) -> dict[int, frozenset[str]]:
-        """The ids of each chunk's photos; read again when photos.parquet changes."""
+        """The photo ids of each chunk; read again when photos.parquet changes."""
         if not self.photos_path.is_file():
             return {}
         stat = self.photos_path.stat()
@@ -130,7 +129,7 @@ class RunDirectory:
         return self._known_ids[1]
 
     def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
-        """Append what is not yet in photos.parquet, in chunks of its own, and return how many that were."""
+        """Append photos that are not yet in photos.parquet, in chunks of their own, and return how many there were."""
         before = self.photos()
         known = {photo.photo_id for photo in before} | {photo.uri for photo in before}
         new = [photo for photo in listed if photo.photo_id not in known and photo.uri not in known]
@@ -143,15 +142,15 @@ class RunDirectory:
         return len(new)
 
     def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int, *, thorough: bool = False) -> Changes:
-        """Take over a new listing of the run's source, and return what changed.
+        """Update the run to a new listing of its source, and return what changed.
 
-        Photos that were replaced wait for analysis again, and what people made of their captions is dropped. Photos
-        that are gone are left out of `rows`; the crops of both are deleted. Photos that have another name keep their
-        id, captions and corrections. thorough: also read files whose size and time are as they were.
+        Replaced photos wait for analysis again, and the corrections of their captions are dropped. Photos that are gone
+        are left out of `rows`; the crops of both are deleted. Renamed photos keep their id, captions and corrections.
+        thorough: also read files whose size and time are unchanged.
         """
         before = self.photos()
         photos, changes = compare_photos(before, listed, chunk_size, self._content_of, thorough=thorough)
-        # What is not current any more goes first: a process that is killed here finds the same changes again.
+        # Outdated results are removed first: if the process is killed here, the next run finds the same changes.
         for photo in (*changes.changed, *changes.gone):
             self._crop_path(photo.chunk, photo.photo_id).unlink(missing_ok=True)
         replaced = {photo.photo_id for photo in changes.changed}
@@ -172,7 +171,7 @@ class RunDirectory:
         return changes
 
     def _content_of(self, photo: PhotoRef) -> str:
-        """The digest of what a photo's file held when it was analysed; empty if it is not known."""
+        """Digest of the content of a photo's file when it was analysed; empty if unknown."""
         if self._contents is None or self._contents[0] != photo.chunk:
             path = self.analysis_path(photo.chunk)
             rows = tables.read_columns(path, ["photo_id", "content"]) if "content" in tables.columns_of(path) else []
@@ -180,7 +179,7 @@ class RunDirectory:
         return self._contents[1].get(photo.photo_id, "")
 
     def _drop_corrections(self, photo_ids: Collection[str]) -> None:
-        """Drop what people made of the captions of these photos, which show something else now."""
+        """Drop the corrections of the captions of these photos, which show something else now."""
         if photo_ids and (self.corrections_path.is_file() or self.metadata_path.is_file()):
             self.keep_corrections()
             corrections = read_corrections(self.corrections_path)
@@ -189,7 +188,7 @@ class RunDirectory:
             forget_written(self._written_path, photo_ids)
 
     def forget_gone(self) -> int:
-        """Delete what the run knows of photos that are gone, and return how many they are."""
+        """Delete the analyses of photos that are gone, and return how many photos there were."""
         photos = self.photos()
         gone = {photo.photo_id for photo in photos if photo.gone}
         for chunk in sorted({photo.chunk for photo in photos if photo.gone}):
@@ -201,7 +200,7 @@ class RunDirectory:
         return len(gone)
 
     def _rewrite(self, chunk: int, change: Callable[[AnalysisRow], AnalysisRow | None]) -> None:
-        """Change rows of a chunk's analysis, or leave them out where `change` gives None; captions stay done."""
+        """Change rows of a chunk's analysis, or drop them if `change` returns None; captions stay done."""
         path = _unfinished(self.analysis_path(chunk))
         if key := tables.read_metadata(path).get("text2face.key"):
             self.keep_analysis(chunk, [new for row in tables.read_analysis(path) if (new := change(row))], key)
@@ -219,20 +218,20 @@ class RunDirectory:
             tables.write_captions(self.captions_path(chunk), captions, {"key": kept_key})
 
     def analysis_path(self, chunk: int) -> Path:
-        """Shard of one chunk's analysis."""
+        """Path of the shard of a chunk's analysis."""
         return self.path / "analysis" / f"{chunk:05d}.parquet"
 
     def captions_path(self, chunk: int) -> Path:
-        """Shard of one chunk's captions."""
+        """Path of the shard of a chunk's captions."""
         return self.path / "captions" / f"{chunk:05d}.parquet"
 
     @property
     def has_analysis(self) -> bool:
-        """Whether any chunk was analysed, in whatever way."""
+        """Whether any chunk was analysed, with any settings."""
         return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
     def analysis_is_done(self, chunk: int, key: str) -> bool:
-        """Whether the shard was computed from what `key` stands for, and holds the chunk's photos undamaged."""
+        """Whether the shard has the fingerprint `key`, and holds the chunk's photos undamaged."""
         path = self.analysis_path(chunk)
         if tables.read_metadata(path).get("text2face.key") != key:
             return False
@@ -244,7 +243,7 @@ class RunDirectory:
         return found == self._ids().get(chunk, frozenset())
 
     def captions_are_done(self, chunk: int, key: str) -> bool:
-        """Likewise, and from the analysis as it stands now."""
+        """Like `analysis_is_done`, for captions; they must also come from the current analysis."""
         path = self.captions_path(chunk)
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return False
@@ -254,34 +253,34 @@ class RunDirectory:
         return True
 
     def commit_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
-        """Write the shard; from then on the chunk's analysis is done."""
+        """Write the shard; the chunk's analysis is then done."""
         remove_unfinished(self.dataset / "images" / f"{chunk:05d}")
         tables.write_analysis(self.analysis_path(chunk), rows, {"key": key})
         _unfinished(self.analysis_path(chunk)).unlink(missing_ok=True)
         forget_suspects(self.analysis_path(chunk))
 
     def keep_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
-        """Keep what is done of a chunk, for `analysis_so_far`."""
+        """Store the finished part of a chunk, for `analysis_so_far`."""
         tables.write_analysis(_unfinished(self.analysis_path(chunk)), rows, {"key": key})
 
     def analysis_so_far(self, chunk: int, key: str) -> dict[str, AnalysisRow]:
-        """The rows that `keep_analysis` kept, by photo, if they were computed from what `key` stands for."""
+        """The rows that `keep_analysis` stored, by photo, if they have the fingerprint `key`."""
         path = _unfinished(self.analysis_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != key:
             return {}
         return {row.photo_id: row for row in _read_unfinished(path, tables.read_analysis)}
 
     def commit_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
-        """Write the shard; from then on the chunk's captions are done."""
+        """Write the shard; the chunk's captions are then done."""
         tables.write_captions(self.captions_path(chunk), rows, {"key": self._captions_key(chunk, key)})
         _unfinished(self.captions_path(chunk)).unlink(missing_ok=True)
 
     def keep_captions(self, chunk: int, rows: Sequence[CaptionRow], key: str) -> None:
-        """Keep what is done of a chunk, for `captions_so_far`."""
+        """Store the finished part of a chunk, for `captions_so_far`."""
         tables.write_captions(_unfinished(self.captions_path(chunk)), rows, {"key": self._captions_key(chunk, key)})
 
     def captions_so_far(self, chunk: int, key: str) -> dict[str, CaptionRow]:
-        """What `keep_captions` kept, by photo, if it was made from the same."""
+        """The rows that `keep_captions` stored, by photo, if they have the fingerprint `key`."""
         path = _unfinished(self.captions_path(chunk))
         if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return {}
@@ -300,7 +299,7 @@ class RunDirectory:
 
     @property
     def metadata_path(self) -> Path:
-        """metadata.jsonl of the data set, which people may edit."""
+        """metadata.jsonl of the data set, which may be edited by hand."""
         return self.dataset / "metadata.jsonl"
 
     @property
@@ -314,24 +313,24 @@ class RunDirectory:
 
     @property
     def written_paths(self) -> tuple[Path, Path]:
-        """The notes on what was written to metadata.jsonl, and those that are not settled yet."""
+        """The record of what was written to metadata.jsonl, and the record that is not settled yet."""
         return self._written_path, unsettled(self._written_path)
 
     def metadata_is_current(self) -> bool:
-        """Whether metadata.jsonl was written, or changed, after all captions that the run should have."""
+        """Whether metadata.jsonl was written or edited after all captions that the run should have."""
         if self.waiting():
             return False
         newest = max((self.captions_path(chunk).stat().st_mtime_ns for chunk in self.chunks()), default=0)
         return self.metadata_path.stat().st_mtime_ns >= newest
 
     def corrections(self) -> Corrections:
-        """Captions corrected by people, those in metadata.jsonl that were not kept yet included."""
+        """Captions corrected by people, including edits of metadata.jsonl that are not stored yet."""
         corrections = read_corrections(self.corrections_path)
         add_edits(corrections, self._written_path, self.metadata_path, self._photo_ids)
         return corrections
 
     def keep_corrections(self) -> int:
-        """Keep what was changed by hand in metadata.jsonl, and return how many captions that are."""
+        """Store the captions edited by hand in metadata.jsonl, and return how many there are."""
         corrections = read_corrections(self.corrections_path)
         before = corrections.removed
         if new := add_edits(corrections, self._written_path, self.metadata_path, self._photo_ids):
@@ -345,11 +344,11 @@ class RunDirectory:
         return [photo.photo_id for photo in self.photos()]
 
     def replace_corrections(self, corrections: Corrections) -> None:
-        """Keep these instead of those that were kept."""
+        """Replace the stored corrections."""
         write_corrections(self.corrections_path, corrections)
 
     def written_texts(self) -> WrittenTexts:
-        """To be told what is written to metadata.jsonl."""
+        """The recorder of what is written to metadata.jsonl."""
         return WrittenTexts(self._written_path, self.wording)
 
     @property
@@ -360,9 +359,9 @@ class RunDirectory:
     def rows(self) -> Iterator[tuple[AnalysisRow, CaptionRow]]:
         """Every analysed photo with its captions (none if there are none yet), chunk by chunk.
 
-        Captions that people corrected are as they want them. Captions of other settings than run.toml's, which a
-        `t2f fuse` that was stopped has not yet replaced, are left out, so that no two kinds are ever mixed.
-        Photos that are gone, see `update_photos`, are left out as well.
+        Corrections by people are applied. Captions made with other settings than run.toml's, which a stopped
+        `t2f fuse` has not replaced yet, are left out, so that two kinds are never mixed. Photos that are gone, see
+        `update_photos`, are left out as well.
         """
         corrections, photos = self.corrections(), self.photos()
         gone = {photo.photo_id for photo in photos if photo.gone}
@@ -379,11 +378,11 @@ class RunDirectory:
                 yield row, corrections.apply(found) if captioned and row.status == "ok" else found
 
     def waiting(self) -> int:
-        """How many photos a run or a `t2f fuse` that was stopped has not come to."""
+        """Number of photos that a stopped run or `t2f fuse` has not reached."""
         return sum(len(photos) for chunk, photos in self.chunks().items() if not self.is_captioned(chunk))
 
     def is_captioned(self, chunk: int) -> bool:
-        """Whether the chunk has the captions that run.toml asks for, not those of other settings or analyses."""
+        """Whether the chunk has captions made with run.toml's settings, from the current analysis."""
         if not (self.analysis_path(chunk).is_file() and self.captions_path(chunk).is_file()):
             return False
         key = self.settings.get("keys", {}).get("captions") if self.exists else None
@@ -391,7 +390,7 @@ class RunDirectory:
 
 
 def _read_unfinished(path: Path, read: Callable[[Path], list[Row]]) -> list[Row]:
-    """What is done of a chunk; nothing if it is damaged, as it will be replaced anyway."""
+    """The finished part of a chunk; empty if the file is damaged, as it will be replaced anyway."""
     try:
         return read(path)
     except DamagedTable as error:
@@ -400,5 +399,5 @@ def _read_unfinished(path: Path, read: Callable[[Path], list[Row]]) -> list[Row]
 
 
 def _unfinished(shard: Path) -> Path:
-    """Where what is done of a chunk waits for the rest."""
+    """Path of the finished part of an unfinished chunk."""
     return shard.with_name(f"_{shard.stem}.unfinished.parquet")  # readers of folders skip "_"

@@ -1,4 +1,4 @@
-"""Repair of a run: damaged files are set aside, and what is known from others is restored."""
+"""Repair of a run: damaged files are set aside, and restored from other files if possible."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .written import REMOVED, changed_texts, forget_written, is_valid_line, read
 
 
 def repair_run(run: RunDirectory, *, keep_edits: bool = False) -> list[str]:
-    """Do what can be done for damaged files, and return what was done, a line each; empty for a sound run.
+    """Repair damaged files as far as possible, and return a line for each repair; empty for a sound run.
 
-    A damaged file is never removed: it gets another name, with ".damaged" and a number at its end. run.toml is restored
-    from its copy, the list of photos from the analysis, and captions corrected by people from metadata.jsonl. Chunks
-    whose table is set aside are made again by the `t2f run` or `t2f fuse` that made them, and photos that no table
-    names any more are listed again by it.
+    A damaged file is never removed but renamed: its new name ends with ".damaged" and a number. run.toml is restored
+    from its copy, the list of photos from the analysis, and captions corrected by people from metadata.jsonl. The
+    next `t2f run` or `t2f fuse` makes chunks whose table was set aside again, and lists again the photos that no table
+    contains any more.
 
     Args:
         run: The run directory.
-        keep_edits: Accept run.toml as it is now, if it was changed by hand; else such a change is undone.
+        keep_edits: If run.toml was edited by hand, accept it as it is now; otherwise the edit is undone.
 
     Raises:
-        RunError: Another process works on the run, a file cannot be read for another reason than damage, or there is
-            not enough memory.
+        RunError: Another process is working on the run, a file cannot be read for a reason other than damage, or
+            there is not enough memory.
     """
     with run.lock():
         return [
@@ -51,7 +51,7 @@ def _repair_settings(file: SettingsFile, *, keep_edits: bool) -> Iterator[str]:
     kept = file.kept()
     if state == "sound":
         if kept is None:
-            damaged = f" in place of a damaged one, now called {_set_aside(file.copy)}" if file.copy.exists() else ""
+            damaged = f"; the damaged copy is now called {_set_aside(file.copy)}" if file.copy.exists() else ""
             file.accept()
             yield f"{file.copy} was written again from {file.path.name}{damaged}"
     elif keep_edits and file.accept():
@@ -59,7 +59,7 @@ def _repair_settings(file: SettingsFile, *, keep_edits: bool) -> Iterator[str]:
     elif kept is not None:
         aside = _set_aside(file.path)
         write_text(file.path, kept)
-        what = "was changed by hand" if state == "edited" else "is damaged"
+        what = "was edited by hand" if state == "edited" else "is damaged"
         yield f"{file.path} {what} and is now called {aside}; it was restored from {file.copy.name}"
     elif state == "damaged":
         yield f"{file.path} is damaged and is now called {_set_aside(file.path)}; t2f run writes it again"
@@ -86,7 +86,7 @@ def _repair_photos(run: RunDirectory) -> Iterator[str]:
 
 
 def _repair_review(run: RunDirectory) -> Iterator[str]:
-    """Set aside what is damaged of the notes on edits, and find the edits anew in metadata.jsonl."""
+    """Set aside damaged records of edits, and find the edits again in metadata.jsonl."""
     damaged = []
     for path, read in (
         (run.corrections_path, read_corrections),
@@ -103,18 +103,18 @@ def _repair_review(run: RunDirectory) -> Iterator[str]:
     if not run.metadata_is_current():
         kept = _copy_aside(run.metadata_path)
         yield (
-            f"{run.metadata_path} is older than the captions, so that changes made in it by hand cannot be told from "
-            f"them; a copy of it is kept as {kept}"
+            f"{run.metadata_path} is older than the captions, so its edits by hand cannot be distinguished from older "
+            f"captions; a copy of it is kept as {kept}"
         )
         return
     corrections = read_corrections(run.corrections_path)
     if found := _find_corrections(run, corrections):
         write_corrections(run.corrections_path, corrections)
-    yield f"captions changed by hand were looked for in {run.metadata_path}: {found} found and kept"
+    yield f"{run.metadata_path} was searched for captions edited by hand: {found} found and kept"
 
 
 def _find_corrections(run: RunDirectory, corrections: Corrections) -> int:
-    """Add what metadata.jsonl has and fusers did not write, and return how many captions that are."""
+    """Add the captions in metadata.jsonl that fusers did not write, and return how many there are."""
     wording, lines, found = run.wording, dict(read_lines(run.metadata_path)), 0
     numbers = next((read_numbers(path, lines) for path in run.written_paths if path.is_file()), {})
     when = datetime.fromtimestamp(run.metadata_path.stat().st_mtime, UTC).isoformat(timespec="seconds")
@@ -133,7 +133,7 @@ def _find_corrections(run: RunDirectory, corrections: Corrections) -> int:
 
 
 def _repair_metadata(run: RunDirectory) -> Iterator[str]:
-    """Set aside a metadata.jsonl with lines that are not valid, and write it again; edits in valid lines are kept."""
+    """Set aside a metadata.jsonl with invalid lines and write it again; edits in valid lines are kept."""
     if not run.metadata_path.is_file():
         return
     lines = run.metadata_path.read_bytes().splitlines(keepends=True)
@@ -146,8 +146,8 @@ def _repair_metadata(run: RunDirectory) -> Iterator[str]:
     forget_written(run.written_paths[0], _damaged_photos(run, [lines[number - 1] for number in bad]))
     kept = run.keep_corrections()
     yield (
-        f"{run.metadata_path} has lines that are not valid ({', '.join(map(str, bad[:10]))}"
-        f"{', …' if len(bad) > 10 else ''}) and is now called {aside.name}; {kept} captions changed by hand in other "
+        f"{run.metadata_path} has invalid lines ({', '.join(map(str, bad[:10]))}"
+        f"{', …' if len(bad) > 10 else ''}) and is now called {aside.name}; {kept} captions edited by hand in other "
         "lines were kept"
     )
 

@@ -1,7 +1,7 @@
-"""run.toml with its checksum and its copy, by which damage and hand edits are told from what was written.
+"""run.toml with its checksum and its copy, which reveal damage and edits by hand.
 
-The first line of run.toml is a comment with the checksum of all that follows. run.toml.copy has the same content. A
-run.toml of an older release has neither, and is taken as it is.
+The first line of run.toml is a comment with the checksum of the rest. run.toml.copy has the same content. A run.toml of
+an older release has neither, and is accepted as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SettingsFile:
         self.copy = path.with_name(f"{path.name}.copy")
 
     def read(self) -> dict[str, Any]:
-        """The settings; those of an edited file with a warning.
+        """Read the settings; an edited file is used with a warning.
 
         Raises:
             DamagedFile: The file is damaged.
@@ -40,28 +40,28 @@ class SettingsFile:
         state, run = self.judge(content), self.path.parent
         if state == "damaged":
             raise DamagedFile(
-                f"{self.path} is damaged: {self._damage(content)}. Have it restored: t2f repair {run} (if you changed "
-                f"it yourself, keep the change with: t2f repair {run} --keep-edits)"
+                f"{self.path} is damaged: {self._damage(content)}. To restore it: t2f repair {run} (if you edited "
+                f"it yourself, keep the edit with: t2f repair {run} --keep-edits)"
             )
         if state == "edited":
             log.warning(
-                "%s was changed after text2face wrote it; it is used as it is now. If you made the change, accept it "
-                "with: t2f repair %s --keep-edits; if not, undo it with: t2f repair %s",
+                "%s was edited after text2face wrote it, and is used as it is now. To accept the edit: "
+                "t2f repair %s --keep-edits; to undo it: t2f repair %s",
                 *(self.path, run, run),
             )
         return parse_toml(content)
 
     def write(self, text: str) -> None:
-        """Replace the file, unless it says the same already."""
+        """Replace the file, unless it has the same content already."""
         signed = _sign(text)
         for path in (self.copy, self.path):  # in this order a killed process leaves a run.toml with its checksum
             if not path.is_file() or _content(path) != signed.encode():
                 write_text(path, signed)
 
     def judge(self, content: bytes) -> State:
-        """Whether the content is what was written.
+        """Compare the content with its checksum and the copy.
 
-        "damaged": it is not TOML, or a single bit of it was flipped; "edited": it differs in another way.
+        "damaged": it is not valid TOML, or a single bit was flipped; "edited": it differs in another way.
         """
         try:
             text = content.decode()
@@ -75,7 +75,7 @@ class SettingsFile:
         return "edited" if _FIRST_LINE.match(text) else "unsigned"
 
     def kept(self) -> str | None:
-        """The content of the copy; None if there is no copy with a right checksum."""
+        """The content of the copy; None if no copy has a correct checksum."""
         try:
             text = _content(self.copy).decode()
         except (RunError, UnicodeDecodeError):
@@ -83,7 +83,7 @@ class SettingsFile:
         return text if _is_sound(text) else None
 
     def accept(self) -> bool:
-        """Give the file, as it is now, a new checksum and a copy, and return whether it is valid TOML."""
+        """Give the file in its current state a new checksum and copy, and return whether it is valid TOML."""
         try:
             text = _content(self.path).decode()
             parse_toml(text)

@@ -40,7 +40,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
-    """Put the list of photos into `path`, atomically."""
+    """Write the list of photos to `path`, atomically."""
     columns: dict[str, list[Any]] = {
         "photo_id": [photo.photo_id for photo in photos],
         "uri": [photo.uri for photo in photos],
@@ -53,7 +53,7 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
 
 
 def read_photos(path: Path) -> list[PhotoRef]:
-    """The list of photos, in the order in which they were listed."""
+    """Read the list of photos, in the order in which they were listed."""
     kept = ("size", "modified", "gone")  # older tables have none of these
     return [
         PhotoRef(
@@ -67,7 +67,7 @@ def read_photos(path: Path) -> list[PhotoRef]:
 
 
 def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[str, str]) -> None:
-    """Put one chunk's analysis into `path`, atomically; `metadata` is kept beside the table."""
+    """Write a chunk's analysis to `path`, atomically, with `metadata` in the file's schema."""
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
         for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height", "content", "look")
@@ -79,7 +79,7 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
 
 
 def read_analysis(path: Path) -> list[AnalysisRow]:
-    """One chunk's analysis."""
+    """Read a chunk's analysis."""
     rows = []
     for row in read_rows(path):
         checked_id(row["photo_id"], path)
@@ -91,7 +91,7 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
 
 
 def write_captions(path: Path, rows: Sequence[CaptionRow], metadata: Mapping[str, str]) -> None:
-    """Put one chunk's captions into `path`, atomically; `metadata` is kept beside the table."""
+    """Write a chunk's captions to `path`, atomically, with `metadata` in the file's schema."""
     columns: dict[str, list[Any]] = {
         "photo_id": [row.photo_id for row in rows],
         "captions": [[_caption_to_json(caption) for caption in row.captions] for row in rows],
@@ -100,7 +100,7 @@ def write_captions(path: Path, rows: Sequence[CaptionRow], metadata: Mapping[str
 
 
 def read_captions(path: Path) -> list[CaptionRow]:
-    """One chunk's captions."""
+    """Read a chunk's captions."""
     return [
         CaptionRow(checked_id(row["photo_id"], path), tuple(_caption_from_json(caption) for caption in row["captions"]))
         for row in read_rows(path)
@@ -119,7 +119,7 @@ def columns_of(path: Path) -> frozenset[str]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What was kept beside a table; empty if `path` is not a readable table."""
+    """Read a table's metadata; empty if `path` is not a readable table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -142,7 +142,7 @@ def bag_from_json(text: str) -> Bag:
 
 
 def save_table(path: Path, table: Any, checksum: str, metadata: Mapping[str, str]) -> None:
-    """Put a pyarrow table into `path`, atomically, with checksums of its pages and one of all that it holds."""
+    """Write a pyarrow table to `path`, atomically, with checksums of its pages and of its whole content."""
     import pyarrow.parquet as pq
 
     table = table.replace_schema_metadata({**metadata, _CHECKSUM: checksum})
@@ -151,13 +151,13 @@ def save_table(path: Path, table: Any, checksum: str, metadata: Mapping[str, str
 
 
 def load_table(path: Path, columns: Sequence[str] | None = None) -> tuple[Any, dict[str, str], str | None]:
-    """The pyarrow table in `path`, its metadata, and the checksum that it states; None in tables of older releases.
+    """Load a pyarrow table from `path`, with its metadata and recorded checksum (None in tables of older releases).
 
     columns: only these; fields of a list's elements as "name.list.element.field".
 
     Raises:
         DamagedTable: It cannot be read, or a column is missing.
-        RunError: The system does not let it be read, or memory is short.
+        RunError: The system denies access to it, or there is not enough memory.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -167,7 +167,7 @@ def load_table(path: Path, columns: Sequence[str] | None = None) -> tuple[Any, d
             table = file.read(columns=columns)
             about = _text(file.schema_arrow.metadata or {})
     except MemoryError as error:  # pyarrow's own is one of these
-        raise RunError(f"{path} needs more memory than there is to be read; it is not damaged") from error
+        raise RunError(f"there is not enough memory to read {path}; it is not damaged") from error
     except OSError as error:
         if error.errno:  # of the system; pyarrow raises OSError for damage too, without a number
             raise RunError(f"{path} cannot be read: {error.strerror}") from error
@@ -180,9 +180,9 @@ def load_table(path: Path, columns: Sequence[str] | None = None) -> tuple[Any, d
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a shard with these columns only, whose pages are verified but not the checksum of the whole.
+    """Read only these columns of a shard. Their pages are verified, but not the checksum of the whole.
 
-    Without findings and bags it takes a tenth of the time.
+    Without findings and bags this takes a tenth of the time.
     """
     rows: list[dict[str, Any]] = load_table(path, columns)[0].to_pylist()
     for row in rows:
@@ -191,7 +191,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: Any, metadata: Mapping[str, str]) -> None:
-    """Put rows into `path`, atomically; `metadata` is kept beside the table."""
+    """Write rows to `path`, atomically, with `metadata` in the file's schema."""
     import pyarrow as pa
 
     table = pa.Table.from_pylist(list(rows), schema)
@@ -199,12 +199,12 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: Any, metad
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows; DamagedTable if they are not those that were written. Tables of older releases state no checksum."""
+    """Read the rows; raises DamagedTable if they changed since. Tables of older releases have no checksum."""
     table, metadata, stated = load_table(path)
     rows: list[dict[str, Any]] = table.to_pylist()
     kept = {key: value for key, value in metadata.items() if key.startswith("text2face.")}
     if stated is not None and stated != _checksum(kept, rows):
-        raise damaged(path, "its rows are not those that were written")
+        raise damaged(path, "its rows do not match its checksum")
     return rows
 
 
@@ -217,7 +217,7 @@ def _write(path: Path, kind: str, columns: Mapping[str, list[Any]], metadata: Ma
 
 
 def is_sound(path: Path) -> bool:
-    """Whether the table is there and holds what was written, as far as it states a checksum."""
+    """Whether the table exists and, if it has a checksum, matches it."""
     try:
         read_rows(path)
     except DamagedTable:
@@ -226,9 +226,9 @@ def is_sound(path: Path) -> bool:
 
 
 def damaged(path: Path, why: object) -> DamagedTable:
-    """The error that a table of a run does not hold what was written."""
+    """Make the error for a damaged table of a run."""
     run = path.parent.parent if path.parent.name in {"analysis", "captions", "review"} else path.parent
-    return DamagedTable(f"{path} is damaged ({why}). Have it repaired: t2f repair {run}")
+    return DamagedTable(f"{path} is damaged ({why}). To repair it: t2f repair {run}")
 
 
 def _checksum(metadata: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:

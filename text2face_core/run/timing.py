@@ -1,4 +1,4 @@
-"""How long captions took: a note beside each shard of captions, apart from it so that equal runs leave equal shards."""
+"""Time taken per caption, in a file next to each shard of captions, so that equal runs have equal shards."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from .tables import read_metadata
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Captions that a fuser wrote and that were kept, and the seconds that it took over these and over refused ones."""
+    """Accepted captions of a fuser, and the seconds it took for accepted and refused captions."""
 
     captions: int = 0
     seconds: float = 0.0
 
     @property
     def per_second(self) -> float | None:
-        """Captions kept per second; None where no time was measured."""
+        """Accepted captions per second; None if no time was measured."""
         return self.captions / self.seconds if self.seconds else None
 
 
 def write_speed(run: RunDirectory, chunk: int, rows: Sequence[CaptionRow], seconds: Mapping[str, float]) -> None:
-    """Note the seconds inside each fuser, for captions that have just been committed."""
+    """Record the seconds spent in each fuser on captions that have just been committed."""
     kept = Counter(caption.fuser for row in rows for caption in row.captions)
     note = {fuser: {"captions": kept[fuser], "seconds": round(taken, 6)} for fuser, taken in sorted(seconds.items())}
     write_text(_path(run, chunk), json.dumps({"key": _key(run, chunk), "fusers": note}) + "\n")
 
 
 def read_speed(run: RunDirectory) -> dict[str, Speed]:
-    """By fuser, over the chunks whose captions still are those that were timed; a run that was killed may lack some.
+    """Speed by fuser, over the chunks whose captions are still the timed ones; a killed run may lack some.
 
-    Captions that `RunDirectory.rows` leaves out, being of other settings than run.toml's, do not count here either.
+    Captions made with other settings than run.toml's, which `RunDirectory.rows` leaves out, do not count here either.
     """
     now = run.settings.get("keys", {}).get("captions", "")
     found: dict[str, Speed] = {}
@@ -56,7 +56,7 @@ def read_speed(run: RunDirectory) -> dict[str, Speed]:
 
 def _path(run: RunDirectory, chunk: int) -> Path:
     shard = run.captions_path(chunk)
-    return shard.with_name(f"_{shard.stem}.seconds.json")  # readers of whole folders pass such names over
+    return shard.with_name(f"_{shard.stem}.seconds.json")  # readers of whole folders skip such names
 
 
 def _key(run: RunDirectory, chunk: int) -> str:

@@ -1,10 +1,10 @@
-"""Digests of the texts in metadata.jsonl as we wrote them, by which changes made by hand are recognised.
+"""Digests of the texts that were written to metadata.jsonl, to recognise edits by hand.
 
-The table also keeps the size and the time of metadata.jsonl, by which an untouched file is known without being read. So
-two runs with the same texts differ in it, but in nothing else.
+The table also stores the size and modification time of metadata.jsonl, so that an untouched file need not be read. This
+is the only file in which two runs with the same texts differ.
 
-The table is written before metadata.jsonl takes its place and renamed after it. A process that is killed in between
-leaves two tables, of which the one that fits metadata.jsonl better counts.
+The table is written before metadata.jsonl is renamed into place, and renamed after it. A process that is killed in
+between leaves two tables; the table that matches metadata.jsonl better counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REMOVED = -1
 
 
 class WrittenTexts:
-    """What is being written to metadata.jsonl: `add` each line, `save` before the rename, `settle` after it."""
+    """Record of what is written to metadata.jsonl: `add` each line, `save` before the rename, `settle` after it."""
 
     def __init__(self, path: Path, wording: Wording) -> None:
         self._path = path
@@ -39,7 +39,7 @@ class WrittenTexts:
         self._numbers = array("i")
 
     def add(self, row: CaptionRow) -> None:
-        """Note a line."""
+        """Record a line."""
         self._photos.append(_digest(row.photo_id))
         for number, caption in row.numbered:
             self._digests.append(_digest(caption.text))
@@ -47,7 +47,7 @@ class WrittenTexts:
         self._ends.append(len(self._digests))
 
     def save(self, metadata: Path) -> None:
-        """Write the table; metadata: the finished file, under whatever name."""
+        """Write the table. metadata: the finished file, under any name."""
         import pyarrow as pa
 
         ends = np.array(self._ends, np.int32)
@@ -58,19 +58,19 @@ class WrittenTexts:
         save_table(unsettled(self._path), table, _checksum(table, about), about)
 
     def settle(self) -> None:
-        """Let the table count."""
+        """Rename the table to its final name."""
         unsettled(self._path).replace(self._path)
 
 
 Edits = dict[str, dict[int, str | None]]
-"""By photo and number, the texts that were changed by hand; None for those that were removed."""
+"""Texts that were edited by hand, by photo and number; None for removed texts."""
 
 
 def find_edits(path: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]], removed: Collection[str]) -> Edits:
-    """What is not in metadata.jsonl as it was written; {REMOVED: None} for a photo whose line was removed.
+    """Find captions in metadata.jsonl that were edited; {REMOVED: None} for a photo whose line was removed.
 
-    photo_ids: the run's photos. removed: those whose lines were removed earlier; such a line counts if it is back.
-    Other lines that were added are not edits, and a file without any line is not one whose lines were removed.
+    photo_ids: returns the run's photos. removed: photos whose lines were removed earlier; such a line counts if it is
+    back. Other lines that were added are not edits, and in a file without any line no line counts as removed.
     Raises RunError if a line is not valid JSON.
     """
     if not metadata.is_file():
@@ -80,18 +80,18 @@ def find_edits(path: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]
 
 
 def read_written(path: Path) -> tuple[Any, dict[str, str]]:
-    """The table as pyarrow has it, and what is kept beside it. Raises DamagedTable if it is not what was written."""
+    """Read the pyarrow table and its metadata. Raises DamagedTable if it does not match its checksum."""
     table, about, stated = load_table(path)
     about = {key: value for key, value in about.items() if key.startswith("text2face.")}
     if stated is not None and stated != _checksum(table, about):
-        raise damaged(path, "it does not hold what was written")
+        raise damaged(path, "it does not match its checksum")
     if set(table.column_names) != {"photo", "texts", "numbers"}:
         raise damaged(path, "it has other columns")
     return table, about
 
 
 def forget_written(path: Path, photo_ids: Iterable[str]) -> None:
-    """Drop photos from the table, so that their lines in metadata.jsonl, whatever they say, are not edits."""
+    """Drop photos from the table, so that changes of their lines in metadata.jsonl do not count as edits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -104,7 +104,7 @@ def forget_written(path: Path, photo_ids: Iterable[str]) -> None:
 
 
 def _checksum(table: Any, about: Mapping[str, str]) -> str:
-    """32 hexadecimal digits of everything in the table; of the arrays as they are, as there may be millions of rows."""
+    """32 hexadecimal digits of everything in the table; computed on the arrays, as there may be millions of rows."""
     digest = hashlib.blake2b(json.dumps([dict(about), table.column_names], sort_keys=True).encode())
     for name in table.column_names:
         column = table[name].combine_chunks()
@@ -140,7 +140,7 @@ def _edits(path: Path, metadata: Path, photo_ids: Callable[[], Iterable[str]], r
 
 
 def _changes(before: Sequence[int], numbers: Sequence[int], now: Sequence[str]) -> dict[int, str | None]:
-    """By number, the texts that differ; texts beyond those that were written get the numbers that follow."""
+    """The texts that differ, by number; additional texts get the numbers that follow."""
     first = max(numbers, default=-1) + 1
     places = [*numbers, *range(first, first + max(0, len(now) - len(numbers)))]
     changed: dict[int, str | None] = {
@@ -150,16 +150,16 @@ def _changes(before: Sequence[int], numbers: Sequence[int], now: Sequence[str]) 
 
 
 def changed_texts(known: Mapping[int, str], numbers: Sequence[int], now: Sequence[str]) -> dict[int, str | None]:
-    """By number, what is not as it was `known`: other texts, and None for those that were removed.
+    """The texts that differ from the `known` texts, by number; None for removed texts.
 
-    numbers: those of the captions that the line had when it was written. now: the texts that it has.
+    numbers: the numbers of the captions that the line had when it was written. now: its current texts.
     """
     before = [_digest(known.get(number, "")) for number in numbers]
     return dict.fromkeys(known.keys() - set(numbers)) | _changes(before, numbers, now)
 
 
 def read_numbers(path: Path, photo_ids: Iterable[str]) -> dict[str, list[int]]:
-    """By photo, the numbers of the captions that were written."""
+    """Read the numbers of the captions that were written, by photo."""
     table, _ = read_written(path)
     by_digest = dict(zip(table["photo"].to_pylist(), table["numbers"].to_pylist(), strict=True))
     keys = {photo_id: _digest(photo_id) for photo_id in photo_ids}
@@ -167,7 +167,7 @@ def read_numbers(path: Path, photo_ids: Iterable[str]) -> dict[str, list[int]]:
 
 
 def read_lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:
-    """The id and the texts of each line of metadata.jsonl. Raises RunError if a line is not valid."""
+    """Read the id and the texts of each line of metadata.jsonl. Raises RunError if a line is not valid."""
     with metadata.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -177,7 +177,7 @@ def read_lines(metadata: Path) -> Iterator[tuple[str, list[str]]]:
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise RunError(
                     f"line {number} of {metadata} is not valid ({error!r}): it needs file_name and text as JSON. Fix "
-                    f"it, or have the file set aside and written again: t2f repair {metadata.parent.parent}"
+                    f"it, or set the file aside and write it again: t2f repair {metadata.parent.parent}"
                 ) from error
             yield photo_id, texts
 
@@ -198,16 +198,16 @@ def _parse(line: bytes) -> tuple[str, list[str]]:
 
 
 def unsettled(path: Path) -> Path:
-    """Where the table waits until metadata.jsonl has been renamed."""
+    """Path of the table until metadata.jsonl has been renamed."""
     return path.with_name(f"next-{path.name}")
 
 
 def _state(metadata: Path) -> str:
-    """Changes when the file is edited; renaming the file does not change it."""
+    """A text that changes when the file is edited, but not when it is renamed."""
     status = metadata.stat()
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _digest(text: str) -> int:
-    """A number of 63 bits that identifies a text."""
+    """A 63-bit number that identifies a text."""
     return int.from_bytes(hashlib.blake2b(text.strip().encode("utf-8", "replace"), digest_size=8).digest()) >> 1

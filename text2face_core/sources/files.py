@@ -20,7 +20,7 @@ from ..utils import photo_id_of, quoted, read_regular
 from .lists import read_list
 from .names import path_of, uri_of_text
 
-# What counts as a photo inside a folder. HEIC, JPEG XL and RAW cannot be decoded: a row says so.
+# What counts as a photo inside a folder. JPEG XL and RAW, and HEIC without its extra, cannot be decoded: a row says so.
 IMAGES = frozenset({
     *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg"),
     *(".jpg", ".jpx", ".jxl", ".mpo", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),

@@ -45,7 +45,7 @@ def require_trust(
 
     Args:
         written: The recipe as the file has it.
-        used: The same after what the user said in the command: a value that was replaced reaches nothing any more.
+        used: The same after the user's options in the command: a value that was replaced reaches nothing any more.
         plugins: The plugins of this process. One from outside is not imported before it is allowed.
         where: The file, for messages.
         trust: Whether the user allows all of it now; it is then remembered.
@@ -55,7 +55,7 @@ def require_trust(
 
     Raises:
         UntrustedError: The file reaches out and was not allowed to, or it names an environment variable that no plugin
-            lists as one that holds a key.
+            lists as a variable with a key.
     """
     known = _remembered()
     importable = None if trust else {reach for one in known for reach in one if reach.kind == "plugin" and may_import}

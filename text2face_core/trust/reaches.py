@@ -56,7 +56,7 @@ class Reach:
 
     option: the option that names it, dotted if it is nested; empty if it is the plugin itself.
     value: a file as its absolute path, anything else as it was written.
-    forbidden: a variable that the plugin does not list as one that holds a key; it is never read for a file's sake.
+    forbidden: a variable that the plugin does not list as a variable with a key; it is never read for a file's sake.
     """
 
     component: str

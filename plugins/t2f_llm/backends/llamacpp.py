@@ -1,9 +1,10 @@
 """llama.cpp in this process, with equal texts for equal requests.
 
-Its floats depend on how tokens were batched: a prompt read in one go and the same prompt read as a remembered beginning
-and a rest differ in the last bits, which in sampled text soon is another word. So there is one slot, and what it
-remembers when a request begins depends on that request alone: the head of its prompt (all up to the bag's first word),
-read in one go, once. That keeps most of the speed of a prompt cache, since on a CPU reading costs as much as writing.
+Its floats depend on how tokens are batched: a prompt processed at once, and the same prompt processed as a cached
+beginning and a rest, differ in the last bits, which soon leads to another word in sampled text. So there is a single
+slot, and its cache when a request begins depends on that request alone: the head of its prompt (everything up to the
+bag's first word), processed at once. This keeps most of the speed of a prompt cache, since on a CPU reading costs as
+much as writing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ TEMPLATE_SETTINGS = {"enable_thinking": False, "date_string": "1 January 2025"}
 
 
 class LlamaCpp(Fuser):
-    """One GGUF model with its own chat template; one caption at a time.
+    """A GGUF model with its own chat template, for a single caption at a time.
 
     Raises ArtifactError if its file cannot be fetched or is not GGUF, FuserError if llama.cpp cannot load it.
     """
@@ -52,7 +53,7 @@ class LlamaCpp(Fuser):
         self._warned: set[str] = set()
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """Texts for each request. Those with the same head are asked one after the other."""
+        """Texts for each request. Requests with the same head are sent consecutively."""
         asked = [(self._head(request), place) for place, request in enumerate(requests)]
         texts: dict[int, list[str]] = {}
         for head, place in sorted(asked):
@@ -60,7 +61,7 @@ class LlamaCpp(Fuser):
         return [texts[place] for place in range(len(requests))]
 
     def _head(self, request: FusionRequest) -> str:
-        """The lines of the prompt before the first word of the bag: those that other words would leave as they are."""
+        """The lines of the prompt before the first word of the bag, which do not depend on the bag's words."""
         other = Bag(tuple(replace(item, phrase="\N{REPLACEMENT CHARACTER}") for item in request.bag.items))
         template = prompts(self._options.prompt)
         text, blank = template.render(request), template.render(replace(request, bag=other))
@@ -77,12 +78,12 @@ class LlamaCpp(Fuser):
         except PromptRefused as refused:
             if refused.kind not in self._warned:
                 self._warned.add(refused.kind)
-                log.warning("llama.cpp refuses a prompt, and will others like it: %s", refused)
+                log.warning("llama.cpp refuses a prompt, and will refuse similar prompts: %s", refused)
             return []
 
 
 class PromptRefused(Exception):
-    """llama.cpp does not answer one request; `kind` is its word for why."""
+    """llama.cpp refuses a prompt; `kind` is its name of the reason."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(error.get("message", error))
@@ -90,7 +91,7 @@ class PromptRefused(Exception):
 
 
 class OneSlot:
-    """llama.cpp's server engine with a single slot, called directly and not over a network."""
+    """llama.cpp's server engine with a single slot, called directly rather than over a network."""
 
     def __init__(self, path: Path, options: LlamaCppOptions, runtime: Runtime) -> None:
         self._options = options
@@ -99,14 +100,13 @@ class OneSlot:
         weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
         self._server = _load(path, options, runtime, str(Path(room) / "llama.sock"))
         self._head = ""
-        self._trusted = 0  # how many tokens of the head are remembered as they were first read
-        # An engine that is given up before its thread has begun waits for it forever. An answer, whichever, shows that
-        # it has.
+        self._trusted = 0  # number of cached tokens of the head that are still as first processed
+        # An engine that is dropped before its thread has started waits for it forever. Any answer shows that it has.
         with contextlib.suppress(PromptRefused):
             self._chat("", 0, max_tokens=0, remember=False)
 
     def ask(self, head: str, prompt: str, seeds: Sequence[int]) -> list[str]:
-        """One text for each seed. `head` is the part of the prompt to be remembered for further prompts.
+        """A text for each seed. `head` is the part of the prompt to cache for further prompts.
 
         Raises PromptRefused, before anything is generated, if the prompt does not fit.
         """
@@ -122,14 +122,14 @@ class OneSlot:
         return texts
 
     def _remember(self, head: str) -> None:
-        """Go back to where nothing but the head was read."""
+        """Reset the cache to the head alone."""
         if not head:
             self._head, self._trusted = "", 0
         elif head != self._head:
             self._read(head)
         else:
-            # Drops what the request before put behind the head. The end of this message is read again, in another
-            # batch than at first, and trusted no longer.
+            # Drops what the previous request put behind the head. The end of this message is processed again, in
+            # another batch than before, so it is no longer trusted.
             _, known = self._chat(head, 0, max_tokens=0)
             self._trusted = min(self._trusted, known)
 
@@ -139,7 +139,7 @@ class OneSlot:
         self._head, self._trusted = head, known
 
     def _chat(self, prompt: str, seed: int, *, max_tokens: int = -1, remember: bool = True) -> tuple[str, int]:
-        """The answer, and how many tokens of the prompt were remembered."""
+        """The answer, and the number of tokens of the prompt that were cached."""
         options = self._options
         answered: dict[str, Any] = self._server.handle_chat_completions({
             "messages": [{"role": "user", "content": prompt}],
@@ -149,7 +149,7 @@ class OneSlot:
             "max_tokens": options.max_tokens if max_tokens < 0 else max_tokens,
             "temperature": options.temperature,
             "top_p": options.top_p,
-            # Off, so that temperature and top_p say it all.
+            # Off, so that only temperature and top_p matter.
             "top_k": 0,
             "min_p": 0.0,
             "repeat_penalty": 1.0,
@@ -161,17 +161,17 @@ class OneSlot:
 
 
 def check_gguf(path: Path) -> None:
-    """Raise ArtifactError unless this is a GGUF file, as far as its first bytes tell."""
+    """Raise ArtifactError unless the file begins like a GGUF file."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
         raise ArtifactError(
-            f"the model {path} cannot be read: {error.strerror}. Give llamacpp.path a .gguf file"
+            f"the model {path} cannot be read: {error.strerror}. Set llamacpp.path to a .gguf file"
         ) from error
     if magic != b"GGUF":
         raise ArtifactError(
-            f'{path} is not a GGUF file: it begins with {magic!r}, not b"GGUF". Give llamacpp.path a .gguf file'
+            f'{path} is not a GGUF file: it begins with {magic!r}, not b"GGUF". Set llamacpp.path to a .gguf file'
         )
 
 
@@ -186,8 +186,8 @@ def _load(path: Path, options: LlamaCppOptions, runtime: Runtime, socket: str) -
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = runtime.threads
     params.verbosity = -1
     params.warmup = False
-    params.fit_params = False  # would change the context by what memory is free
-    # One sequence, and nothing remembered but what its slot holds.
+    params.fit_params = False  # would change the context depending on free memory
+    # A single sequence, and no cache but its slot.
     params.n_parallel = 1
     params.cache_ram_mib = 0
     params.n_ctx_checkpoints = 0
@@ -200,5 +200,5 @@ def _load(path: Path, options: LlamaCppOptions, runtime: Runtime, socket: str) -
     except RuntimeError as error:
         raise FuserError(
             f"llama.cpp cannot load {path} ({path.stat().st_size / 1e6:.0f} MB) with a context of {options.context}: "
-            "the file is damaged or of a kind that this release does not know, or memory is short (llamacpp.context)"
+            "the file is damaged or not supported by this release, or there is too little memory (llamacpp.context)"
         ) from error

@@ -1,4 +1,4 @@
-"""The request body of one caption; `client.server` sends it."""
+"""The request body of a caption; `client.server` sends it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OpenAIFuser(Fuser):
         self._server = Server("openai", options, folder, path)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; fewer, down to none, if the server refused to answer.
+        """`count` texts for each request; fewer, down to none, if the server refused to answer.
 
         Raises FuserError if the server answers no request.
         """

@@ -25,7 +25,7 @@ class ServerRecap(Fuser):
         self._server = Server("recap", options, folder)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; none for a photo that can no longer be read.
+        """`count` texts for each request; none for a photo that can no longer be read.
 
         Raises FuserError if the server answers no request.
         """

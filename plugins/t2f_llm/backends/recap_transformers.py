@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalRecap(Fuser):
-    """One photo and one text at a time, so that a text depends on nothing but its request; for speed, use a server.
+    """Writes a single text at a time, so that it depends only on its request; for speed, use a server.
 
     Raises FuserError if transformers cannot load the model.
     """
@@ -33,7 +33,7 @@ class LocalRecap(Fuser):
         self._pipeline = _pipeline(options, runtime)
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts each; none for a photo that can no longer be read."""
+        """`count` texts for each request; none for a photo that can no longer be read."""
         return [self._texts(request) for request in requests]
 
     def _texts(self, request: FusionRequest) -> list[str]:
@@ -84,6 +84,6 @@ def _pipeline(options: RecapOptions, runtime: Runtime) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise FuserError(
-            f"transformers cannot run {name}: {lines[0]}. Name a model for image-text-to-text by recap.model, a "
-            "repository or a folder, or ask a server with recap.backend=server"
+            f"transformers cannot run {name}: {lines[0]}. Set recap.model to an image-text-to-text model, a "
+            "repository or a folder, or use a server with recap.backend=server"
         ) from error

@@ -29,7 +29,7 @@ SEEDS = 2**63 - 2**16  # torch's generators take 63 bits; vLLM adds the number o
 class Vicuna(Fuser):
     """A causal language model by vLLM.
 
-    Draws come from each request's own seed, whatever else is in its batch. Probabilities may still differ in their last
+    Sampling uses each request's own seed, whatever else is in its batch. Probabilities may still differ in their last
     bits with the batch (see docs/fusers.md), unless VLLM_BATCH_INVARIANT=1 is set and vLLM supports it.
     Raises FuserError if the engine cannot be started, or dies.
     """
@@ -40,7 +40,7 @@ class Vicuna(Fuser):
         self._longest = 0
 
     def fuse(self, requests: Sequence[FusionRequest]) -> list[list[str]]:
-        """`count` texts for each request; none for one whose prompt is too long."""
+        """`count` texts for each request; none if its prompt is too long."""
         prompts = [prompt_of(self._options, request) for request in requests]
         fits = [place for place, prompt in enumerate(prompts) if self._fits(prompt)]
         sampled = [sampling(self._options, requests[place]) for place in fits]
@@ -59,11 +59,11 @@ class Vicuna(Fuser):
             return list(self._llm.chat(conversations, sampled, use_tqdm=False, chat_template_kwargs=settings))
         except Exception as error:
             if type(error).__name__ == "EngineDeadError":
-                raise FuserError(f"vLLM's engine died: {error}. What it said before tells why") from error
+                raise FuserError(f"vLLM's engine died: {error}. Its log above shows why") from error
             raise
 
     def _fits(self, prompt: str) -> bool:
-        """Whether prompt and answer fit; vLLM would refuse the whole batch for one that does not."""
+        """Whether prompt and answer fit; vLLM would refuse the whole batch if they do not."""
         # No tokenizer makes more tokens than bytes; the chat template's are few.
         room = self._options.max_model_len - self._options.max_tokens - 64
         if len(prompt.encode()) <= room:
@@ -71,8 +71,8 @@ class Vicuna(Fuser):
         count = len(self._llm.get_tokenizer().encode(prompt))
         if count > room and not self._longest:
             log.warning(
-                "a prompt of %d tokens gets no answer, and others like it: vicuna.max_model_len = %d has to hold it, "
-                "vicuna.max_tokens, and 64 of the chat format",
+                "a prompt of %d tokens is too long and gets no answer: vicuna.max_model_len = %d must hold the prompt, "
+                "vicuna.max_tokens, and 64 tokens of the chat format",
                 count,
                 self._options.max_model_len,
             )
@@ -86,7 +86,7 @@ def sampling(options: VicunaOptions, request: FusionRequest) -> SamplingParams:
 
     format_stops = FORMATS["vicuna"].stop if options.wraps else ()
     return SamplingParams(
-        # Without chance all would be alike, and vLLM refuses to write one text several times.
+        # At temperature 0 all texts would be equal, and vLLM refuses to write the same text several times.
         n=request.count if options.temperature else 1,
         seed=stream_seed(request.seed, "vllm") % SEEDS,
         temperature=options.temperature,
@@ -116,7 +116,7 @@ def _engine(options: VicunaOptions, runtime: Runtime) -> LLM:
             tensor_parallel_size=options.tensor_parallel_size,
             gpu_memory_utilization=options.gpu_memory_utilization,
             enable_prefix_caching=options.enable_prefix_caching,
-            # Not the sampling that the model's authors recommend: Vicuna's (0.9 and 0.6) would apply.
+            # Not the sampling settings from the model's repository: Vicuna's (0.9 and 0.6) would apply.
             generation_config="vllm",
         )
     except Exception as error:
@@ -127,7 +127,7 @@ def _engine(options: VicunaOptions, runtime: Runtime) -> LLM:
 
 
 def folder(options: VicunaOptions, store: ModelStore) -> Path:
-    """A folder with the model's files under the names that vLLM looks for, as links to those of the store."""
+    """A folder with the model's files under the names that vLLM expects, as links to files in the store."""
     found = store.folder / "folders" / PREFIX.rstrip("-")
     try:
         found.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def folder(options: VicunaOptions, store: ModelStore) -> Path:
             link, file = found / artifact.name.removeprefix(PREFIX), store.path(artifact)
             if not (link.is_symlink() and link.readlink() == file):
                 link.unlink(missing_ok=True)
-                with contextlib.suppress(FileExistsError):  # another process was quicker
+                with contextlib.suppress(FileExistsError):  # another process was faster
                     link.symlink_to(file)
     except OSError as error:
         raise PluginError(f"{found} cannot be written: {error.strerror}") from error

@@ -17,10 +17,10 @@ BUSY_SECONDS = 10.0
 
 
 class Answers:
-    """Texts by key, in SQLite; use it in a `with` block, in one thread.
+    """Texts by key, in SQLite; use it in a `with` block, in a single thread.
 
-    A cache must never stop a run: a damaged file is set aside, and if it cannot be written, nothing is kept; both with
-    a warning. path: None keeps nothing. option: what a user sets to have them elsewhere, for the warning.
+    A cache must never stop a run: a damaged file is set aside, and if the file cannot be written, nothing is cached;
+    both with a warning. path: None disables the cache. option: name of the option for the path, for the warning.
     """
 
     def __init__(self, path: Path | None, option: str = "cache") -> None:
@@ -43,12 +43,12 @@ class Answers:
         self._close()
 
     def get(self, key: bytes) -> str | None:
-        """The text that was put there, by whichever process."""
+        """The text that any process has stored under the key."""
         row = self._run("SELECT text FROM answers WHERE key = ?", key)
         return row[0] if row else None
 
     def put(self, key: bytes, text: str) -> None:
-        """Keep a text; the first one stays."""
+        """Store a text, unless the key has a text already."""
         self._run("INSERT OR IGNORE INTO answers VALUES (?, ?)", key, text)
 
     def _run(self, command: str, *values: bytes | str) -> tuple[str, ...] | None:
@@ -62,7 +62,7 @@ class Answers:
         return row
 
     def _recover(self, error: Exception) -> None:
-        """Set a damaged file aside and begin a new one; after any other error work without a cache."""
+        """Set a damaged file aside and create a new file; after any other error, work without a cache."""
         self._close()
         if not self._path:
             raise AssertionError(error)
@@ -73,7 +73,7 @@ class Answers:
                 error = again
             else:
                 return
-        text = "answers are not kept: %s cannot be used (%s). %s names another file"
+        text = "answers are not cached: %s cannot be used (%s). To use another file, set %s"
         log.warning(text, self._path, error, self._option)
 
     def _close(self) -> None:
@@ -84,8 +84,8 @@ class Answers:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    # Every answer is a transaction of its own (isolation_level=None), so that a kill loses none. Syncing is left to the
-    # system: only a power cut could then damage the file, and a damaged file is set aside.
+    # Every answer is its own transaction (isolation_level=None), so that a kill loses none. Syncing is left to the
+    # system: only a power failure could then damage the file, and a damaged file is set aside.
     base = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         base.execute("PRAGMA synchronous = OFF")
@@ -102,14 +102,14 @@ def _damaged(error: Exception) -> bool:
 
 
 def _replaced(path: Path) -> sqlite3.Connection:
-    """A new file in the place of a damaged one, unless another process has put it there meanwhile."""
+    """Replace a damaged file by a new file, unless another process has done so already."""
     with FileLock(f"{path}.lock", timeout=60):
         if not _sound(path):
             number = 1 + sum(1 for _ in path.parent.glob(f"{path.name}.damaged-*"))
             aside = path.with_name(f"{path.name}.damaged-{number}")
             path.replace(aside)
             path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
-            log.warning("the file of kept answers was damaged; it is now %s, and a new one is begun", aside)
+            log.warning("the cache of answers was damaged; it is now called %s, and a new cache was created", aside)
         return _opened(path)
 
 

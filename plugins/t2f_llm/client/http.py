@@ -1,4 +1,4 @@
-"""One HTTP exchange with an OpenAI-compatible server; errors say whether to retry: never, not this request, later."""
+"""HTTP exchanges with an OpenAI-compatible server; error types say whether to retry: never, not this request, later."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OUT_OF_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "b
 
 
 class RequestRefused(Exception):
-    """The server will not answer this request, however often it is asked."""
+    """The server refuses this request; sending it again would not help."""
 
 
 class NotNow(Exception):
-    """No answer this time.
+    """No answer this time; sending the request again may help.
 
-    after: seconds that the server asks to wait. away: it is the server that fails, whatever the request.
+    after: seconds that the server asks to wait. away: whether the server fails independently of the request.
     """
 
     def __init__(self, text: str, *, after: float | None = None, away: bool = False) -> None:
@@ -41,9 +41,9 @@ class NotNow(Exception):
 
 
 class Client:
-    """Connections to one server; use it in an `async with` block.
+    """Connections to a server; use it in an `async with` block.
 
-    The key is read from the environment when the block is entered, and is in nothing but the header it is sent in.
+    The key is read from the environment when the block is entered, and stored only in the header it is sent in.
     """
 
     def __init__(self, name: str, base_url: str, key_env: str, timeout: float) -> None:
@@ -72,7 +72,7 @@ class Client:
         await self._http.aclose()
 
     async def exchange(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The JSON object that the server answers with. Raises NotNow, RequestRefused or FuserError, see there."""
+        """Send a request and return the answer's JSON object. Raises NotNow, RequestRefused or FuserError."""
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, content = await self._send(method, path, body)
@@ -103,26 +103,26 @@ class Client:
             return response.status_code, response.headers, content
 
     def _explain(self, status: int, headers: httpx2.Headers, message: str, code: str) -> None:
-        """Raise what this status means."""
+        """Raise the error for this status."""
         said = f"{status}" + (f": {message}" if message else "")
         if code in OUT_OF_MONEY or status == 402:
-            raise FuserError(f"{self.base_url} requires payment: {said}. Then give the same command again")
+            raise FuserError(f"{self.base_url} requires payment: {said}. After payment, run the same command again")
         if status in {401, 403}:
             sent = (
                 f"the key in {self._key_env}" if self._secret else f"a request without key ({self._key_env} is not set)"
             )
             raise FuserError(
-                f"{self.base_url} refuses {sent}: {said}. Put the right key into that environment variable, or name "
-                f"another variable by {self._name}.key_env"
+                f"{self.base_url} refuses {sent}: {said}. Put the right key into that environment variable, or set "
+                f"{self._name}.key_env to another variable"
             )
         if status in {404, 405}:
             raise FuserError(
                 f"{self.base_url} does not know this model or address: {said}. Check that {self._name}.model is one of "
-                f"those listed at {self.base_url}/models, and that {self._name}.base_url is whole: most end in /v1"
+                f"those listed at {self.base_url}/models, and that {self._name}.base_url is complete: most end in /v1"
             )
         if 300 <= status < 400:
             place = self._shown(_place(headers))
-            raise FuserError(f"{self.base_url} has moved to {place}: set {self._name}.base_url to where it is now")
+            raise FuserError(f"{self.base_url} has moved to {place}: set {self._name}.base_url to the new address")
         if status in AWAY | AGAIN or status >= 500:
             raise NotNow(said, after=_retry_after(headers), away=status in AWAY)
         raise RequestRefused(said)
@@ -139,8 +139,8 @@ class Client:
         return found
 
     def _shown(self, text: str) -> str:
-        """What came from outside, on one line, cut to 300 characters and without the key, which some servers repeat."""
-        if len(self._secret) > 3:  # a shorter one, such as "x", is not a secret
+        """Text from outside as a single line of at most 300 characters, without the key, which some servers repeat."""
+        if len(self._secret) > 3:  # a shorter key, such as "x", is not a secret
             text = text.replace(self._secret, "…")
         text = " ".join(text.split())
         return text if len(text) <= 300 else f"{text[:300]}…"
@@ -164,7 +164,7 @@ def _on_this_machine(address: str) -> bool:
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Seconds, from a number or an HTTP date; None where there is neither."""
+    """Seconds, from a number or an HTTP date; None if there is neither."""
     text = headers.get("retry-after", "").strip()
     try:
         seconds = float(text)
@@ -177,7 +177,7 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
 
 
 def _message(content: bytes | bytearray) -> str:
-    """What the server says went wrong."""
+    """The server's error message."""
     text = content.decode("utf-8", "replace")
     try:
         found = json.loads(text)
@@ -200,7 +200,7 @@ def _code(content: bytes | bytearray) -> str:
 
 
 def _why(error: BaseException) -> str:
-    """What the system says: httpx2 only says that all attempts failed."""
+    """The system's reason: httpx2 only reports that all attempts failed."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ConnectionRefusedError):

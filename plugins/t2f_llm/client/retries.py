@@ -1,4 +1,4 @@
-"""Retries with exponential back-off, shared by all requests to one server."""
+"""Retries with exponential back-off, shared by all requests to a server."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SPEAK_AFTER, SPEAK_EVERY = 3.0, 15.0
 
 
 class GaveUp(RequestRefused):
-    """One request failed too often, while the server may well answer others."""
+    """A request failed too often, although the server may answer others."""
 
 
 class Patience:
-    """Shared by all requests to one server while a batch is asked for.
+    """Retry policy shared by all requests of a batch.
 
-    A request that fails while the server answers others is sent again `retries` times. While the server itself is away
-    no failure is counted and all requests wait, until it has answered none of them for `seconds`.
+    A request that fails while the server answers others is sent again `retries` times. While the server itself is
+    unavailable, failures are not counted and all requests wait, until it has answered none of them for `seconds`.
     """
 
     def __init__(self, name: str, where: str, retries: int, seconds: float) -> None:
@@ -42,7 +42,7 @@ class Patience:
         self._spoke: float | None = None
 
     async def answer(self, send: Callable[[], Awaitable[T]]) -> T:
-        """What `send` returns once it does not raise NotNow.
+        """Call `send` until it does not raise NotNow, and return its result.
 
         Raises RequestRefused or GaveUp if only this request fails, FuserError if the server answers no request.
         """
@@ -74,7 +74,7 @@ class Patience:
                 return answer
 
     async def _turn(self) -> None:
-        """Wait while the server is away; then resume one request after the other, not all at once."""
+        """Wait while the server is unavailable; then resume requests singly, not all at once."""
         while (left := self._not_before - time.monotonic()) > 0:
             await asyncio.sleep(left + random.uniform(0, 0.1) * min(left, 5))
 
@@ -101,5 +101,5 @@ class Patience:
 
 
 def _pause(failures: int) -> float:
-    """Twice as long each time, less up to a half at random so that requests do not come back in step."""
+    """Seconds to wait: twice as long each time, less a random part up to half so that requests do not synchronise."""
     return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1))

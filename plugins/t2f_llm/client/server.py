@@ -34,7 +34,7 @@ MOST_WARNINGS = 20  # about refused requests, each of another kind
 
 @dataclass(slots=True)
 class _Failures:
-    """Requests that were refused; if every photo is refused from the beginning, the run stops."""
+    """Counts refused requests; if all requests are refused from the beginning, the run stops."""
 
     name: str
     where: str
@@ -56,20 +56,20 @@ class _Failures:
     def stop(self) -> NoReturn:
         if isinstance(self.first, GaveUp):
             raise FuserError(
-                f"{self.where} answers no request ({self.first}). Look at the server's own log; the same "
+                f"{self.where} answers no request ({self.first}). See the server's own log; the same "
                 f"command then resumes where this one stopped ({self.name}.timeout and {self.name}.retries set how "
                 "long to wait for an answer)"
             )
         raise FuserError(
-            f"{self.where} refuses every request ({self.first}). If it does not know a field of them: "
-            f"{self.name}.send_seed=false leaves out the seed, {self.name}.extra_body={{top_p=''}} any other. "
+            f"{self.where} refuses every request ({self.first}). If it does not support a field: "
+            f"{self.name}.send_seed=false omits the seed, {self.name}.extra_body={{top_p=''}} any other field. "
             "The same command resumes where this one stopped"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """What the requests of one call share."""
+    """State shared by the requests of a call."""
 
     client: Client
     patience: Patience
@@ -79,10 +79,10 @@ class _Session:
 
 
 class Server:
-    """One server and model. It holds no connection between calls, so that it may go to other processes.
+    """A server and model. It holds no connection between calls, so that it can be sent to other processes.
 
-    name: the plugin whose options these are, for messages. folder: where answers are kept unless `options.cache` says.
-    path: what is asked there, "chat/completions" or "completions".
+    name: the plugin whose options these are, for messages. folder: for cached answers, unless `options.cache` is set.
+    path: the API, "chat/completions" or "completions".
     """
 
     def __init__(self, name: str, options: ServerOptions, folder: Path, path: str = "chat/completions") -> None:
@@ -98,11 +98,11 @@ class Server:
         self._said: set[str] = set()
 
     def ask(self, requests: Sequence[FusionRequest], body: Callable[[FusionRequest], Body]) -> list[list[str]]:
-        """`count` texts for each request, in order; equal requests are asked once.
+        """`count` texts for each request, in order; equal requests are sent once.
 
-        body: what is sent for a request, less what the options say; called when its turn comes, not before. A request
-        that the server will not answer, or for which `body` raises BadPhoto, gets the texts that there are, down to
-        none. Raises FuserError if no request is answered. Works inside of a running event loop, as in a notebook.
+        body: makes the body of a request, without the fields from options; only called when the request is sent. A
+        request that the server refuses, or for which `body` raises BadPhoto, gets the texts available, possibly none.
+        Raises FuserError if no request is answered. Works inside a running event loop, as in a notebook.
         """
         different = list(dict.fromkeys(requests))
         texts = dict(zip(different, _apart(lambda: self._ask(different, body)), strict=True))
@@ -134,7 +134,7 @@ class Server:
         return texts
 
     async def _texts(self, session: _Session, request: FusionRequest, body: Body) -> list[str]:
-        """The request's texts: those kept; else by one request with `n`; what is missing then, one by one."""
+        """The request's texts: from the cache, else by a request with `n`, and the rest singly."""
         body = self._complete(session.model, body)
         seeds = [(request.seed + number) % SEEDS for number in range(request.count)]
         keys = _keys([self._options.base_url, self._path, body], seeds)
@@ -149,13 +149,13 @@ class Server:
                 if text is None:
                     one = await session.patience.answer(partial(self._send, session, body, seeds[number]))
                     texts[number] = self._keep(session, keys[number], one[0])
-                    self._takes_n &= not several  # it did not give as many as it was asked for, but gives them singly
+                    self._takes_n &= not several  # it returned fewer texts than requested, but returns them singly
         except RequestRefused as error:
             session.failures.add(error, request.photo_id, answered=self._has_answered)
         return [text for text in texts if text is not None]
 
     async def _several(self, session: _Session, body: Body, seed: int, count: int) -> list[str]:
-        """Up to `count` texts; none where the server refuses `n`, or the whole request, as asking singly will show."""
+        """Up to `count` texts; none if the server refuses `n`, or the whole request, as single requests will show."""
         try:
             texts = await session.patience.answer(partial(self._send, session, {**body, "n": count}, seed))
         except GaveUp:
@@ -172,7 +172,7 @@ class Server:
         if not any(texts) and not self._was_silent and found["choices"][0].get("finish_reason") == "length":
             self._was_silent = True
             log.warning(
-                "answers are empty because they end at %s.max_tokens = %d: a model that thinks first needs more, or "
+                "answers are empty because they end at %s.max_tokens = %d: a reasoning model needs more, or "
                 "extra_body = {chat_template_kwargs = {enable_thinking = false}}",
                 self._name,
                 self._options.max_tokens,
@@ -198,7 +198,7 @@ class Server:
 
 
 def _keys(asked: list[Any], seeds: Sequence[int]) -> list[bytes]:
-    """What answers are kept under: a hash of everything that is sent, and of the seed even where none is."""
+    """Cache keys of answers: a hash of everything that is sent, and of the seed even if it is not sent."""
     everything = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
     keys = []
     for seed in seeds:
@@ -209,25 +209,25 @@ def _keys(asked: list[Any], seeds: Sequence[int]) -> list[bytes]:
 
 
 async def _only_model(name: str, client: Client, patience: Patience) -> str:
-    """The name of the one model that the server has. Raises FuserError where there is another number of them."""
+    """The name of the server's only model. Raises FuserError if it does not have exactly one."""
     try:
         found = (await patience.answer(partial(client.exchange, "GET", "models"))).get("data")
     except RequestRefused as error:
         raise FuserError(
-            f"{client.base_url} does not list its models ({error}). Say which: {name}.model=NAME"
+            f"{client.base_url} does not list its models ({error}). Choose a model: --set {name}.model=NAME"
         ) from None
     rows = found if isinstance(found, list) else []
     names = sorted(str(one["id"]) for one in rows if isinstance(one, dict) and "id" in one)
     if len(names) != 1:
         listed = f"several models: {', '.join(names[:30])}" if names else "no model"
         raise FuserError(
-            f"{client.base_url} lists {listed}. Say which to use, as --set {name}.model={(names or ['NAME'])[0]}"
+            f"{client.base_url} lists {listed}. Choose a model, for example --set {name}.model={(names or ['NAME'])[0]}"
         )
     return names[0]
 
 
 def _texts_of(found: Body) -> list[str]:
-    """The texts in an answer, in order; NotNow where it holds none."""
+    """The texts in an answer, in order. Raises NotNow if there are none."""
     choices = found.get("choices")
     if not isinstance(choices, list) or not choices:
         raise NotNow("an answer without choices")
@@ -240,7 +240,7 @@ def _texts_of(found: Body) -> list[str]:
 
 
 async def _side_by_side(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run them all; the first error ends them, and is raised by itself."""
+    """Run all jobs concurrently; the first error cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for job in jobs:
@@ -250,7 +250,7 @@ async def _side_by_side(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 def _apart(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in a thread with a loop of its own; an interrupt here cancels it there."""
+    """Run a coroutine in a thread with its own event loop; an interrupt in this thread cancels it."""
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
     async def begin() -> T:
@@ -264,11 +264,11 @@ def _apart(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             while not wait([running], timeout=1).done:  # in steps, because Windows cannot interrupt a wait
                 pass
         except BaseException:
-            either: list[Future[Any]] = [begun, running]  # a thread that could make no loop has begun nothing
+            either: list[Future[Any]] = [begun, running]  # a thread that could not create a loop never begins
             wait(either, return_when=FIRST_COMPLETED)
             if begun.done():
                 loop, task = begun.result()
-                with contextlib.suppress(RuntimeError):  # it has just ended by itself
+                with contextlib.suppress(RuntimeError):  # the loop has just ended
                     loop.call_soon_threadsafe(task.cancel)
             raise
         return running.result()

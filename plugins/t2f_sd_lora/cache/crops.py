@@ -33,13 +33,13 @@ def buckets(resolution: int, aspect: float = 1.0, step: int = 64) -> tuple[Size,
         other = min(resolution**2 // side, int(side * aspect)) // step * step
         if other > side or (other == side and side == resolution):
             sizes |= {Size(side, other), Size(other, side)}
-    # Smaller sizes of the same shape as another only waste pixels.
+    # A smaller size of the same shape as another would only waste pixels.
     kept = [one for one in sizes if one.width * one.height > 0.7 * resolution**2 and one != square]
     return square, *sorted(kept)
 
 
 def nearest(width: int, height: int, sizes: Sequence[Size]) -> int:
-    """The number of the size whose shape is nearest to the picture's; of equal ones the first."""
+    """The index of the size whose shape is nearest to the picture's; if several are, the first."""
     shape = math.log(width / height)
     return min(range(len(sizes)), key=lambda number: abs(shape - math.log(sizes[number].width / sizes[number].height)))
 

@@ -1,7 +1,8 @@
 """Index of the latent cache: which picture each slot of the data file belongs to, 64 bytes per slot.
 
-A slot is planned under a lock, filled by one process, and its record is written again once its data are on the disk. A
-record that a kill left half-written fails its check and is ignored; its picture gets a new slot.
+A slot is planned under a lock, filled by a single process, and its record is written again once its data are on the
+disk. A record that was half-written when the process was killed fails its check and is ignored; its picture gets a new
+slot.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ class SlotIndex:
         return len(self.records)
 
     def find(self, stamps: Records, flip: bool) -> Slots:
-        """The slot of each stamp, -1 without one. stamps: (N,) V16."""
+        """The slot of each stamp, -1 if there is none. stamps: (N,) V16."""
         return self._stamps.find(_keys(stamps, np.full(len(stamps), flip)))
 
     def find_content(self, content: bytes, *, flip: bool) -> int:
-        """A finished slot that holds the latent of these pixels, -1 without one."""
+        """A finished slot that holds the latent of these pixels, -1 if there is none."""
         wanted = np.frombuffer(content, "V16")
         slot = int(self._contents.find(_keys(wanted, np.array([flip])))[0])
         return slot if slot >= 0 and self.records["content"][slot].tobytes() == content else -1

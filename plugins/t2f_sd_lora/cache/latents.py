@@ -42,7 +42,7 @@ FORMAT = 1
 class LatentFormat:
     """What a cache holds of each picture.
 
-    sizes: that pictures are cropped to (`crops.buckets`); each picture gets the one of nearest shape.
+    sizes: that pictures are cropped to (`crops.buckets`); each picture gets the size of nearest shape.
     flip: whether mirror images are wanted, too.
     """
 
@@ -123,7 +123,7 @@ class LatentCache:
         return cache
 
     def moments(self, indices: Sequence[int], flips: Sequence[bool] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of samples of one size: two of (N, C, h, w) float32, on the CPU.
+        """Mean and standard deviation of samples of the same size: two of (N, C, h, w) float32, on the CPU.
 
         Raises ValueError for samples that are not usable, of several sizes, or mirrored without `flip`.
         """

@@ -51,7 +51,7 @@ class Counts:
 
 
 class TokenCache:
-    """Token ids of every caption, (captions, positions) uint16 or uint32 in one file, and each caption's style."""
+    """Token ids of every caption, a file of (captions, positions) uint16 or uint32, and each caption's style."""
 
     def __init__(self, folder: Path, empty: npt.NDArray[np.int64]) -> None:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ class TokenCache:
     ) -> TokenCache:
         """The cache in `folder` for this tokenizer (with the pad token that it has now) and these captions.
 
-        It is made when it does not exist; of several processes one makes it and the others wait.
+        The cache is created if it does not exist; of several processes, the first creates it and the others wait.
         Raises RunError when it cannot be written.
         """
         from filelock import FileLock
@@ -97,7 +97,7 @@ class TokenCache:
         return tuple(self.style_names[style] for style in self._styles[start:end])
 
     def ids(self, index: int, caption: int) -> torch.Tensor:
-        """(positions,) int64: the tokens of one of the sample's captions, cut and padded."""
+        """(positions,) int64: the tokens of a caption of the sample, cut and padded."""
         import torch
 
         start, end = self._starts[index : index + 2]
@@ -117,7 +117,7 @@ class TokenCache:
 
     @property
     def empty(self) -> torch.Tensor:
-        """(positions,) int64: the tokens of the empty caption, which replaces a dropped one."""
+        """(positions,) int64: the tokens of the empty caption, which replaces a dropped caption."""
         import torch
 
         return torch.from_numpy(self._empty.copy())

@@ -16,7 +16,7 @@ from ..model.vae import encode_pictures
 from .index import DONE, UNREADABLE, SlotIndex
 
 COMMIT_SECONDS = 3.0
-"""How much work a kill can lose."""
+"""Largest amount of work that is lost if the process is killed."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class LatentWriter:
         self._committed = time.monotonic()
 
     def add(self, vae: Any, group: list[ReadPicture]) -> None:
-        """Encode pictures of one size and write their latents."""
+        """Encode pictures of the same size and write their latents."""
         mean, std = encode_pictures(vae, [pixels for read in group for pixels in read.pixels])
         rows = np.stack([mean.numpy(), std.numpy()], axis=1).astype(self._dtype)
         slots = [(slot, read) for read in group for slot, _ in read.slots]

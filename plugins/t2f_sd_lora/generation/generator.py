@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..options import SdLoraOptions
 
 BLACK = 4
-"""An image without any lighter pixel (of 255) is not a picture of anything."""
+"""An image whose pixels are all at most this bright (of 255) is black."""
 
 
 def open_generator(model: str | None, options: SdLoraOptions, runtime: Runtime) -> SdImageGenerator:
@@ -37,8 +37,8 @@ def open_generator(model: str | None, options: SdLoraOptions, runtime: Runtime) 
 
     model: a folder or file, or "owner/name[/path][@revision]" of the hub; None for the base model alone.
 
-    The base model is the one that the options name, else the one that the LoRA was trained on, if its file says so.
-    Raises ArtifactError when one of them cannot be found, or they do not fit.
+    The base model is taken from the options, else from the LoRA's file, if it names the model it was trained on.
+    Raises ArtifactError when either cannot be found, or they do not fit.
     """
     offline = bool(runtime.models.offline)
     path = find_lora(model, offline=offline) if model else None
@@ -101,7 +101,7 @@ class SdImageGenerator(ImageGenerator):
     def generate(
         self, requests: Sequence[GenerationRequest], on_step: Callable[[], None] | None = None
     ) -> list[Pixels | Rejection]:
-        """Generate all requests at once that agree in size, steps, guidance and scale."""
+        """Generate requests; those with the same size, steps, guidance and scale are generated together."""
         alike: dict[Any, list[int]] = defaultdict(list)
         for place, one in enumerate(requests):
             alike[one.width, one.height, one.steps, one.guidance, one.scale].append(place)
@@ -137,7 +137,7 @@ class SdImageGenerator(ImageGenerator):
         words = self._encode([one.prompt for one in requests])
         if guided:
             words = torch.cat([self._encode([one.negative for one in requests]), words])
-        # On the CPU, in float32 and one by one: the same noise on any device, at any precision, in any batch.
+        # On the CPU, in float32 and singly: the same noise on any device, at any precision, in any batch.
         generators = [torch.Generator().manual_seed(one.seed) for one in requests]
         shape = (base.unet.config.in_channels, like.height // base.shrink, like.width // base.shrink)
         latents = torch.stack([torch.randn(shape, generator=one) for one in generators]).to(device)
@@ -165,7 +165,7 @@ class SdImageGenerator(ImageGenerator):
         return found[[distinct.index(text) for text in texts]]
 
     def _decode(self, latents: torch.Tensor) -> Pixels | Rejection:
-        """Decode one image, in float32, as in float16 the VAE gives black ones; one at a time, to save memory."""
+        """Decode a single image, to save memory; in float32, because in float16 the VAE gives black images."""
         narrow = ". Values were too large for float16: give --dtype bfloat16 or float32" if self._half else ""
         if not torch.isfinite(latents).all():
             return Rejection(f"the network's output contains NaN{narrow}")
@@ -178,7 +178,7 @@ class SdImageGenerator(ImageGenerator):
 
 
 def _scheduler(base: StableDiffusion) -> Any:
-    """The sampler that the base model names."""
+    """The base model's own sampler."""
     import diffusers
 
     folder = base.folder / "scheduler"

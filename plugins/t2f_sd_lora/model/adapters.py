@@ -26,8 +26,8 @@ ADAPTER = "default"
 class _MixedPrecisionLinear(nn.Linear):
     """A float32 matrix that computes in the precision of its input.
 
-    So the small updates of a low learning rate are not lost (at 1e-5 only 1 % of bfloat16 weights would change), and no
-    activation is converted to float32, as PEFT does otherwise at a higher cost than the adapter itself.
+    This keeps the small updates of a low learning rate (at 1e-5 only 1 % of bfloat16 weights would change), and avoids
+    PEFT's conversion of activations to float32, which costs more than the adapter itself.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -36,7 +36,7 @@ class _MixedPrecisionLinear(nn.Linear):
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """The adapter of one model. prefix: what published files write before the names of its modules."""
+    """The adapter of a model. prefix: what published files write before the names of its modules."""
 
     model: Any
     rank: int
@@ -72,7 +72,7 @@ def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: in
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), init_lora_weights="gaussian")
     with explained("attach the LoRA"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        # Not model.add_adapter, of diffusers and transformers: theirs can demand a peft that is not yet released
+        # Not diffusers' and transformers' model.add_adapter, which can require a peft that is not yet released
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     for layer in model.modules():
         if isinstance(layer, LoraLayer):
@@ -84,7 +84,7 @@ def _add(model: Any, rank: int, alpha: float, targets: tuple[str, ...], seed: in
 
 
 class DenoisingModel(nn.Module):
-    """Text encoder and UNet as one module, so that gradients of both are accumulated and synchronized together."""
+    """Text encoder and UNet in a single module, so that their gradients are accumulated and synchronized together."""
 
     def __init__(self, unet: Any, text_encoder: Any, *, trains_text: bool) -> None:
         super().__init__()

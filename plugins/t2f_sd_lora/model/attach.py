@@ -32,7 +32,7 @@ class LoraScale:
 def attach_lora(base: StableDiffusion, lora: Lora, scale: LoraScale, name: str) -> None:
     """Add `scale` times the LoRA to the outputs of its layers.
 
-    It is not merged into their weights: in half precision these would round small changes away.
+    It is not merged into the weights: half precision would round small changes away.
     Raises ArtifactError when a layer is missing or has another shape.
     """
     text = lora_files.for_module(lora.text_encoder, base.text_encoder)
@@ -102,6 +102,6 @@ def _families(base: StableDiffusion, state: LoraTensors) -> str:
     widths = {down.shape[1] for key, down in state.items() if re.search(r"(attn2\.to_k|q_proj)\.lora_A\.weight$", key)}
     own = base.text_encoder.config.hidden_size
     if len(widths) != 1 or widths == {own}:
-        return " It was made for another model: name that one with --base"
+        return " It was made for another model: name that model with --base"
     made, has = (FAMILIES.get(width, f"a model with a text encoder of hidden size {width}") for width in (*widths, own))
     return f" It was made for {made}, and this is {has}: name another base with --base"

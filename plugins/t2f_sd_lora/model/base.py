@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 PARTS = ("unet", "text_encoder", "vae", "tokenizer", "scheduler")
 PREDICTIONS = ("epsilon", "v_prediction")
-# Weights in half precision are copies of the full ones; those named non_ema are for continued pre-training.
+# Weights in half precision are copies of the full weights; those named non_ema are for continued pre-training.
 WANTED = ("model_index.json", *(f"{part}/*{end}" for part in PARTS for end in (".json", ".txt", ".safetensors")))
 UNWANTED = ("*.fp16.*", "*.non_ema.*", "*openvino*")
 
 
 @dataclass(slots=True)
 class StableDiffusion:
-    """A Stable Diffusion 1.x or 2.x.
+    """A Stable Diffusion 1.x or 2.x model.
 
     revision: the commit; empty for a folder. folder: the folder it was read from. notes: what the user should know.
     """
@@ -67,11 +67,11 @@ class StableDiffusion:
 
     @property
     def v2(self) -> bool:
-        """Whether it is of the second generation, whose text encoder is OpenCLIP's and saw captions padded with 0."""
+        """Whether it is Stable Diffusion 2.x, whose text encoder is OpenCLIP's and was trained with padding by 0."""
         return bool(self.text_encoder.config.hidden_act == "gelu")
 
     def identity(self) -> dict[str, str]:
-        """What it is, as plain data."""
+        """Name, revision and properties, as plain data."""
         return {"base": self.name, "revision": self.revision, "prediction": self.prediction, "licence": self.licence}
 
 
@@ -84,9 +84,9 @@ def load_base(
     offline: bool = False,
     prediction: str | None = None,
 ) -> StableDiffusion:
-    """The model of that Hugging Face id or folder: UNet and text encoder in `dtype`, the VAE always in float32.
+    """Load the model from a Hugging Face id or folder: UNet and text encoder in `dtype`, the VAE always in float32.
 
-    (In float16 the VAE gives black images.) prediction: what it is expected to predict.
+    (In float16 the VAE gives black images.) prediction: the expected prediction type.
     Raises ArtifactError when it cannot be found, PluginError when it is a model of another kind.
     """
     folder, commit = _find(name, revision, offline=offline)
@@ -113,11 +113,11 @@ def load_base(
 
 
 def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]:
-    """The folder that holds it and, of one from the hub, its commit."""
+    """The model's folder and, if it is from the hub, its commit."""
     path = Path(name).expanduser()
     if path.is_dir():
         if revision:
-            raise PluginError(f"{name} is a folder, which has no revision {revision}: leave sd_lora.revision out")
+            raise PluginError(f"{name} is a folder, which has no revision {revision}: do not set sd_lora.revision")
         return path, ""
     if path.is_file():
         raise PluginError(
@@ -138,7 +138,7 @@ def _find(name: str, revision: str | None, *, offline: bool) -> tuple[Path, str]
         )
     except HFValidationError as error:
         raise ArtifactError(f"the base model {name} is neither a folder nor a Hugging Face id") from error
-    except (OSError, ValueError) as error:  # every error of the hub's library is one of these
+    except (OSError, ValueError) as error:  # all errors of the hub's library are of these types
         why = obstacle or str(error).splitlines()[0]
         raise ArtifactError(
             f"the base model {name} could not be fetched: {why}. If you have it on disk, give its folder: --base FOLDER"
@@ -174,8 +174,8 @@ def _check(base: StableDiffusion, prediction: str | None) -> None:
         )
     if prediction and prediction != base.prediction:
         raise PluginError(
-            f"sd_lora.prediction = {prediction}, but the scheduler of {base.name} says {base.prediction}: training for "
-            "the wrong one gives noise. Leave sd_lora.prediction out, or correct scheduler/scheduler_config.json"
+            f"sd_lora.prediction = {prediction}, but the scheduler of {base.name} has {base.prediction}: training for "
+            "the wrong type gives noise. Do not set sd_lora.prediction, or correct scheduler/scheduler_config.json"
         )
     channels = base.unet.config.in_channels
     if channels != base.vae.config.latent_channels:
@@ -187,8 +187,8 @@ def _check(base: StableDiffusion, prediction: str | None) -> None:
     words, wanted = base.text_encoder.config.hidden_size, base.unet.config.cross_attention_dim
     if words != wanted:
         raise PluginError(
-            f"in {base.name} the text encoder's hidden size is {words}, and the UNet needs {wanted}: they are not from "
-            "one model (SD 1.x has 768, SD 2.x 1024)"
+            f"in {base.name} the text encoder's hidden size is {words}, and the UNet needs {wanted}: they are from "
+            "different models (SD 1.x has 768, SD 2.x 1024)"
         )
     known = base.text_encoder.config.vocab_size
     if len(base.tokenizer) > known:
@@ -199,7 +199,7 @@ def _check(base: StableDiffusion, prediction: str | None) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Switch off the libraries' progress bars: loading takes seconds, and our own bar may be on the screen."""
+    """Switch off the libraries' progress bars: loading takes seconds, and our own progress bar may be shown."""
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 

@@ -19,9 +19,7 @@ def find_device(name: str) -> torch.device:
     if device.type not in here:
         raise PluginError(f"--device {name} is not supported: write cpu, cuda, cuda:1 or mps")
     if not here[device.type]:
-        raise PluginError(
-            f"--device {name} was asked for, but torch {torch.__version__} finds no such GPU: give --device cpu"
-        )
+        raise PluginError(f"--device {name}: torch {torch.__version__} finds no such GPU. Use --device cpu")
     if (device.index or 0) >= here[device.type]:
-        raise PluginError(f"--device {name} was asked for, but the last one here is number {here[device.type] - 1}")
+        raise PluginError(f"--device {name}: the last {device.type} device here is number {here[device.type] - 1}")
     return device

@@ -1,12 +1,12 @@
-"""What keeps files of the Hugging Face hub from being downloaded."""
+"""Find out whether files of the Hugging Face hub can be downloaded."""
 
 from text2face_core.models import SourceFailed, require_answer
 
 
 def find_obstacle(*, offline: bool) -> str | None:
-    """Why only files that were downloaded before can be used; None if the hub answers.
+    """The reason why only files that were downloaded before can be used; None if the hub answers.
 
-    The hub's library tries again for most of a minute before it says so.
+    The hub's library would retry for most of a minute before it fails.
     """
     from huggingface_hub import constants
 

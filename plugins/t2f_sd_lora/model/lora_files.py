@@ -49,7 +49,7 @@ class Lora:
     metadata: dict[str, str] = field(default_factory=dict)
 
     def part(self, part: LoraPart) -> LoraTensors:
-        """The tensors of one part."""
+        """The tensors of a part."""
         return self.unet if part == "unet" else self.text_encoder
 
     def rank(self, part: LoraPart) -> int:
@@ -142,10 +142,10 @@ def save_kohya(
 
 
 def load(path: Path) -> Lora:
-    """Read a LoRA of Stable Diffusion 1 or 2 from a file, or from a folder that holds one.
+    """Read a LoRA of Stable Diffusion 1 or 2 from a file or a folder.
 
     Keys of PEFT, of all versions of diffusers and of sd-scripts are understood. When alpha or rank differ between
-    layers of one part, the tensors include alpha / rank.
+    layers of a part, the tensors include alpha / rank.
     Raises ArtifactError when there is no such file, or when it is of another kind or for another model.
     """
     from safetensors import SafetensorError, safe_open
@@ -185,7 +185,7 @@ def from_tensors(found: Mapping[str, torch.Tensor], metadata: Mapping[str, str],
 def find_file(path: Path) -> Path:
     """The weight file in a folder, or the file itself.
 
-    Raises ArtifactError when there is none, or several, or one that may run code.
+    Raises ArtifactError if there is no such file, if there are several, or if it may run code.
     """
     if path.is_dir():
         if (path / NAME).is_file():
@@ -233,7 +233,7 @@ def _assembled(named: Mapping[LoraKey, torch.Tensor], metadata: dict[str, str]) 
 
 
 def _header_alpha(header: Mapping[str, Any], part: LoraPart, layer: str, rank: int) -> float:
-    """A layer's alpha in PEFT's configuration in the header: its own, else the one for all layers, else the rank."""
+    """A layer's alpha in PEFT's configuration in the header: its own, else that of all layers, else the rank."""
     alpha = float(header.get(f"{part}.lora_alpha", rank))
     for name, own in (header.get(f"{part}.alpha_pattern") or {}).items():
         if f".{layer}".endswith(f".{name.removeprefix('^')}"):
@@ -271,12 +271,12 @@ def _ranks(named: Mapping[LoraKey, torch.Tensor]) -> dict[LoraPart, int]:
         if name.kind == "down":
             found.setdefault(name.part, Counter())[tensor.shape[0]] += 1
     if not found or any(len(ranks) > 1 for ranks in found.values()):
-        raise ValueError("a LoRA has one rank for each of its parts, and at least one part")
+        raise ValueError("a LoRA must have at least one part, and a single rank in each part")
     return {part: next(iter(found[part])) for part in PARTS if part in found}
 
 
 def _last(layer: str) -> str:
-    """The end of a layer's name, which tells its type: "to_q", "to_out.0"."""
+    """The end of a layer's name, which shows its type: "to_q", "to_out.0"."""
     *_, parent, own = layer.split(".")
     return f"{parent}.{own}" if own.isdigit() else own
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .lora_files import Lora
 
 SAMPLED = 1 << 16
-"""Bytes from the beginning and the end of each file of a base model that its hash is made of."""
+"""Number of bytes from the beginning and the end of each file that the hash of a base model covers."""
 
 
 def metadata_of(lora: Lora, path: Path) -> dict[str, str]:
@@ -36,9 +36,9 @@ def metadata_of(lora: Lora, path: Path) -> dict[str, str]:
 
 
 def choose_base(options: SdLoraOptions, metadata: Mapping[str, str]) -> tuple[str, str | None]:
-    """Name and revision of the base model that was asked for, else of the one that the LoRA was trained on.
+    """Name and revision of the base model in the options, else of the model that the LoRA was trained on.
 
-    metadata: of the LoRA. Raises ArtifactError when the base was in a folder that is gone.
+    metadata: of the LoRA. Raises ArtifactError when the base was in a folder that no longer exists.
     """
     if "base" in options.model_fields_set or "base" not in metadata:
         return options.base, options.pinned
@@ -119,7 +119,7 @@ def _listing(name: str, revision: str | None, *, offline: bool) -> list[str]:
 
 
 def _only(files: Sequence[str], name: str) -> str:
-    """The one LoRA file among a repository's files."""
+    """The only LoRA file among a repository's files."""
     weights = [file for file in files if file.endswith(".safetensors")]
     named = [file for file in weights if Path(file).name == lora_files.NAME]
     for some in (named, weights):
@@ -127,7 +127,7 @@ def _only(files: Sequence[str], name: str) -> str:
             return some[0]
     has = ", ".join(weights[:5]) or "none"
     raise ArtifactError(
-        f"{name} does not hold exactly one LoRA file; its safetensors files: {has}. Name one: {name}/FILE"
+        f"{name} does not hold exactly one LoRA file; its safetensors files: {has}. Name the file: {name}/FILE"
     )
 
 

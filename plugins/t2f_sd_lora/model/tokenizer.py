@@ -1,4 +1,4 @@
-"""The tokenizer of a base model: token ids of captions, and the token that fills them up."""
+"""The tokenizer of a base model: token ids of captions, and the pad token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def positions_of(tokenizer: Any) -> int:
 
 
 def encode_texts(tokenizer: Any, texts: list[str]) -> tuple[list[list[int]], list[int]]:
-    """Token ids of each text, cut and padded to the positions, and its number of tokens before that."""
+    """Token ids of each text, cut and padded to the tokenizer's positions, and its number of tokens before that."""
     positions = positions_of(tokenizer)
     whole = tokenizer(texts, padding=False, truncation=False, verbose=False)["input_ids"]
     pad = tokenizer.pad_token_id
@@ -37,7 +37,7 @@ def hash_tokenizer(tokenizer: Any) -> str:
 
 
 def declared_pads(folder: Path) -> dict[str, str]:
-    """The pad token that each file of a tokenizer's folder declares; files without one are left out."""
+    """The pad token that each file of a tokenizer's folder declares; files without a pad token are left out."""
     found = {}
     for name in PAD_FILES:
         try:
@@ -54,7 +54,7 @@ def settle_pad(tokenizer: Any, folder: Path | None = None, wanted: int | None = 
 
     wanted: 0 for Stable Diffusion 2.x, whose text encoder is OpenCLIP's, the end token for 1.x; None: what the
     tokenizer declares, unless files in `folder` contradict each other. Those of SD 2.1 do: tokenizer_config.json has
-    "<|endoftext|>", special_tokens_map.json "!" (id 0), and which one wins depends on the version of transformers.
+    "<|endoftext|>", special_tokens_map.json "!" (id 0), and which applies depends on the version of transformers.
     """
     before = tokenizer.pad_token
     declared = declared_pads(folder) if folder else {}
@@ -67,5 +67,5 @@ def settle_pad(tokenizer: Any, folder: Path | None = None, wanted: int | None = 
     declarations = " and ".join(f"{token} in {name}" for name, token in declared.items())
     return (
         f"captions are padded with {tokenizer.pad_token!r} (id {tokenizer.pad_token_id}), as the base model was "
-        f"trained, and not with {before!r}" + (f" (the tokenizer's files say {declarations})" if declarations else "")
+        f"trained, and not with {before!r}" + (f" (the tokenizer has {declarations})" if declarations else "")
     )

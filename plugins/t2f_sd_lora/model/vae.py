@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def encode_pictures(vae: Any, pictures: Sequence[Pixels]) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of the latents, not yet scaled: two of (N, C, H / 8, W / 8), float32, on the CPU.
 
-    pictures: (H, W, 3) uint8 RGB, all of one size.
+    pictures: (H, W, 3) uint8 RGB, all of the same size.
     """
     import torch
 
@@ -45,7 +45,7 @@ def latent_stride(vae: Any) -> int:
 
 
 def to_tensor(pictures: Sequence[Pixels]) -> torch.Tensor:
-    """Pictures of one size -> (N, 3, H, W) float32 from -1 to 1, the VAE's input."""
+    """Pictures of the same size -> (N, 3, H, W) float32 from -1 to 1, the VAE's input."""
     import torch
 
     stacked = torch.from_numpy(np.stack(pictures))

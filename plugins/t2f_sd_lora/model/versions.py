@@ -1,4 +1,4 @@
-"""Explain errors of the libraries that come from versions which do not fit each other."""
+"""Explain errors of the libraries that come from incompatible versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISMATCH = re.compile(r"version of \w+ you|[\w-]+ ?[<>=!~]=|incompatible|failed 
 
 @contextlib.contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Raise PluginError, with the versions and what to do, when a library refuses the version of another one.
+    """Raise PluginError, with the versions and what to do, when a library refuses the version of another library.
 
     doing: what fails, as in "attach the LoRA". Other errors pass.
     """
@@ -34,7 +34,7 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def mismatch(error: Exception, doing: str) -> str:
-    """The message: which library says what, the versions that are installed, and how to get ones that fit."""
+    """The message: the library and its reason, the installed versions, and how to get compatible versions."""
     library = _library(error.__traceback__)
     says = f"{library} says" if library else "the reason is"
     versions = ", ".join(f"{name} {version_of(name)}" for name in PACKAGES)
@@ -47,7 +47,7 @@ def mismatch(error: Exception, doing: str) -> str:
 
 
 def _library(traceback: TracebackType | None) -> str:
-    """The package of the innermost function that belongs to one of ours to watch."""
+    """The watched package of the innermost function in a traceback."""
     found = ""
     while traceback:
         package = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -57,7 +57,7 @@ def _library(traceback: TracebackType | None) -> str:
 
 
 def version_of(name: str) -> str:
-    """The version that is installed; a word in brackets when there is none."""
+    """The installed version; a word in brackets when the package is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -122,5 +122,5 @@ def _number(value: float) -> str:
 
 
 def _line(text: object) -> str:
-    """Text in one line, with all markup of Markdown and HTML escaped."""
+    """Text as a single line, with all markup of Markdown and HTML escaped."""
     return "".join(f"\\{c}" if c in "\\|`*_[]<>#" else c for c in " ".join(str(text).split()))

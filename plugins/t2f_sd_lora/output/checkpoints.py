@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, written atomically, with all that resuming needs and nothing of the base model.
+"""Checkpoints: a file each, written atomically, with everything that resuming needs and nothing of the base model.
 
 Random choices depend on the step alone (see `randomness`), so there are no random states to save.
 """
@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The folder with the last `keep` checkpoints of one training."""
+    """The folder with the last `keep` checkpoints of a training."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Checkpoints:
         return path
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that can be read; those that cannot are reported and skipped."""
+        """The newest readable checkpoint; unreadable checkpoints are reported and skipped."""
         for step in reversed(self.steps()):
             try:
                 return read(self.path(step))

@@ -16,12 +16,12 @@ CELL, HEAD, SIDE = 192, 48, 96
 
 
 def folder_of(out: Path, step: int) -> Path:
-    """The folder of one validation's images."""
+    """The folder of a validation's images."""
     return out / "validation" / f"step-{step:07d}"
 
 
 def contact_sheet(out: Path, options: SdLoraOptions, losses: dict[int, float]) -> Image | None:
-    """All validation images so far on one sheet: a row for each validation, a column for each prompt and seed."""
+    """A sheet of all validation images so far: a row for each validation, a column for each prompt and seed."""
     from PIL import Image, ImageDraw, ImageFont
 
     columns = [(one, place) for one in range(len(options.prompts)) for place in range(len(options.prompt_seeds))]
@@ -46,5 +46,5 @@ def contact_sheet(out: Path, options: SdLoraOptions, losses: dict[int, float]) -
 
 
 def name_of(prompt: int, seed: int) -> str:
-    """The file name of one image."""
+    """The file name of an image."""
     return f"{prompt}-{seed}.png"

@@ -19,9 +19,9 @@ def upload(out: Path, repository: str) -> str:
         hub = HfApi()
         address = hub.create_repo(repository, private=True, exist_ok=True)
         hub.upload_folder(repo_id=repository, folder_path=out, allow_patterns=list(UPLOADED))
-    except (OSError, ValueError) as error:  # every error of the hub's library is one of these
+    except (OSError, ValueError) as error:  # all errors of the hub's library are of these types
         raise RunError(
             f"the LoRA is in {out}, but could not be uploaded to {repository}: {str(error).splitlines()[0]}. Sign in "
-            "with hf auth login and give the same command again, which only uploads"
+            "with hf auth login and run the same command again, which then only uploads"
         ) from error
     return str(address)

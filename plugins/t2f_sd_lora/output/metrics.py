@@ -62,7 +62,7 @@ class MetricsLog:
 
 
 def _rounded(number: float) -> float | None:
-    """Nine digits, which a float32 has; None for infinity, which JSON lacks and float16 gradients out of range are."""
+    """Round to the nine digits of a float32; None for infinity (float16 gradients out of range), which JSON lacks."""
     return float(f"{number:.9g}") if math.isfinite(number) else None
 
 
@@ -108,7 +108,7 @@ def _board(folder: Path, step: int) -> Any:
 class ThroughputMeter:
     """Training throughput, without the time for validation and checkpoints.
 
-    images: per step. The rate is that of about the last hundred steps.
+    images: per step. The rate covers about the last hundred steps.
     """
 
     def __init__(self, done: int, total: int, images: int) -> None:
@@ -142,7 +142,7 @@ class ThroughputMeter:
         return self._weight / self._seconds if self._seconds else 0.0
 
     def line(self) -> str:
-        """The throughput as one line of text."""
+        """The throughput as a line of text."""
         rate, left = self.rate, self._total - self._done
         parts = [f"step {self._done}/{self._total}", f"{rate:.3g} steps/s", f"{rate * self._images:.3g} images/s"]
         if self._loss_weight:

@@ -37,8 +37,8 @@ def check_pictures(
         if checkpoints.steps() and (changes := describe_changes(_read(path), now)):
             if context.options.resume != "always":
                 raise RunError(
-                    f"{context.out} holds a training on other pictures ({changes} since). Resume with the pictures as "
-                    "they are now: --resume. Start again, which removes what is there: --fresh. Or choose another --out"
+                    f"{context.out} holds a training on other pictures ({changes} since). To resume with the current "
+                    "pictures: --resume. To start again and remove what is there: --fresh. Or choose another --out"
                 )
             context.progress.say(f"resuming with other pictures: {changes}")
         try:
@@ -73,13 +73,13 @@ def describe_changes(before: npt.NDArray[np.void] | None, now: npt.NDArray[np.vo
 
 
 def _mixed(pictures: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    """One number for key and version."""
+    """A single number for key and version."""
     mixed: npt.NDArray[np.uint64] = pictures["key"] * np.uint64(0x9E3779B97F4A7C15) + pictures["version"]
     return mixed
 
 
 def _read(path: Path) -> npt.NDArray[np.void] | None:
-    """What was recorded; None without a record, as a training of release 0.1 left none."""
+    """The recorded pictures; None without a record, as after a training of release 0.1."""
     try:
         found: npt.NDArray[np.void] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

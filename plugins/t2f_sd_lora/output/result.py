@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ..training.trainable import TrainableModel
 
 LOCAL = ("cache", "push_to_hub", "resume")
-"""Options that say nothing about the result."""
+"""Options that have no effect on the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """All that is recorded of a training."""
+    """Everything that is recorded about a training."""
 
     context: TrainingContext
     model: TrainableModel
@@ -114,7 +114,7 @@ def write_lora(result: TrainingResult) -> None:
 
 
 def card_of(result: TrainingResult) -> str:
-    """The model card, with the contact sheet if there is one."""
+    """The model card, with the contact sheet if it exists."""
     sheet = SHEET if (result.context.out / SHEET).is_file() else ""
     return render_card(
         {**result.metadata(), "base": result.model.base.name},

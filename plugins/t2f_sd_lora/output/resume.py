@@ -1,4 +1,4 @@
-"""Decide what to do with the training that the folder of the result already holds."""
+"""Decide what to do with a training that is already in the result's folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def prepare_out(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
     """Resume, start again or refuse, as `options.resume` says; then write train.toml.
 
-    Raises RunError when the training in there cannot be resumed with these settings.
+    Raises RunError when that training cannot be resumed with these settings.
     """
     if context.is_main:
         remove_unfinished(checkpoints.folder)
@@ -35,7 +35,7 @@ def _check_earlier(context: TrainingContext, checkpoints: Checkpoints, settings:
         checkpoints.clear()
     if before is None and checkpoints.steps():
         raise RunError(
-            f"{out} holds checkpoints, but no {NAME} that says what was trained: put it back, choose another --out, or "
+            f"{out} holds checkpoints, but no {NAME} with their settings: put it back, choose another --out, or "
             "start again with --fresh"
         )
     if not checkpoints.steps():
@@ -47,6 +47,6 @@ def _check_earlier(context: TrainingContext, checkpoints: Checkpoints, settings:
         context.progress.say(f"resuming with other settings: {'; '.join(changes)}")
     if (steps := checkpoints.steps()) and steps[-1] > options.steps:
         raise RunError(
-            f"{out} holds a training of {steps[-1]} steps already, more than the {options.steps} asked for: choose "
+            f"{out} already holds a training of {steps[-1]} steps, more than the requested {options.steps}: choose "
             "another --out, or start again with --fresh"
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "train.toml"
 
-# Options that change neither weights nor training data; draw_steps is what release 0.1 called inference_steps.
+# Options that change neither weights nor training data; draw_steps is the name of inference_steps in release 0.1.
 FREE = {
     "cache", "checkpoint_every", "compile", "draw_steps", "gradient_checkpointing", "guidance", "inference_steps",
     "keep_checkpoints", "prompt_seeds", "prompts", "push_to_hub", "resume", "tensorboard", "validate_every",
@@ -49,18 +49,18 @@ def collect_settings(context: TrainingContext, dataset: CaptionedDataset) -> dic
 
 
 def absolute_base(base: str) -> str:
-    """A base model in a folder by its absolute path, so that it is found from everywhere; others as they are."""
+    """The absolute path of a base model in a folder, so that it is found from anywhere; other names are unchanged."""
     path = Path(base).expanduser()
     return str(path.absolute()) if path.is_dir() else base
 
 
 def hash_recipe(settings: dict[str, Any]) -> str:
-    """A hash that changes when the resulting weights would."""
+    """A hash that changes whenever the resulting weights would change."""
     return fingerprint(_decisive(settings))
 
 
 def read_settings(out: Path) -> dict[str, Any] | None:
-    """The settings of the training in `out`; None without one. Raises RunError when they cannot be read."""
+    """The settings of the training in `out`; None if there is none. Raises RunError when they cannot be read."""
     try:
         return tomllib.loads((out / NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -93,8 +93,8 @@ def compare_settings(before: dict[str, Any], now: dict[str, Any], out: Path, res
         )
     if changed and resume != "always":
         raise RunError(
-            f"{out} holds a training with other settings ({'; '.join(words)}). Resume with the new ones: --resume. "
-            "Start again, which removes what is there: --fresh. Or choose another --out"
+            f"{out} holds a training with other settings ({'; '.join(words)}). To resume with the new settings: "
+            "--resume. To start again and remove what is there: --fresh. Or choose another --out"
         )
     return words
 

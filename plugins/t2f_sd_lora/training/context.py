@@ -1,4 +1,4 @@
-"""What all parts of one training share."""
+"""Options, hardware and folders that all parts of a training share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SilentProgress:
-    """The progress of all processes but the main one, which alone reports."""
+    """The progress of all processes except the main process, which alone reports."""
 
     def start(self, what: str, total: int, done: int = 0) -> None:
         """Do nothing."""
@@ -36,10 +36,10 @@ class SilentProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """Options, hardware and folders of one training.
+    """Options, hardware and folders of a training.
 
     accelerator: the device and the other processes. out: the folder of the result.
-    progress: where messages go; silent in all processes but the main one. stop: whether a signal asked to stop.
+    progress: receives messages; silent except in the main process. stop: whether a signal requested a stop.
     """
 
     options: SdLoraOptions
@@ -71,12 +71,12 @@ class TrainingContext:
 
     @property
     def scales_gradients(self) -> bool:
-        """Whether gradients have to be scaled, as in float16 small ones would become 0."""
+        """Whether gradients must be scaled, because small gradients would become 0 in float16."""
         return self.runtime.dtype == "float16"
 
     @property
     def cache_folder(self) -> Path:
-        """Where latents and tokens are cached."""
+        """The folder of cached latents and tokens."""
         return Path(self.options.cache).expanduser() if self.options.cache else self.out / "cache"
 
     def all_agree(self, value: bool) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class LatentSource(Protocol):
-    """Where latents come from: a cache, or the VAE itself."""
+    """A source of latents: a cache, or the VAE itself."""
 
     def moments(self, indices: Sequence[int], flips: Sequence[bool]) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of each sample's latents, (N, 4, h, w) float32 each."""
@@ -60,7 +60,7 @@ class BatchLoader:
     timesteps: int
 
     def load_batch(self, samples: Sequence[SampleRef]) -> Batch:
-        """The samples as training uses them."""
+        """Load samples for training."""
         randoms = [SampleRandom(self.seed, sample.epoch, sample.index) for sample in samples]
         flips = [self.options.flip and one.flips() for one in randoms]
         timesteps = [one.choose_timestep(self.timesteps) for one in randoms]
@@ -68,7 +68,7 @@ class BatchLoader:
         return self._make(randoms, flips, timesteps, tokens)
 
     def load_validation_batch(self, indices: Sequence[int], timesteps: Sequence[int], round_: int) -> Batch:
-        """The samples as validation uses them, always alike: first caption, not mirrored, at these timesteps."""
+        """Load samples for validation, always in the same way: first caption, not mirrored, at these timesteps."""
         randoms = [SampleRandom(self.seed, -1 - round_, index) for index in indices]
         tokens = [self.tokens.ids(index, 0) for index in indices]
         return self._make(randoms, [False] * len(randoms), timesteps, tokens)

@@ -38,7 +38,7 @@ class Loop:
     """Optimizer steps, checkpoints and validation.
 
     validate: called with the number of steps done; returns whether it was completed, which it is not after a signal.
-    log: None in all processes but the main one. done: optimizer steps so far.
+    log: None except in the main process. done: optimizer steps so far.
     """
 
     context: TrainingContext
@@ -116,7 +116,7 @@ class Loop:
             yield [samples[start : start + size] for start in starts]
 
     def train_step(self, batches: list[Batch]) -> None:
-        """Take one optimizer step on the gradients of all `batches`."""
+        """Take an optimizer step on the gradients of all `batches`."""
         context, optimizer = self.context, self.model.optimizer
         rates = optimizer.set_rates(self.done)
         optimizer.inner.zero_grad(set_to_none=True)
@@ -151,12 +151,12 @@ class Loop:
         return weighted_mse(prediction, target, weights)
 
     def _finish_step(self, *, last: bool) -> None:
-        """Validate, save and report when due. Metrics are read one step late, so that the device never waits."""
+        """Validate, save and report when due. Metrics are read a step late, so that the device never waits."""
         options = self.context.options
         validates = last or bool(options.validate_every and self.done % options.validate_every == 0)
         saves = last or self.done % options.checkpoint_every == 0
         stops = self.read_metrics(0 if validates or saves else 1)
-        if self.context.processes == 1:  # several processes have to agree, which takes one more step
+        if self.context.processes == 1:  # several processes have to agree, which takes another step
             stops = self.context.stop.wanted
         if stops and not saves:
             self.read_metrics(0)
@@ -194,7 +194,7 @@ class Loop:
         if math.isfinite(loss) and (math.isfinite(norm) or (scaled and self._skipped <= MAX_SKIPPED_STEPS)):
             return
         kept = self.checkpoints.steps()
-        before = f"The last good checkpoint is that of step {kept[-1]}" if kept else "There is no checkpoint yet"
+        before = f"The last good checkpoint is from step {kept[-1]}" if kept else "There is no checkpoint yet"
         what = "the loss" if not math.isfinite(loss) else "a gradient"
         value = norm if math.isfinite(loss) else loss
         cure = "--dtype bfloat16 or float32, or " if scaled else ""
@@ -205,7 +205,7 @@ class Loop:
         )
 
     def save(self) -> None:
-        """Write a checkpoint, unless this step has one."""
+        """Write a checkpoint, unless this step has been saved."""
         context, optimizer = self.context, self.model.optimizer
         if context.is_main and self._saved != self.done:
             if not all(bool(one.isfinite().all()) for one in optimizer.parameters):

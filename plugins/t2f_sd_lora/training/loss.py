@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class NoiseSchedule:
     """Noise added to latents, as the base model's scheduler defines it.
 
-    alphas: cumulative product of 1 - beta, one for each timestep. prediction: "epsilon" or "v_prediction".
+    alphas: cumulative product of 1 - beta at each timestep. prediction: "epsilon" or "v_prediction".
     """
 
     def __init__(self, alphas: torch.Tensor, prediction: str) -> None:
@@ -48,8 +48,8 @@ class NoiseSchedule:
     def loss_weights(self, timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
         """(N,): min-SNR weights, which reduce the loss at timesteps with little noise; with gamma 0 all are 1.
 
-        The loss on the picture itself is to be weighted min(SNR, gamma). An error in the noise is one in the picture
-        times SNR, one in the velocity times SNR + 1: hence the divisors.
+        The loss on the picture itself has the weight min(SNR, gamma). The squared error in the noise is that in the
+        picture times SNR, the squared error in the velocity that times SNR + 1: hence the divisors.
         """
         if not gamma:
             return torch.ones(len(timesteps), device=timesteps.device)

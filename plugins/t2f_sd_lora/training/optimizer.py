@@ -28,7 +28,7 @@ class LoraOptimizer:
         parts = [("unet", unet, options.learning_rate)]
         if text_encoder:
             parts.append(("text_encoder", text_encoder, options.text_learning_rate))
-        # Lists: a generator would be used up by the first reader, and leave nothing to clip.
+        # Lists: a generator would be exhausted by the first reader, and leave nothing to clip.
         self.named = {f"{label}.{name}": one for label, part, _ in parts for name, one in part.named()}
         self.parameters: list[nn.Parameter] = list(self.named.values())
         groups = [

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .loader import LatentSource
 
 LEAST_SHARE = 10
-"""No more than one photo in this many is held out."""
+"""At most one photo in this many is held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class TrainingData:
 
     usable: numbers of the samples whose picture can be read. versions: a number for each that changes when the picture
     does; by its pixels if `by_content`, else by size and date of its file.
-    trained, held_out: numbers of samples. bucket: the number of a sample's shape, None when all have one shape.
+    trained, held_out: numbers of samples. bucket: the number of a sample's shape, None when all have the same shape.
     skipped: how many pictures could not be read. fingerprint: of pictures and captions. resolution: in pixels.
     """
 
@@ -136,7 +136,7 @@ def _encode_pictures(
 def _check_pictures(
     context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
 ) -> _Pictures:
-    """Latents that are computed at each use; each picture is only tried once, whether it can be read."""
+    """Latents that are computed at each use; each picture is only checked once for whether it can be read."""
     folder = context.cache_folder
     with context.accelerator.main_process_first():
         usable = find_readable(dataset, folder, threads=context.runtime.threads, progress=context.progress)
@@ -162,7 +162,7 @@ def split_held_out(
 ) -> tuple[Indices, Indices]:
     """The samples to train on and those held out: `wanted` different pictures, at most a tenth of all.
 
-    A picture that is listed several times, for example once for each of its captions, is on one side only.
+    A picture that is listed several times, for example once for each of its captions, is only on one side.
     n: samples in the data set. usable: those that can be read. contents: a number that stands for the picture of each.
     """
     different = usable[np.sort(np.unique(contents, return_index=True)[1])]
@@ -171,12 +171,12 @@ def split_held_out(
 
 
 def check_styles(styles: Mapping[str, float], tokens: TokenCache, progress: Progress) -> None:
-    """Raises UsageError when no caption has a style that was asked for; reports when one of several is missing."""
+    """Raise UsageError when no caption has a requested style; report when some of the requested styles are missing."""
     wanted = [style for style, share in styles.items() if share > 0]
     if not (missing := [style for style in wanted if style not in tokens.style_names]):
         return
     has = ", ".join(style or "no style" for style in tokens.style_names)
-    message = f"no caption has the style {' or '.join(missing)} that sd_lora.styles asks for; captions have: {has}"
+    message = f"no caption has the style {' or '.join(missing)} that sd_lora.styles requests; captions have: {has}"
     if len(missing) == len(wanted):
         raise UsageError(message)
     progress.say(message)

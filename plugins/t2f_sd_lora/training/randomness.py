@@ -1,8 +1,7 @@
-"""Random choices of training, each a function of what it is for.
+"""Random choices of training, each a function of its purpose.
 
-A choice depends on (seed, epoch, number of the sample in the data set) and on nothing else: not on the batch, the
-number of processes, the device, or how often training was stopped. So a resumed training has no random state to
-restore.
+A choice depends only on (seed, epoch, number of the sample in the data set): not on the batch, the number of
+processes, the device, or how often training was stopped. So a resumed training has no random state to restore.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ Indices = npt.NDArray[np.int64]
 
 
 def shuffle_epoch(seed: int, epoch: int, n: int) -> Indices:
-    """The samples of one epoch, (n,) int64: every number below n once, all orders equally likely."""
+    """The samples of an epoch, (n,) int64: every number below n once, all orders equally likely."""
     return _shuffled(stream_seed(seed, "order", epoch), n)
 
 
 def choose_held_out(seed: int, n: int, count: int, among: Indices | None = None) -> Indices:
     """(count,) int64, ascending: samples that validation keeps from training; the same in every epoch.
 
-    among: the samples of all n that may be chosen. When one of them is lost, the others stay as they are, so that a
+    among: the samples of all n that may be chosen. When a sample is lost, the others are chosen as before, so that a
     resumed training never learns from the photos that it was validated on.
     """
     shuffled = _shuffled(stream_seed(seed, "held out"), n)
@@ -53,7 +52,7 @@ class SampleRandom:
         """Which of the sample's captions to use, given their styles; without `shares` each is equally likely.
 
         shares: how often each style is to be used (RECAP, arXiv 2310.16656: short and long half and half), as weights
-        that need not add up to 1. The style is drawn first, among those that the sample has, then one of its captions.
+        that need not add up to 1. The style is drawn first, among those that the sample has, then a caption of it.
         Styles without a share count only when the sample has no other.
 
         >>> SampleRandom(0, 0, 5).choose_caption(["short", "long", "long"], {"short": 1.0})
@@ -105,7 +104,7 @@ class SampleRandom:
 
     def _normal(self, purpose: str, shape: Sequence[int]) -> torch.Tensor:
         # Torch's generator is three times as fast as NumPy's and takes 2 µs to seed. It uses 32 bits of the seed, so
-        # one in some billion pairs of samples shares its noise.
+        # about one in a billion pairs of samples shares its noise.
         import torch
 
         seed = stream_seed(self.seed, "draw", self.epoch, self.index, purpose)

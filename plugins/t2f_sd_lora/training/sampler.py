@@ -14,7 +14,7 @@ from .randomness import shuffle_epoch
 
 
 class SampleRef(NamedTuple):
-    """A sample in one epoch: `index` is its number in the data set."""
+    """A sample in an epoch: `index` is its number in the data set."""
 
     epoch: int
     index: int  # type: ignore[assignment]  # a tuple's method of that name is not used here
@@ -30,8 +30,8 @@ def sample_steps(
     """Yield the `size` samples of each step, from step `first` on; never ends.
 
     indices: the samples that may be used. bucket: the number of a sample's shape, when all samples of a step must have
-    one shape; steps come in the order in which they fill. A step may reach over the end of an epoch: so a data set
-    smaller than a step works, nothing is left out, and one number says how far training has come.
+    the same shape; steps come in the order in which they fill. A step may span the end of an epoch: so a data set
+    smaller than a step works, nothing is left out, and a single number describes the progress of training.
     """
     walk = _walk(seed, indices, 0 if bucket else first * size)
     if bucket is None:

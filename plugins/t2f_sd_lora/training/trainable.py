@@ -1,4 +1,4 @@
-"""The base model with LoRA adapters, and what trains them."""
+"""The base model with LoRA adapters, and their optimizer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class TrainableModel:
     """A base model whose adapters are trained.
 
-    text_encoder: None when only the UNet is trained. network: UNet and text encoder as one module.
-    average: the averaged weights (EMA), None without.
+    text_encoder: None when only the UNet is trained. network: UNet and text encoder in a single module.
+    average: the averaged weights (EMA), or None.
     """
 
     base: StableDiffusion
@@ -53,7 +53,7 @@ def build_trainable(context: TrainingContext, base: StableDiffusion) -> Trainabl
 
 
 def build_network(base: StableDiffusion, options: SdLoraOptions, device: torch.device) -> DenoisingModel:
-    """UNet and text encoder as one module, with checkpointing, memory layout and compilation as the options say."""
+    """UNet and text encoder in a single module, with checkpointing, memory layout and compilation from the options."""
     import torch
 
     if options.gradient_checkpointing:

@@ -37,7 +37,7 @@ from .trainable import TrainableModel, build_trainable
 from .validation import Validator
 
 LONGEST_WAIT = timedelta(hours=6)
-"""How long processes wait for the main one to generate validation images, or for the slowest to encode its photos."""
+"""How long processes wait for the main process to generate validation images, or for the slowest to encode photos."""
 
 
 class SdLoraTrainer(Trainer):
@@ -148,7 +148,7 @@ def lock_out(context: TrainingContext) -> Iterator[None]:
     """Keep other commands out of the folder of the result. Raises RunError when it holds a run or is in use."""
     out = context.out
     if (out / "run.toml").is_file():
-        raise RunError(f"{out} holds a run of t2f run: choose another --out for what is trained from it")
+        raise RunError(f"{out} holds a run of t2f run: choose another --out for the training")
     if not context.is_main:
         yield
         return
@@ -187,4 +187,4 @@ def describe_full_memory(options: SdLoraOptions, device: torch.device) -> str:
     if not options.gradient_checkpointing:
         ways.append("--set sd_lora.gradient_checkpointing=true")
     ways.append("a smaller --resolution")
-    return f"the memory of {device} is too small for this training. Give the same command with {', or '.join(ways)}"
+    return f"the memory of {device} is too small for this training. Run the same command with {', or '.join(ways)}"

@@ -34,7 +34,7 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Validator:
-    """Validates a model: into train.jsonl, TensorBoard, OUT/validation and OUT/contact_sheet.png."""
+    """Validates a model; writes to train.jsonl, TensorBoard, OUT/validation and OUT/contact_sheet.png."""
 
     context: TrainingContext
     model: TrainableModel
@@ -43,9 +43,9 @@ class Validator:
     log: MetricsLog | None
 
     def __call__(self, step: int) -> bool:
-        """Validate the model after `step` optimizer steps: the main process does, the others wait.
+        """Validate the model after `step` optimizer steps: in the main process, while the others wait.
 
-        Returns False when a signal came before it was complete; then train.jsonl says nothing of it.
+        Returns False if a signal interrupted it; train.jsonl then has no record of it.
         """
         complete = True
         if self.log:
@@ -100,7 +100,7 @@ class Validator:
             for first in range(0, len(held_out), size):
                 self._check_stop()
                 part = [int(one) for one in held_out[first : first + size]]
-                # Neighbouring photos take turns over all timesteps, so that none is tried on one photo alone.
+                # Neighbouring photos take turns over all timesteps, so that none is tried on a single photo only.
                 timesteps = [spread[(round_ + first + place) % ROUNDS] for place in range(len(part))]
                 batch = self.loader.load_validation_batch(part, timesteps, round_).to(device)
                 noisy = model.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)

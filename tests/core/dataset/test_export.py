@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 from support import small_run
 
 from text2face_core.cli import main
 from text2face_core.dataset import FORMATS, ExportSettings, Imported, export_dataset, import_captions, open_dataset
-from text2face_core.errors import MissingExtra, NothingToDo, RunError
+from text2face_core.errors import MissingExtra, NothingToDo, RunError, UsageError
 from text2face_core.library import Silent
+from text2face_core.run.tables import write_photos
 
 TEXTS = [["Zoë smiles.", "A woman."], ["One."], ["D.", "E.", "F."], ["Late."]]
 IDS = [small_run.photo_id(number) for number in range(4)]
@@ -219,6 +221,30 @@ def test_two_photos_of_one_name_are_both_exported(tmp_path):
         run.commit_captions(chunk, [captions[number] for number in here], "a key")
     folder = export_dataset(run, "kohya", settings=ExportSettings(names="original"))
     assert sorted(path.name for path in (folder / "1_face").glob("*.jpg")) == [f"Same-{IDS[1]}.jpg", "Same.jpg"]
+
+
+@pytest.mark.parametrize("format", ["imagefolder", "webdataset", "parquet"])
+def test_images_can_keep_their_folders(tmp_path, format):  # noqa: A002
+    run = small_run.make_run(tmp_path / "out", [["A."], ["B."], ["C."]])
+    uris = {IDS[0]: "/photos/anna/1.jpg", IDS[1]: "/photos/ben.v2/1.jpg", IDS[2]: "/photos/ben.v2/old/2.jpg"}
+    everything = list(run.rows())
+    for chunk in run.chunks():
+        here = [(replace(row, uri=uris.get(row.photo_id, row.uri)), c) for row, c in everything if row.chunk == chunk]
+        run.commit_analysis(chunk, [row for row, _ in here], "a key")
+        run.commit_captions(chunk, [captions for _, captions in here], "a key")
+    write_photos(run.photos_path, [replace(one, uri=uris.get(one.photo_id, one.uri)) for one in run.photos()])
+    folder = export_dataset(run, format, settings=ExportSettings(names="path"))
+    names = {"anna/1", "ben_v2/1", "ben_v2/old/2"}
+    if format == "imagefolder":
+        assert {photo.key for photo in open_dataset(folder)} == {f"images/{name}.jpg" for name in names}
+        assert all((folder / "images" / f"{name}.jpg").is_file() for name in names)
+    elif format == "webdataset":
+        assert {photo.key.partition("/")[2] for photo in open_dataset(folder)} == names
+    else:
+        table = pq.read_table(next(folder.rglob("*.parquet")))
+        assert {name["path"] for name in table["image"].to_pylist()} == {f"{name}.jpg" for name in names}
+    with pytest.raises(UsageError, match="--names original"):
+        export_dataset(run, "kohya", settings=ExportSettings(names="path"))
 
 
 @pytest.mark.parametrize("concept", ["", "a/b", "..\\x", "a\nb"])

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -20,7 +21,7 @@ from support import drawn_run, small_run
 from text2face_core.dataset import ExportSettings, export_dataset, find_readable, open_dataset, skipped_path
 from text2face_core.errors import BadPhoto, SourceError, UsageError
 from text2face_core.images import Framing, cut_frame
-from text2face_core.run import read_captions
+from text2face_core.run import RunDirectory, read_captions
 
 
 def picture(path: Path, colour: tuple[int, int, int] = (200, 120, 40), size: tuple[int, int] = (80, 60)) -> Path:
@@ -217,6 +218,24 @@ def test_jsonl_is_cropped_from_the_photos_as_the_run_would_have_cropped_them(tmp
     expected = open_dataset(made.path)
     assert [(photo.key, photo.captions) for photo in dataset] == [(photo.key, photo.captions) for photo in expected]
     assert np.array_equal(dataset[0].read(), expected[0].read())
+
+
+@pytest.mark.parametrize("crop", [{"crop": "whole"}, {"crop": "free", "scale": 3.0}, {"scale": 1.25}])
+def test_jsonl_says_how_the_run_crops(tmp_path, crop):
+    made = drawn_run.make_run(tmp_path / "run")
+    settings = made.settings
+    settings["recipe"]["dataset"] = {**settings["recipe"].get("dataset", {}), **crop}
+    made.write_settings({name: value for name, value in settings.items() if name != "format"})
+    folder = export_dataset(made, "jsonl", tmp_path / "out")
+    shutil.rmtree(made.dataset / "images", ignore_errors=True)  # so that the run is cropped from its photos, too
+    dataset, expected = open_dataset(folder), open_dataset(RunDirectory.open(made.path).path)
+    assert np.array_equal(dataset[0].read(), expected[0].read())
+    rows = [json.loads(line) for line in (folder / "photos.jsonl").read_text("utf-8").splitlines()]
+    assert rows[0]["crop"] == {"shape": crop.get("crop", "square"), "scale": crop.get("scale", 2.0)}
+    old = [{name: value for name, value in row.items() if name != "crop"} for row in rows]
+    written(tmp_path / "old" / "photos.jsonl", "".join(json.dumps(line) + "\n" for line in old))
+    before = open_dataset(tmp_path / "old" / "photos.jsonl")[0].read()
+    assert before.shape != dataset[0].read().shape  # an export of an earlier release is read as it was
 
 
 def test_a_kohya_export_gives_the_captions_as_they_were_written(tmp_path):

@@ -36,8 +36,8 @@ def test_values_are_lists_with_commas(text, expected):
         (["10,20"], "is not a list of values: write name=one,two"),
         (["=10,20"], "is not a list of values"),
         (["age="], "is not a list of values"),
-        (["age=1", "age=2"], "given twice: put them into one list"),
-        (["age=1,2,1"], '"1" is twice among the values of age'),
+        (["age=1", "age=2"], "values for age are given twice"),
+        (["age=1,2,1"], 'the values of age contain "1" twice'),
         (['age="long, blond'], "quotes"),
     ],
 )
@@ -49,12 +49,12 @@ def test_values_that_are_no_lists_are_refused(texts, words):
 @pytest.mark.parametrize(
     ("template", "values", "words"),
     [
-        ("A man.", {"age": ["1"]}, "no placeholder to go through"),
+        ("A man.", {"age": ["1"]}, "has no placeholder"),
         ("A {age} man with {hair} hair.", {"age": ["1"]}, r"give values for hair too: --values hair=one,two"),
         (
             "A {age} man.",
             {"age": ["1"], "ages": ["2"]},
-            r"for ages, which is not in the prompt; it has {age}\. Did you mean",
+            r"for ages, which is not in the prompt; .*{age}\. Did you mean",
         ),
         ("A {age} man.", {}, "give values for age"),
         ("A {age man.", {"age": ["1"]}, "braces in .* do not match"),

@@ -72,6 +72,12 @@ DEEP = {
     "PNG": (png(WIDTH, HEIGHT, 16, 0, rows(RAMP_16.astype(">u2"))), RAMP_8),
     "PNG, dark": (png(WIDTH, HEIGHT, 16, 0, rows((RAMP_16 // 64).astype(">u2"))), RAMP_8 // 64),  # as it says of itself
     "PNG, RGB": (png(WIDTH, HEIGHT, 16, 2, rows(np.repeat(RAMP_16.astype(">u2"), 3, 1))), RAMP_8),
+    "PNG, 12 bits in 16": (png(WIDTH, HEIGHT, 16, 0, rows((RAMP_16 // 16).astype(">u2"))), RAMP_8),
+    "PNG, RGB, dark": (png(WIDTH, HEIGHT, 16, 2, rows(np.repeat((RAMP_16 // 64).astype(">u2"), 3, 1))), RAMP_8 // 64),
+    "PNG, RGB, 12 bits in 16": (
+        png(WIDTH, HEIGHT, 16, 2, rows(np.repeat((RAMP_16 // 16).astype(">u2"), 3, 1))),
+        RAMP_8,
+    ),
     "PGM": (b"P5 64 48 65535\n" + RAMP_16.astype(">u2").tobytes(), RAMP_8),
     "PGM, 12 bits": (b"P5 64 48 4095\n" + (RAMP_16 // 16).astype(">u2").tobytes(), RAMP_8),
     "TIFF": (encoded(Image.fromarray(RAMP_16), "TIFF"), RAMP_8),

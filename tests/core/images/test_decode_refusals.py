@@ -46,10 +46,6 @@ USELESS = {
     "text": (b"Dear diary, today I took a photo.\n" * 99, "not an image"),
     "zeros": (bytes(5000), "not an image"),
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "not an image"),  # would start Ghostscript
-    "HEIC": (
-        b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + bytes(99),
-        "unreadable: HEIC is not supported; convert it to JPEG or PNG",
-    ),
     "JPEG without pixels": (encoded(Image.fromarray(SCENE), "JPEG").split(b"\xff\xda")[0], "truncated image"),
     "PNG signature": (b"\x89PNG\r\n\x1a\n", "truncated image"),
     "large": (png(30000, 30000, 8, 2, b""), f"too large: 30000 {BY} 30000 pixels (the limit is 120 megapixels)"),

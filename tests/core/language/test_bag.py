@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,14 @@ def test_a_bracket_reaches_five_years_either_way_but_not_below_birth(age, bracke
 )
 def test_small_numbers_of_years_are_english(age, phrases):
     assert {said(find(age=age), seed, age_forms=("number",))["age"] for seed in range(200)} <= phrases
+
+
+def test_an_age_that_is_not_known_well_is_never_given_as_a_number():
+    unsure, sure = (Finding("age", 34.2, score) for score in (0.59, 0.6))
+    phrases = {said((unsure,), seed, exact_age=0.6)["age"] for seed in range(100)}
+    assert phrases == {"29 to 39 years old", "adult"}
+    assert any(re.fullmatch(r"\d+ years old", said((sure,), seed, exact_age=0.6)["age"]) for seed in range(100))
+    assert said((unsure,), exact_age=0.6, age_forms=("number",), age_noise=0)["age"] == "34 years old"
 
 
 def test_a_finding_that_is_left_out_on_purpose_does_not_come_back_by_another_name():

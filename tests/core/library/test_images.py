@@ -114,7 +114,7 @@ def test_a_session_warns_of_what_the_model_does_not_read_and_of_failures(how):
     result = generate("none", ["x" * 70], progress=said, settings=["plates.refused=x"], **how)
     assert (result.failed, result.new) == (1, 0)
     assert "plates of plates" in said.lines
-    assert any("the model does not read the end" in line for line in said.lines)
+    assert any("prompt too long" in line for line in said.lines)
     assert any("no image: it is refused" in line for line in said.lines)
 
 

@@ -218,7 +218,7 @@ def test_only_exact_versions_are_taken(version):
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "G" * 64])
 def test_the_tarball_has_a_hash(sha256):
-    with pytest.raises(ValueError, match="sha256 of the tarball"):
+    with pytest.raises(ValueError, match=f"sha256 of {re.escape(NAME)}"):
         NpmMember(NAME, VERSION, MEMBER, sha256)
 
 

@@ -89,7 +89,7 @@ def test_no_byte_more_than_declared_is_kept_whatever_a_server_sends(tmp_path, se
 @pytest.mark.parametrize("target", ["http://example.invalid/x", "file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_a_download_never_leaves_tls(tmp_path, server, target):
     for source in (Url(target), Url(server.url(f"to?{target}"))):
-        with pytest.raises(ArtifactError, match="https only"):
+        with pytest.raises(ArtifactError, match="by https"):
             ModelStore(tmp_path).path(artifact(source))
 
 
@@ -105,9 +105,9 @@ def test_a_store_that_anybody_can_write_to_is_warned_about_once(tmp_path, server
     store.folder.chmod(0o777)
     for _ in range(2):
         store.path(artifact(Url(server.url("good"))))
-    assert [record.getMessage() for record in caplog.records if str(store.folder) in record.getMessage()] == [
-        f"anybody on this machine can write to {store.folder}: model files there may be replaced (chmod o-w)"
-    ]
+    warnings = [record.getMessage() for record in caplog.records if str(store.folder) in record.getMessage()]
+    assert len(warnings) == 1
+    assert "chmod o-w" in warnings[0]
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path, server):

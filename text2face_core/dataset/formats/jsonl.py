@@ -1,4 +1,4 @@
-"""jsonl: everything that is known of each photo, one line each."""
+"""jsonl: everything that is known about each photo, a line each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ import numpy as np
 
 from ...contracts import CaptionedDataset
 from ...errors import SourceError
+from ...images import Framing
 from ...records import Captions, Face, Finding
 from ...sources import path_of
 from ...utils import parse_json
+from ..crops import DatasetSettings
 from ..images import ImageRef
 from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
-USAGE = "A line of JSON per photo in photos.jsonl. Boxes and landmarks are in pixels of the upright photo."
+USAGE = (
+    "A line of JSON per photo in photos.jsonl. Boxes and landmarks are in pixels of the upright photo; crop is how the "
+    "run's crops are cut: dataset.crop and dataset.scale."
+)
+_CROP = {"crop": "shape", "scale": "scale"}
+"""Settings of the data set that a line has, and its keys."""
 
 
 class PhotosJsonl(CaptionedDataset):
@@ -58,10 +65,10 @@ class PhotosJsonl(CaptionedDataset):
         return _captions(self._row(index))
 
     def image(self, index: int) -> ImageRef:
-        """A square around the face of the photo that the line names."""
+        """The photo that the line names, framed as the run's crops are."""
         row = self._row(index)
         box, landmarks = (np.array(row["face"][name], np.float32) for name in ("box", "landmarks"))
-        return ImageRef(str(path_of(row["uri"])), face=Face(box, landmarks, 1.0))
+        return ImageRef(str(path_of(row["uri"])), face=Face(box, landmarks, 1.0), framing=_framing(row))
 
     def remedy(self) -> str:
         """What a line needs."""
@@ -77,6 +84,7 @@ class PhotosJsonl(CaptionedDataset):
         try:
             row: dict[str, Any] = parse_json(line)
             _captions(row)
+            _framing(row)
             return {"status": row["status"], "face": row["face"], "captions": row["captions"], "uri": row["uri"]}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(
@@ -88,14 +96,22 @@ def _captions(row: dict[str, Any]) -> Captions:
     return tuple((text, one.get("style", "")) for one in row["captions"] if (text := one["text"].strip()))
 
 
-def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:  # noqa: ARG001  every format is called alike
+def _framing(row: dict[str, Any]) -> Framing:
+    """How the run's crops were cut; exports of earlier releases do not say it."""
+    crop = row.get("crop") or {}
+    return DatasetSettings(**{name: crop[key] for name, key in _CROP.items() if key in crop}).framing
+
+
+def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
     """Write photos.jsonl."""
+    settings = DatasetSettings.model_validate(job.run.settings.get("recipe", {}).get("dataset", {}))
+    crop = {key: getattr(settings, name) for name, key in _CROP.items()}
     with (folder / "photos.jsonl").open("wb") as file:
         for photo in photos:
-            file.write(json.dumps(_line(photo), ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(_line(photo, crop), ensure_ascii=False).encode() + b"\n")
 
 
-def _line(photo: ExportedPhoto) -> dict[str, Any]:
+def _line(photo: ExportedPhoto, crop: dict[str, Any]) -> dict[str, Any]:
     row = photo.row
     return {
         "photo_id": row.photo_id,
@@ -107,6 +123,7 @@ def _line(photo: ExportedPhoto) -> dict[str, Any]:
         "height": row.height,
         "file_name": photo.file_name if photo.pictured else None,
         "face": _face(row.face),
+        "crop": crop,
         "findings": [_finding(finding) for finding in row.findings],
         "captions": [asdict(caption) | {"bag": asdict(caption.bag)["items"]} for caption in photo.captions],
     }

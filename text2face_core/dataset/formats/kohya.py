@@ -18,7 +18,7 @@ from typing import Any
 import tomli_w
 
 from ...contracts import CaptionedDataset
-from ...errors import SourceError
+from ...errors import SourceError, UsageError
 from ...records import Captions
 from ...utils import parse_toml
 from ..crops import DatasetSettings
@@ -39,7 +39,7 @@ NOTE = "# For sd-scripts: --dataset_config dataset.toml. Mend image_dir when thi
 
 
 class KohyaFolder(CaptionedDataset):
-    """Images with caption files of the same stem: REPEATS_CONCEPT folders, those of dataset.toml, or one folder.
+    """Images with caption files of the same stem: REPEATS_CONCEPT folders, those of dataset.toml, or a single folder.
 
     Each line of a caption file is a caption. Concepts that are repeated more often than others have their photos listed
     more often, so that an epoch shows them in the same proportion.
@@ -146,6 +146,8 @@ def _holds_images(folder: Path) -> bool:
 
 def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:
     """Write N_CONCEPT/NAME.jpg with N_CONCEPT/NAME.txt, and dataset.toml."""
+    if job.settings.names == "path":
+        raise UsageError("sd-scripts reads pictures side by side in one folder: use --names original with kohya")
     name = f"{job.settings.repeats}_{job.settings.concept}"
     several = job.settings.captions == "all"
     for photo in photos:

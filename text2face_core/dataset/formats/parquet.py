@@ -59,7 +59,7 @@ class ParquetImage(ImageRef):
 
 @lru_cache(maxsize=2)
 def _images(path: str, group: int, column: str) -> list[bytes | None]:
-    """The encoded images of one row group."""
+    """The encoded images of a row group."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

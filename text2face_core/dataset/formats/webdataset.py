@@ -157,7 +157,7 @@ def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None
 
 
 def _shards(photos: Iterable[ExportedPhoto], job: ExportJob) -> Iterator[Iterator[dict[str, Any]]]:
-    """Photos in groups of no more than the wanted count and size; one that is larger by itself is a group."""
+    """Photos in groups of at most the wanted count and size; a photo that is larger forms its own group."""
     members = map(_files, photos)
     waiting = next(members, None)
 

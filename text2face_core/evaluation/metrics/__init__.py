@@ -1,1 +1,1 @@
-"""Metrics: one per file, a pure function on arrays or records and a thin class around it."""
+"""Metrics: in each file, a pure function on arrays or records and a thin class around it."""

@@ -21,7 +21,7 @@ EYES = ("other", "same", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Hits and totals per prompt, in one order of prompts for all models.
+    """Hits and totals per prompt, in the same order of prompts for all models.
 
     Attributes:
         hits: (N,) sum of verdicts, 1 for each statement that was seen.
@@ -132,7 +132,7 @@ def _difference(about: Measure, first: Tally, second: Tally) -> Measure:
 def paired_p(first: Tally, second: Tally) -> float:
     """Two-sided p that two models draw equally well, over the prompts that both have.
 
-    Exact McNemar if each prompt has one verdict a model, which is then a yes or a no; else signs of differences.
+    Exact McNemar if each prompt has a single yes-or-no verdict per model; else signs of differences.
     """
     both = (first.totals > 0) & (second.totals > 0)
     a, b = first.hits[both], second.hits[both]

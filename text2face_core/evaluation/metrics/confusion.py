@@ -14,7 +14,7 @@ NOT_SEEN, NO_FACE = "not said", "no usable face"
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Counts of one finding.
+    """Counts of a finding.
 
     Attributes:
         model: Whose images.
@@ -34,7 +34,7 @@ class Confusion:
 
 
 def count_confusions(judgements: Iterable[Judgement]) -> tuple[tuple[str, ...], tuple[str, ...], list[tuple[int, ...]]]:
-    """(stated values, observed values, counts) of verdicts on one finding."""
+    """(stated values, observed values, counts) of verdicts on a finding."""
     counted: Counter[tuple[str, str]] = Counter()
     for one in judgements:
         missing = NOT_SEEN if one.agrees is None else NO_FACE

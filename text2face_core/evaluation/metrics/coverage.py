@@ -21,10 +21,10 @@ class Coverage(NamedTuple):
 
 
 def measure_coverage(real: Floats, generated: Floats, k: int = 5) -> Coverage:
-    """Of features (N, d) and (M, d), by the balls that reach each one's k-th nearest neighbour among its own kind.
+    """Of features (N, d) and (M, d), by the balls that reach each feature's k-th nearest neighbour of its own kind.
 
     precision: share of generated in any real ball. recall: share of real in any generated ball. density: mean number of
-    real balls that hold a generated one, over k. coverage: share of real balls that hold any generated one.
+    real balls that hold a generated feature, over k. coverage: share of real balls that hold any generated feature.
     """
     if min(len(real), len(generated)) <= k:
         raise ValueError(f"k is {k}: wanted more than {k} images on both sides, not {len(real)} and {len(generated)}")
@@ -49,6 +49,6 @@ def distances(one: Floats, other: Floats) -> Floats:
 
 
 def nearest(one: Floats, other: Floats, k: int) -> Floats:
-    """(N, k) distances to the k nearest of `other`, ascending; itself included if it is one of them."""
+    """(N, k) distances to the k nearest of `other`, ascending; itself included if `other` contains it."""
     blocks = (distances(one[first : first + BLOCK], other) for first in range(0, len(one), BLOCK))
     return np.concatenate([np.sort(np.partition(block, k - 1, axis=1)[:, :k], axis=1) for block in blocks])

@@ -1,4 +1,4 @@
-"""Exactly one face: the share of images on which the detector finds one face, and how many it finds.
+"""Exactly one face: the share of images on which the detector finds a single face, and how many it finds.
 
 RECAP's counting alignment (arXiv 2310.16656, after TISE, arXiv 2112.01398) for captions that describe one person.
 """

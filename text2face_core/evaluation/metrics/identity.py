@@ -1,4 +1,4 @@
-"""Identity: does a sweep keep the person, do images of one prompt differ, does a group look alike?"""
+"""Identity: does a sweep keep the person, do images of the same prompt differ, does a group look alike?"""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .memorisation import unit
 
 
 def sweep_consistency(reference: Floats, swept: Floats, strangers: Floats) -> Interval:
-    """Mean cosine of swept images to the unswept one of the same seed, minus the mean cosine between other seeds.
+    """Mean cosine of swept images to the unswept image of the same seed, minus the mean cosine between other seeds.
 
-    reference, swept: (N, d) embeddings, row by row of one seed. strangers: (S, d) of different seeds. 0: the sweep
+    reference, swept: (N, d) embeddings, same seed in each row. strangers: (S, d) of different seeds. 0: the sweep
     draws another person; report each swept finding apart, since identity has to change when age or gender does.
     """
     cosines = (unit(reference) * unit(swept)).sum(axis=1)

@@ -2,7 +2,7 @@
 
 For each generated face the highest cosine to any training face, compared with the same maximum for real photos that
 were held out. The share above the held-out 99.9 % quantile is what is copied; the nearest pairs should be looked at.
-The null value is small but not 0. Identity thresholds hold for one network only, so none is built in.
+The null value is small but not 0. Identity thresholds hold for a single network only, so none is built in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Memorisation:
     Attributes:
         share: Share of generated faces nearer to a training face than the held-out quantile.
         threshold: That quantile, a cosine.
-        nearest: (N,) index of the nearest training face of each generated one.
+        nearest: (N,) index of the nearest training face of each generated face.
         cosines: (N,) how near.
     """
 
@@ -35,7 +35,7 @@ class Memorisation:
 
 
 def measure_memorisation(generated: Floats, training: Floats, held_out: Floats) -> Memorisation:
-    """Of embeddings (N, d), (T, d) and (H, d) by one network; rows need not have unit length.
+    """Of embeddings (N, d), (T, d) and (H, d) by the same network; rows need not have unit length.
 
     Below some 1,000 held-out photos the quantile is about their maximum.
     """

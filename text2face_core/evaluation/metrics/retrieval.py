@@ -19,7 +19,7 @@ def retrieve(scores: Floats, own: np.ndarray, distinct: np.ndarray, others: int 
     """(N,) success of each image, 0 to 1.
 
     scores: (N, P) of each image with each prompt. own: (N,) the image's prompt. distinct: (P,) a number for each prompt
-    that is the same for prompts that state the same, which are no distractors of one another.
+    that is the same for prompts that state the same, which are not distractors of each other.
 
     >>> retrieve(np.eye(3), np.arange(3), np.arange(3)).tolist()
     [1.0, 1.0, 1.0]

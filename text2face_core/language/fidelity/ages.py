@@ -269,7 +269,7 @@ def _in_context(tokens: Sequence[str], at: int, place: int, end: int) -> bool:
 
 
 def _spelled_alone(number: int, before: str, after: str, lead: str) -> bool:
-    """Whether a number in one word is an age: "a woman, forty, with", "looks thirty", "around eight, she"."""
+    """Whether a number in a single word is an age: "a woman, forty, with", "looks thirty", "around eight, she"."""
     ends = after in _FREE - _ARTICLES or after in {"and", "with", "or"}
     if before in _MARKS:
         return number > 2 and (ends or after in _PERSON)

@@ -68,7 +68,7 @@ class LexedText:
 
     Attributes:
         tokens: words and marks.
-        lexemes: one for each word or phrase.
+        lexemes: a lexeme for each word or phrase.
         classes: their word classes.
         positions: the token at which each lexeme begins; at the end, the number of tokens.
     """
@@ -79,7 +79,7 @@ class LexedText:
     positions: list[int]
 
     def heads(self, at: int) -> Heads:
-        """Candidate head nouns of the modifier at `at`: the noun that follows, and the one before it."""
+        """Candidate head nouns of the modifier at `at`: the noun that follows, and the noun before it."""
         lexeme = self.lexemes[at]
         ahead = Heads() if lexeme.text.startswith(_POSTPOSED) else self.ahead(at)
         if ahead.lost or ahead.alone:
@@ -159,7 +159,7 @@ class LexedText:
         return at > 0 and self.classes[at - 1] is WordClass.NOUN
 
     def _owned(self, owner: int) -> int | None:
-        """The noun that this one is a complement of: the face in "the face in this photo"."""
+        """The noun that this noun is a complement of: the face in "the face in this photo"."""
         place = owner - 1
         while place > 0 and self.classes[place] in {*_BEFORE_NOUNS, WordClass.DETERMINER, WordClass.POSSESSIVE}:
             place -= 1
@@ -206,7 +206,7 @@ class LexedText:
         return after in ends and (at == 0 or self.classes[at - 1] in ends)
 
     def _coordinate(self, noun: int, step: int) -> tuple[int, ...]:
-        """The noun that shares a modifier with this one: "a big nose and mouth"."""
+        """The noun that shares a modifier with this noun: "a big nose and mouth"."""
         place, joined = noun + step, False
         while 0 <= place < len(self.classes) and self.classes[place] in _BETWEEN_NOUNS:
             joined = joined or self.classes[place] is WordClass.CONJUNCTION

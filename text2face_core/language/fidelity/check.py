@@ -28,7 +28,7 @@ SAME: dict[Key, Key] = {
     ("mouth_slightly_open", "true"): ("mouth_openness", "slightly_open"),
     ("hair_length", "bald"): ("bald", "true"),
 }
-"""Findings that are two names of one characteristic."""
+"""Findings that are two names of the same characteristic."""
 _AGES = {"age", "young"}
 _UNKNOWN = {WordClass.UNKNOWN, WordClass.FOREIGN}
 
@@ -210,7 +210,7 @@ def _reach(vocabulary: Vocabulary, phrase: str) -> Age | None:
 
 
 def _positions_of(phrases: Collection[str], tokens: Sequence[str]) -> set[int]:
-    """Positions of all tokens that belong to one of these phrases."""
+    """Positions of all tokens that belong to any of these phrases."""
     found: set[int] = set()
     for phrase in phrases:
         words = split_words(phrase)

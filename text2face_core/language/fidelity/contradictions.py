@@ -26,7 +26,7 @@ def contradictory_findings(
 
 
 def _contradiction(one: Statement, other: Statement, vocabulary: Vocabulary, aliases: dict[Key, Key]) -> str:
-    """The finding of the later statement that the earlier one rules out; "" if both can be true."""
+    """The finding of the later statement that the earlier statement rules out; "" if both can be true."""
     if one.claim.age and other.claim.age:
         return "" if one.negated or other.negated or _overlap(one.claim.age, other.claim.age) else "age"
     first, second = ([aliases.get(key, key) for key in statement.claim.mentions] for statement in (one, other))

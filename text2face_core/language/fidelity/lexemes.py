@@ -32,7 +32,7 @@ _DASHES = str.maketrans("-\u2013\u2014\u2015", "    ")
 
 
 class WordClass(IntEnum):
-    """The part that a word or phrase plays in a sentence, with one example each."""
+    """The part that a word or phrase plays in a sentence, with an example each."""
 
     FILLER = auto()  # says nothing about a person: "shows"
     INTENSIFIER = auto()  # may stand between a modifier and its noun: "very"
@@ -79,7 +79,7 @@ class Claim:
     age: Age | None = None
 
     def or_mentions(self, other: Claim) -> Claim:
-        """This claim, or what the other one mentions."""
+        """This claim, or what the other claim mentions."""
         mentions = tuple(dict.fromkeys((*self.mentions, *other.mentions)))
         return replace(self, mentions=mentions, invents=self.invents or other.invents, age=None)
 
@@ -95,7 +95,7 @@ class Noun:
     Attributes:
         name: its name in nouns.toml, such as "hair".
         modifiers: claims by modifier. "brown": brown_hair.
-        inherits: the noun whose modifiers mean the same of this one. "curls" inherits from "hair".
+        inherits: the noun whose modifiers mean the same for this noun. "curls" inherits from "hair".
     """
 
     name: str
@@ -136,7 +136,7 @@ Listed = tuple[tuple[str, ...], Lexeme]
 
 
 def lower_text(text: str) -> str:
-    """The text in lower case with plain signs for typographic ones; every letter keeps its position."""
+    """The text in lower case with plain signs in place of typographic signs; every letter keeps its position."""
     if not text.isascii():
         # lower() may change the length of letters that are not English; those say nothing, so each becomes one letter
         text = "".join(letter if len(letter.lower()) == 1 else "\u00e9" for letter in text).translate(_PLAIN_SIGNS)

@@ -29,7 +29,7 @@ class Lexicon:
     """Lexemes: words by their token, phrases by their first two tokens, the longest first.
 
     Attributes:
-        singles: lexemes of one token.
+        singles: lexemes of a single token.
         phrases: lexemes of several tokens.
         claims: the claims that meanings.toml names. "@dark_hair".
         nouns: head nouns by name.
@@ -56,7 +56,7 @@ class Lexicon:
     _stems: dict[str, Lexeme] = field(default_factory=dict)
 
     def word(self, token: str) -> Lexeme:
-        """The lexeme of one token, by its stem if the form itself is not listed."""
+        """The lexeme of a token, by its stem if the form itself is not listed."""
         found = self.singles.get(token) or self._stems.get(token)
         if found is None:
             found = next(
@@ -75,7 +75,7 @@ class Lexicon:
         return next((lexeme for listed, lexeme in self.phrases.get((words[0], words[1]), ()) if listed == words), None)
 
     def add(self, text: str, lexeme: Lexeme, *, first: bool = False) -> None:
-        """List a phrase; `first` lets it replace one that is already listed."""
+        """List a phrase; `first` lets it replace a phrase that is already listed."""
         words = tuple(split_words(text))
         if not words:
             return

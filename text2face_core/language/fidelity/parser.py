@@ -1,4 +1,4 @@
-"""Parse a text into statements: one claim for each of its words that means something."""
+"""Parse a text into statements: a claim for each of its words that means something."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Statement:
     """A claim at its place in a text.
 
     Attributes:
-        claim: what is said.
+        claim: what is stated.
         start, end: the tokens that say it, from and to.
         negated: whether it is denied. "no glasses".
         tentative: it counts if the bag agrees, and is ignored otherwise.
@@ -56,7 +56,7 @@ class Statement:
 
 
 class Parser:
-    """A parser for one lexicon, and optionally for further phrases of one bag."""
+    """A parser for a lexicon, and optionally for further phrases of a bag."""
 
     def __init__(self, lexicon: Lexicon, own: Iterable[Lexeme] = ()) -> None:
         self.lexicon = lexicon
@@ -126,7 +126,7 @@ class Parser:
         return LexedText(tokens, lexemes, [lexeme.word_class for lexeme in lexemes], positions)
 
     def _word(self, tokens: Sequence[str], at: int) -> Lexeme:
-        """The lexeme of one token; "a pretty big nose" and "aged 34" ignore "pretty" and "aged"."""
+        """The lexeme of a token; "a pretty big nose" and "aged 34" ignore "pretty" and "aged"."""
         word, following = tokens[at], tokens[at + 1 : at + 4]
         lexeme = self.lexicon.word(word)
         if word == "pretty" and following:
@@ -185,7 +185,7 @@ class Parser:
         return "unfinished" if cut else ""
 
     def _has_foreign_words(self, text: LexedText) -> bool:
-        """Whether an English sentence holds listed foreign words: two in a row, or one with foreign letters."""
+        """Whether an English sentence holds listed foreign words: two in a row, or a word with foreign letters."""
         strange = [
             word_class in _NOT_ENGLISH or text.tokens[start] == "un"
             for word_class, start in zip(text.classes, text.positions, strict=False)
@@ -262,7 +262,7 @@ class Parser:
 
     @staticmethod
     def _either(text: LexedText, others: Sequence[int], modifier: str, claim: Claim) -> Claim:
-        """The claim of a modifier about one noun or, alternatively, about others: "wavy hair, black, light skin"."""
+        """The claim of a modifier about a noun or, alternatively, about others: "wavy hair, black, light skin"."""
         for head in others:
             noun = text.lexemes[head].noun
             for other in (noun.meaning(modifier) if noun else None) or ():

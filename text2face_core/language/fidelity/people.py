@@ -17,10 +17,10 @@ _HIM = {"him", "her", "them"}
 
 
 def extra_people(text: LexedText, lexicon: Lexicon, talk: Collection[int]) -> Iterator[int]:
-    """Positions of the words that state more than the one person whom a caption is about.
+    """Positions of the words that mention people other than the person whom a caption describes.
 
-    These are plurals, nouns after "another", and a person next to, or joined by "and" to, one who was mentioned before.
-    talk: positions in sentences about the task, where "people" are nobody in the photo.
+    These are plurals, nouns after "another", and a person next to, or joined by "and" to, a person mentioned before.
+    talk: positions in sentences about the task, where "people" does not mean anyone in the photo.
     """
     person = lexicon.nouns["person"]
     mentioned: set[str] = set()

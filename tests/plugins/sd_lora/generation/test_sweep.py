@@ -89,7 +89,7 @@ def test_a_third_list_makes_pages(sweep, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["A man.", "--values=age=10"], "no placeholder to go through"),
+        (["A man.", "--values=age=10"], "has no placeholder"),
         ([TEMPLATE, "--values=age=10"], "give values for hair too"),
         ([TEMPLATE, "--values=age=10", "--values=hair=a", "--values=beard=b"], "beard, which is not in the prompt"),
         ([TEMPLATE, "--values=age=10", "--values=hair=a", "--seeds=1,2"], "two lists of values make already"),

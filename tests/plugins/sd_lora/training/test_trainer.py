@@ -243,7 +243,7 @@ def test_other_settings_are_taken_up_only_when_told_so(run):
     assert any("resuming with other settings: learning_rate was 0.001" in line for line in progress.said)
     with pytest.raises(RunError, match=r"do not fit \(rank was 8, now 4.*--fresh"):
         run(steps=4, learning_rate=2e-3, rank=4, resume="always")
-    with pytest.raises(RunError, match="4 steps already, more than the 3"):
+    with pytest.raises(RunError, match=r"training of 4 steps, .* 3: .*--fresh"):
         run(steps=3, learning_rate=2e-3)
 
 
