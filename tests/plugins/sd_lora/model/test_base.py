@@ -95,7 +95,7 @@ def test_a_prediction_that_the_base_model_does_not_make_is_refused(tiny_base, ti
         "v_prediction",
         "epsilon",
     )
-    with pytest.raises(PluginError, match=r"prediction = epsilon, but the scheduler of .* says v_prediction"):
+    with pytest.raises(PluginError, match=r"prediction = epsilon, but the scheduler of .* v_prediction"):
         load_base(str(tiny_base), prediction="epsilon")
 
 
