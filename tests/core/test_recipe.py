@@ -175,6 +175,10 @@ def test_a_run_needs_the_tokenizer_only_where_captions_are_measured(plugins):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        (
+            'bag.drops=[{drop="hair_length=lang", probability=1}]',
+            "bag.drops: hair_length has no value lang; there are:",
+        ),
         ("bag.leave_out=['ethnicty']", 'bag.leave_out: no finding of this run is called "ethnicty"; did you mean'),
         ("bag.leave_out=['zzz']", "there are: age, arched_eyebrows"),
         ("bag.min_scores={bald_=0.9}", 'bag.min_scores: .*"bald"'),

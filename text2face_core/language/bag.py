@@ -27,10 +27,13 @@ Known = Mapping[str, tuple[Finding, ...]]
 
 
 class DropRule(Options):
-    """Drop the finding `drop` with `probability` if any finding of `when` is present too."""
+    """Drop the finding `drop` with `probability` if any finding of `when` is present too, or always if it is empty.
+
+    Findings are named with or without a value: "smiling", "mouth_openness=closed".
+    """
 
     drop: str
-    when: tuple[str, ...]
+    when: tuple[str, ...] = ()
     probability: Probability
 
 
@@ -57,7 +60,8 @@ class BagSettings(Options):
     age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket")
     drops: tuple[DropRule, ...] = Field(
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
-        description="findings dropped at random, because models predict them together too often",
+        description="findings dropped at random: models predict some together too often, and some, such as a closed "
+        "mouth, are true of nearly everybody",
     )
 
 
@@ -71,7 +75,10 @@ def check_names(settings: BagSettings, vocabulary: Vocabulary) -> None:
     }
     named["drops"] = tuple(name for rule in settings.drops for name in (rule.drop, *rule.when))
     for setting, names in named.items():
-        for name in names:
+        for given in names:
+            name, _, value = given.partition("=") if setting == "drops" else (given, "", "")
+            if name in vocabulary.findings and value and value not in (values := vocabulary.findings[name].values):
+                raise RecipeError(f"bag.{setting}: {name} has no value {value}; there are: {', '.join(sorted(values))}")
             if name not in vocabulary.findings:
                 near = difflib.get_close_matches(name, vocabulary.findings, n=1)
                 hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(sorted(vocabulary.findings))}"
@@ -92,15 +99,20 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
     equally seeded `rng` give equal bags.
     """
     known = _select(findings, vocabulary, settings)
+    present = {name for values in known.values() for finding in values for name in (finding.name, _label(finding))}
     dropped = {
         rule.drop
         for rule in settings.drops
-        if rule.drop in known and any(name in known for name in rule.when) and rng.random() < rule.probability
+        if rule.drop in present
+        and (not rule.when or not present.isdisjoint(rule.when))
+        and rng.random() < rule.probability
     }
     kept = {
         name: values
         for name, values in _without_contradictions(known, vocabulary).items()
-        if name not in dropped and name not in settings.leave_out and _applies(vocabulary.findings[name], known)
+        if dropped.isdisjoint((name, *map(_label, values)))
+        and name not in settings.leave_out
+        and _applies(vocabulary.findings[name], known)
     }
     order = _draw_order(kept, vocabulary, rng)
     phrases = _Phrases(vocabulary, settings, rng, known, order)
@@ -230,15 +242,18 @@ def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabul
     words = vocabulary.words(finding.name, finding.value)
     listed = {*vocabulary.findings[finding.name].yields_to, *(words.yields_to if words else ())}
     return bool(listed) and any(
-        other.name != finding.name and not listed.isdisjoint((other.name, f"{other.name}={_text(other.value)}"))
-        for other in everything
+        other.name != finding.name and not listed.isdisjoint((other.name, _label(other))) for other in everything
     )
 
 
 def _names(finding: Finding) -> tuple[str, ...]:
     """How the vocabulary's lists of exclusions may name a finding: an absence by its value only."""
-    value = f"{finding.name}={_text(finding.value)}"
-    return (value,) if finding.value is False else (finding.name, value)
+    return (_label(finding),) if finding.value is False else (finding.name, _label(finding))
+
+
+def _label(finding: Finding) -> str:
+    """A finding with its value, as settings and the vocabulary write it: "hair_length=long", "smiling=true"."""
+    return f"{finding.name}={_text(finding.value)}"
 
 
 def _text(value: Value) -> str:

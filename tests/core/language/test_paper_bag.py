@@ -164,6 +164,13 @@ def test_a_recipe_may_drop_any_finding_beside_any_others(probability):
     assert all({"eyeglasses", "big_nose", "attractive", "heavy_makeup"} <= {*bag.names} for bag in bags)
 
 
+def test_a_value_that_is_true_of_nearly_everybody_may_be_dropped_whatever_else_there_is():
+    rules = (DropRule(drop="mouth_openness=closed", probability=0.75),)
+    closed, opened = (draws(find(mouth_openness=how, smiling=True), drops=rules) for how in ("closed", "slightly_open"))
+    assert near(share(closed, lambda bag: "mouth_openness" not in bag.names), 0.75)
+    assert all({*bag.names} == {"mouth_openness", "smiling"} for bag in opened)
+
+
 def test_rules_are_drawn_apart_from_each_other():
     rules = tuple(DropRule(drop=name, when=("smiling",), probability=0.5) for name in ("bangs", "big_nose"))
     left = Counter(frozenset(bag.names) for bag in draws(find(bangs=True, big_nose=True, smiling=True), drops=rules))
