@@ -169,6 +169,14 @@ def fresh(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutated photos and files, a minute each: T2F_FUZZ_SECONDS for longer, T2F_FUZZ_SEED for other mutations."""
+    session.install("-e", ".[test]")
+    seconds = os.environ.get("T2F_FUZZ_SECONDS", "60")
+    session.run("pytest", "tests/fuzz", *session.posargs, env={"T2F_FUZZ_SECONDS": seconds})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Speed, as ratios within one run: `nox -s bench -- FOLDER` for photos of your own."""
     session.install("-e", ".")

@@ -6,7 +6,6 @@ import difflib
 import functools
 import math
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from .contracts import Options, Role
 from .dataset import DatasetSettings
 from .errors import PluginError, RecipeError
 from .language import BagSettings, check_names
-from .utils import fingerprint, templates
+from .utils import fingerprint, parse_toml, templates
 
 if TYPE_CHECKING:
     from .images import DecodeLimits
@@ -184,9 +183,8 @@ class Recipe(Options):
             known = ", ".join(sorted(file.stem for file in (templates() / "recipes").glob("*.toml")))
             raise RecipeError(f'there is no recipe "{name}": give the path of a TOML file, or one of: {known}')
         try:
-            with path.open("rb") as file:
-                data = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            data = parse_toml(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise RecipeError(f"{path} cannot be read as TOML: {error}") from error
         return cls.parse({"name": path.stem, **data}, str(path))
 
@@ -429,6 +427,6 @@ def _fields(model: type[BaseModel] | None, place: Sequence[int | str]) -> list[s
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text

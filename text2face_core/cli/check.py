@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from ..utils import parse_json
 from . import DONE, SOME_FAILED
 from .common import plugins_of
 
@@ -196,9 +197,7 @@ def _parse(line: bytes) -> tuple[Any, Bag | None, str]:
     from ..records import Bag
 
     try:
-        given = json.loads(line.decode("utf-8"))
-    except RecursionError:
-        raise _BadLine("it is nested too deeply") from None
+        given = parse_json(line.decode("utf-8"))
     except ValueError as error:  # JSON and UTF-8 errors both are
         raise _BadLine(f"it is not valid JSON in UTF-8: {error}") from None
     if not isinstance(given, dict):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..contracts import CaptionedDataset, Progress
 from ..errors import BadPhoto, UsageError
-from ..utils import write_text
+from ..utils import parse_json, write_text
 
 
 def find_readable(
@@ -28,7 +28,7 @@ def find_readable(
         stamps.update(dataset.image(number).stamp())
     kept = folder / f"readable-{stamps.hexdigest()}.json"
     try:
-        bad = {int(number): reason for number, reason in json.loads(kept.read_text(encoding="utf-8")).items()}
+        bad = {int(number): reason for number, reason in parse_json(kept.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError):
         bad = _look(dataset, threads, progress)
         write_text(kept, json.dumps(bad))

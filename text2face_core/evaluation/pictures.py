@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..dataset import open_dataset
 from ..errors import NothingToDo, SourceError
+from ..utils import parse_json
 
 MANIFEST = "generated.jsonl"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -45,7 +45,7 @@ def _of_manifest(path: Path) -> Iterator[tuple[Path, str]]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             name, text = entry["file_name"], entry["text"]
         except (ValueError, KeyError, TypeError) as error:
             raise SourceError(f'line {number} of {path} has no "file_name" and "text": fix or remove it') from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
-from ..utils import fingerprint, replacing
+from ..utils import fingerprint, parse_json, replacing
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -70,7 +70,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
     try:
         with Image.open(path) as image:
-            found = json.loads(getattr(image, "text", {}).get(OWN, "{}"))
+            found = parse_json(getattr(image, "text", {}).get(OWN, "{}"))
     except (OSError, ValueError, SyntaxError):  # PIL raises SyntaxError for a broken PNG
         return {}
     return found if isinstance(found, dict) else {}

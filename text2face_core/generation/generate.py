@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..contracts import GenerationRequest, Rejection
-from ..utils import stream_seed, write_text
+from ..utils import parse_json, stream_seed, write_text
 from . import files
 from .prompts import Prompt
 
@@ -185,7 +185,7 @@ def _write_manifest(
     # not splitlines(): a prompt may contain Unicode's other line breaks
     for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
         with contextlib.suppress(ValueError, KeyError, TypeError):  # not a line of ours
-            entry = json.loads(line)
+            entry = parse_json(line)
             lines[entry["file_name"]] = entry
     for spec, name, record in zip(specs, names, records, strict=True):
         source = {"source": spec.source} if spec.source else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..errors import NothingToDo, SourceError
 from ..run import RunDirectory
+from ..utils import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def of_captions(path: Path) -> Iterator[Prompt]:
 
 def _of_json(line: str, where: str) -> Prompt:
     try:
-        entry: Any = json.loads(line)
+        entry: Any = parse_json(line)
     except ValueError as error:
         raise SourceError(f"{where} is not valid JSON: {error}") from error
     found = entry.get("prompt", entry.get("text")) if isinstance(entry, dict) else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +27,7 @@ from pydantic import (
 
 from ..errors import PluginError
 from ..records import Level, Value
+from ..utils import parse_toml
 from .english import with_article
 
 BUILT_IN = Path(__file__).with_name("vocabulary.toml")
@@ -266,7 +266,7 @@ def _grammar(text: str, role: PhraseRole, before: str | None, after: str | None,
 def _read(given: Mapping[str, Any] | Path) -> _File:
     where = given.name if isinstance(given, Path) else "a plugin's vocabulary"
     try:
-        content = tomllib.loads(given.read_text("utf-8")) if isinstance(given, Path) else given
+        content = parse_toml(given.read_bytes()) if isinstance(given, Path) else given
         return _File.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import RunError
-from ..utils import write_text
+from ..utils import parse_json, write_text
 
 DEATHS_BY_KILL, DEATHS_UNSEEN = 2, 3
 """A photo crashes the analysis if the process died so often over it alone. A kill may come from the system, for lack of
@@ -162,7 +162,7 @@ def _read(path: Path) -> tuple[str, str, list[str], str]:
 def _kept_suspects(path: Path, key: str) -> dict[str, Suspect]:
     """What was kept; nothing if it is damaged, as it will be found again."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = parse_json(path.read_text(encoding="utf-8"))
         if kept["key"] != key:
             return {}
         return {

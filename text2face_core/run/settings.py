@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import DamagedFile, RunError
-from ..utils import write_text
+from ..utils import parse_toml, write_text
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class SettingsFile:
                 "t2f repair %s --keep-edits; to undo it: t2f repair %s",
                 *(self.path, run, run),
             )
-        return tomllib.loads(content.decode())
+        return parse_toml(content)
 
     def write(self, text: str) -> None:
         """Replace the file, unless it has the same content already."""
@@ -66,7 +65,7 @@ class SettingsFile:
         """
         try:
             text = content.decode()
-            tomllib.loads(text)
+            parse_toml(text)
         except ValueError:
             return "damaged"
         if _is_sound(text):
@@ -87,7 +86,7 @@ class SettingsFile:
         """Give the file in its current state a new checksum and copy, and return whether it is valid TOML."""
         try:
             text = _content(self.path).decode()
-            tomllib.loads(text)
+            parse_toml(text)
         except ValueError:
             return False
         stated = _FIRST_LINE.match(text)
@@ -100,7 +99,7 @@ class SettingsFile:
             pairs = enumerate(zip(content, kept.encode(), strict=True), 1)
             return f"one bit of byte {next(place for place, (a, b) in pairs if a != b)} is flipped"
         try:
-            tomllib.loads(content.decode())
+            parse_toml(content)
         except ValueError as error:
             return str(error)
         return "its checksum is wrong"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Face, Finding, PhotoRef
-from ..utils import checked_id, replacing
+from ..utils import checked_id, parse_json, replacing
 
 _CHECKSUM = "text2face-checksum"
 
@@ -138,7 +138,7 @@ def bag_to_json(bag: Bag) -> str:
 
 def bag_from_json(text: str) -> Bag:
     """Inverse of `bag_to_json`."""
-    return Bag(tuple(BagItem(**item) for item in json.loads(text)))
+    return Bag(tuple(BagItem(**item) for item in parse_json(text)))
 
 
 def save_table(path: Path, table: Any, checksum: str, metadata: Mapping[str, str]) -> None:
@@ -266,8 +266,8 @@ def _finding_to_json(finding: Finding) -> dict[str, Any]:
 
 
 def _finding_from_json(row: dict[str, Any]) -> Finding:
-    detail = None if row["detail"] is None else json.loads(row["detail"])
-    return Finding(row["name"], json.loads(row["value"]), row["score"], row["source"], detail)
+    detail = None if row["detail"] is None else parse_json(row["detail"])
+    return Finding(row["name"], parse_json(row["value"]), row["score"], row["source"], detail)
 
 
 def _caption_to_json(caption: Caption) -> dict[str, Any]:

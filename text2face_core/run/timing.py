@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..records import CaptionRow
-from ..utils import write_text
+from ..utils import parse_json, write_text
 from .directory import RunDirectory
 from .tables import read_metadata
 
@@ -43,7 +43,7 @@ def read_speed(run: RunDirectory) -> dict[str, Speed]:
     found: dict[str, Speed] = {}
     for chunk in sorted({photo.chunk for photo in run.photos()}):
         try:
-            note = json.loads(_path(run, chunk).read_text(encoding="utf-8"))
+            note = parse_json(_path(run, chunk).read_text(encoding="utf-8"))
             if note["key"] != _key(run, chunk) or not note["key"].startswith(now):
                 continue
             for fuser, one in note["fusers"].items():

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import RunError
 from ..records import CaptionRow
+from ..utils import parse_json
 from .tables import damaged, load_table, save_table
 from .wording import Wording
 
@@ -191,7 +192,7 @@ def is_valid_line(line: bytes) -> bool:
 
 
 def _parse(line: bytes) -> tuple[str, list[str]]:
-    row = json.loads(line)
+    row = parse_json(line)
     texts = [row["text"]] if isinstance(row["text"], str) else [str(text) for text in row["text"] or ()]
     return str(row.get("photo_id") or Path(row["file_name"]).stem), [text.strip() for text in texts]
 

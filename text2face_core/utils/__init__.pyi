@@ -13,6 +13,7 @@ from .folders import replacing_folder as replacing_folder
 from .hardware import check_device as check_device, default_threads as default_threads, usable_cores as usable_cores
 from .hashing import content_digest as content_digest, fingerprint as fingerprint, photo_id_of as photo_id_of
 from .installation import install_command as install_command
+from .parsing import parse_json as parse_json, parse_toml as parse_toml
 from .paths import checked_id as checked_id, path_inside as path_inside
 from .regular import read_regular as read_regular
 from .requirements import (

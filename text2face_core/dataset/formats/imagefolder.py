@@ -14,7 +14,7 @@ from ...contracts import CaptionedDataset
 from ...errors import SourceError
 from ...records import Captions
 from ...run import RunDirectory
-from ...utils import replacing, write_text
+from ...utils import parse_json, replacing, write_text
 from ..base import captions_of, check_inside
 from ..card import render_card
 from ..folder import place
@@ -69,13 +69,13 @@ class ImageFolder(CaptionedDataset):
     def _row(self, index: int) -> dict[str, Any]:
         with self._metadata.open("rb") as file:
             file.seek(self._offsets[index])
-            row: dict[str, Any] = json.loads(file.readline())
+            row: dict[str, Any] = parse_json(file.readline())
         return row
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         where = f"line {number} of {self._metadata}"
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise SourceError(f"{where} is not valid JSON ({error}). Fix or remove it") from error
         if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):

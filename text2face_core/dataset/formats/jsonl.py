@@ -17,6 +17,7 @@ from ...errors import SourceError
 from ...images import Framing
 from ...records import Captions, Face, Finding
 from ...sources import path_of
+from ...utils import parse_json
 from ..crops import DatasetSettings
 from ..images import ImageRef
 from ..selection import ExportedPhoto, ExportJob, FormatWriter
@@ -76,12 +77,12 @@ class PhotosJsonl(CaptionedDataset):
     def _row(self, index: int) -> dict[str, Any]:
         with self.path.open("rb") as file:
             file.seek(self._offsets[index])
-            row: dict[str, Any] = json.loads(file.readline())
+            row: dict[str, Any] = parse_json(file.readline())
         return row
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: dict[str, Any] = parse_json(line)
             _captions(row)
             _framing(row)
             return {"status": row["status"], "face": row["face"], "captions": row["captions"], "uri": row["uri"]}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 from array import array
 from collections.abc import Iterable
 from math import gcd
@@ -21,6 +20,7 @@ import tomli_w
 from ...contracts import CaptionedDataset
 from ...errors import SourceError, UsageError
 from ...records import Captions
+from ...utils import parse_toml
 from ..crops import DatasetSettings
 from ..folder import place
 from ..images import ImageRef
@@ -122,7 +122,7 @@ def _concepts(folder: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...], bo
 
 def _configured(folder: Path, config: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...], bool]:
     try:
-        settings = tomllib.loads(config.read_text(encoding="utf-8"))
+        settings = parse_toml(config.read_bytes())
         general = settings.get("general", {})
         subsets = [subset for dataset in settings.get("datasets", []) for subset in dataset["subsets"]]
         found = [(Path(subset["image_dir"]), int(subset.get("num_repeats", 1))) for subset in subsets]

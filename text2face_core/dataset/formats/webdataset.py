@@ -14,7 +14,7 @@ from typing import Any
 from ...contracts import CaptionedDataset
 from ...errors import MissingExtra, SourceError
 from ...records import Captions
-from ...utils import install_command
+from ...utils import install_command, parse_json
 from ..base import captions_of
 from ..images import ImageRef
 from ..selection import ExportedPhoto, ExportJob, FormatWriter
@@ -130,7 +130,7 @@ def _group_members(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tuple[
 
 def _captions(json_part: bytes, txt_part: bytes) -> Captions:
     try:
-        row = json.loads(json_part) if json_part else {}
+        row = parse_json(json_part) if json_part else {}
     except ValueError:
         row = {}
     if isinstance(row, dict) and (found := captions_of(row)):
