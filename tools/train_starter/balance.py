@@ -1,6 +1,6 @@
 """Even out regions that are predicted too often or too rarely: python -m tools.train_starter.balance WORK.
 
-Rare regions weigh more in training, which helps to learn them but makes them predicted too often. On the faces held back,
+Rare regions weigh more in training, which helps to learn them but predicts them too often. On the faces held back,
 an offset for each region's score is sought that gives the highest mean overlap; `export` adds what is left in
 WORK/offsets.npy, (regions,) float32.
 """
