@@ -13,7 +13,7 @@ _VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"
 
 
 def group_by_role(words: Sequence[Grammar]) -> list[Grammar]:
-    """Words grouped by role: adjectives first, then roles as they first appear; "without …" last in its role."""
+    """Words of one role together: adjectives first, then roles as they first appear; "without …" last in its role."""
     roles = ["is", *dict.fromkeys(word.role for word in words)]
     return sorted(words, key=lambda word: (roles.index(word.role), word.text.startswith("without ")))
 
