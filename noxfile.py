@@ -14,7 +14,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "worksteal")
+SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+"""A process more than there are cores: many tests wait for processes and servers."""
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 """Of each process among those side by side: more threads than cores wait for each other."""
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"

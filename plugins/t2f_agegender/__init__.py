@@ -33,7 +33,7 @@ GENDER = _network("gender-v1.onnx", "d4c4116cf720cde18de28a09071d8e1826bcff7935e
 
 
 class AgeGenderOptions(Options):
-    """When something is said."""
+    """Thresholds for reporting findings."""
 
     gender_score: float = Field(0.6, ge=0.5, le=1, description="a gender that is less probable than this is not said")
     gender_from_age: float = Field(

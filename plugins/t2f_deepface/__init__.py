@@ -48,7 +48,7 @@ WEIGHTS: dict[tuple[Trait, Backend], Artifact] = {
 
 
 class DeepFaceOptions(Options):
-    """What is read, and when something is said."""
+    """What is estimated, and thresholds for reporting it."""
 
     traits: tuple[Trait, ...] = Field(
         ("age", "gender", "ethnicity"), min_length=1, description="what is read; each has a network of its own"

@@ -61,7 +61,7 @@ def inputs(portraits: Sequence[Portrait]) -> np.ndarray:
 
 
 def _bars(share: float) -> slice:
-    """Where along one side of the square the box lies that takes up `share` of it, as DeepFace counts.
+    """Position, along a side of the square, of the box that takes up `share` of it, as DeepFace counts.
 
     >>> _bars(0.75)
     slice(28, 196, None)

@@ -34,7 +34,7 @@ def package_network(trait: Trait, file: Path, runtime: Runtime) -> Network:
     """A client of the package `deepface`, which runs its ONNX graph, as a network of ours.
 
     The package looks for its files in a home of its own and downloads what is missing, without a hash. It is given a
-    temporary home with a link to our file, so that it loads that one and downloads nothing.
+    temporary home with a link to our file, so that it loads our file and downloads nothing.
     Raises ArtifactError if the package cannot load the file.
     """
     module, name = CLIENTS[trait]

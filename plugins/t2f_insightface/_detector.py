@@ -25,7 +25,7 @@ PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 
 
 class InsightFace(Detector):
-    """Looks once, the photo's longer side at a fixed length; again at a small one where that finds nothing.
+    """Detects once, with the photo's longer side at a fixed length; again at a small length if that finds nothing.
 
     The package's own default is to look in both ways always. Places are rounded to 1/100 pixel, scores to 0.0001.
     """

@@ -40,7 +40,7 @@ def build(options: NoneOptions, runtime: Runtime) -> WholePhoto:  # noqa: ARG001
 
 @hookimpl
 def t2f_detectors() -> Iterable[Component[NoneOptions, Detector]]:
-    """The one component."""
+    """Declare the detector."""
     yield Component(
         "none",
         build,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 from text2face_core.language import Grammar, series
 
+LENGTHS = frozenset(["short", "medium-length", "long"])
+COLOURS = frozenset(
+    {"black", "blond", "blonde", "blue", "brown", "dark", "gray", "green", "grey", "light", "red", "white"}
+)
 _MODIFIERS = {"has": "with", "wears": "wearing", "is": "", "looks": "looking"}
 _VERBS = {"has": ("has", "have"), "wears": ("wears", "wear"), "is": ("is", "are"), "looks": ("looks", "look")}
 
@@ -16,6 +21,34 @@ def group_by_role(words: Sequence[Grammar]) -> list[Grammar]:
     """Words of one role together: adjectives first, then roles as they first appear; "without …" last in its role."""
     roles = ["is", *dict.fromkeys(word.role for word in words)]
     return sorted(words, key=lambda word: (roles.index(word.role), word.text.startswith("without ")))
+
+
+def join_adjectives(words: Sequence[Grammar]) -> list[Grammar]:
+    """Phrases of an adjective and the same noun as one: "black hair", "long hair" -> "long black hair".
+
+    Length comes before any other adjective, and colour after it.
+    """
+    nouns = [_noun(word) for word in words]
+    joined: list[Grammar] = []
+    for at, (word, noun) in enumerate(zip(words, nouns, strict=True)):
+        same = [other for other, of in zip(words, nouns, strict=True) if noun and of == noun]
+        if len(same) < 2:
+            joined.append(word)
+        elif noun not in nouns[:at]:
+            adjectives = sorted((other.text.split()[0] for other in same), key=_place)
+            joined.append(replace(word, text=" ".join([*adjectives, noun])))
+    return joined
+
+
+def _noun(word: Grammar) -> str:
+    """The noun of "long hair" and the like; empty for other phrases, also those with an article."""
+    adjective, _, noun = word.text.partition(" ")
+    single = word.role == "has" and noun and " " not in noun and adjective not in {"a", "an", "no", "without"}
+    return noun if single else ""
+
+
+def _place(adjective: str) -> int:
+    return 0 if adjective in LENGTHS else 2 if adjective in COLOURS else 1
 
 
 def runs(words: Sequence[Grammar]) -> list[tuple[Grammar, ...]]:

@@ -15,7 +15,7 @@ from text2face_core.language import FILTERS, Grammar, Vocabulary, as_sentences, 
 from text2face_core.records import Bag
 from text2face_core.utils import environment
 
-from ._clauses import choppy, group_by_role, modifiers, predicates, runs, share
+from ._clauses import choppy, group_by_role, join_adjectives, modifiers, predicates, runs, share
 from ._subject import subjects
 
 SENTENCES = ("short", "long")
@@ -30,6 +30,7 @@ class Phrasebook(Fuser):
 
     Findings of F1 keep the bag's order. Those of F2 are grouped by how they are attached, so that no verb is repeated
     ("has bangs and a big nose and wears a hat"); groups, and findings in a group, keep the bag's order.
+    Adjectives of the same noun are joined: "long black hair".
 
     A sentence plan is a template in templates/phrasebook/STYLE. It renders to nothing if it does not suit a bag, and
     then another is tried; each folder has a plan that always fits. Tags have no plan: phrases with commas between.
@@ -70,7 +71,7 @@ class Phrasebook(Fuser):
             return _tags([*first, *details], photo, rng)
         pronoun = next((word.pronoun for word in first if word.pronoun), "they")
         plans: list[Template] = self._plans[style] if first or details else [self._no_one]
-        details = group_by_role(details)
+        details = join_adjectives(group_by_role(details))
         choices = subjects(first, details, sentences=style == "long")
         subject = rng.choice(choices)
         texts: list[str] = []

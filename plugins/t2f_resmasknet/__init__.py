@@ -1,4 +1,4 @@
-"""Emotions, by the residual masking network: seven of them, one said where it dominates, the two strongest otherwise.
+"""Emotions, by the residual masking network: of seven, a single emotion if it dominates, else the two strongest.
 
 The network is that of the package rmn, without that package, which fetches files while it is imported. Its authors
 report 74.1 % right on FER2013, gray faces of 48 pixels, for a sibling of the published file that sees each face in ten
@@ -34,7 +34,7 @@ NETWORK = Artifact(
 
 
 class EmotionOptions(Options):
-    """When one emotion is said, and when two. The paper gives no numbers; these are ours."""
+    """Thresholds for reporting one emotion or two. The paper gives no numbers; these are ours."""
 
     dominant: float = Field(0.6, ge=0, le=1, description="an emotion as probable as this is said alone")
     margin: float = Field(

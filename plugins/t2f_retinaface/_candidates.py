@@ -53,7 +53,7 @@ def candidates(
 ) -> Found:
     """The faces among all priors: those that score enough, the best of each heap of overlapping boxes.
 
-    boxes (P, 4), scores (P,), landmarks (P, 10): one photo's outputs. At most `top_k` are compared with each other.
+    boxes (P, 4), scores (P,), landmarks (P, 10): a photo's outputs. At most `top_k` are compared with each other.
     """
     import torch
     from torchvision.ops import nms

@@ -1,4 +1,4 @@
-"""The detector itself: one look at every photo, and a second, framed one where the first cannot be relied upon."""
+"""The detector itself: a pass over every photo, and a second, framed pass if the first is not reliable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ mirror image), and of crops closer than the face it makes two faces or more, in 
 
 
 class RetinaFace(Detector):
-    """Looks at every photo once, at a moderate size; again, framed, where that finds no face, or a large one.
+    """Detects in every photo once, at a moderate size; again, framed, if that finds no face, or a large face.
 
     Photos of equal canvas go through the network together on a GPU, at most `batch` of them; on a CPU one at a time, as
     batches are slower there, so that results are the same in any batch. On a GPU they are so but for last bits: places
@@ -68,7 +68,7 @@ class RetinaFace(Detector):
         return [[_face(row) for row in rows] for rows in found]
 
     def _find(self, images: Sequence[Pixels], looks: Sequence[Look]) -> list[Found]:
-        """What one look at each image finds, in the image's pixels."""
+        """Faces found by a single pass over each image, in the image's pixels."""
         found: dict[int, Found] = {}
         for numbers in self._batches(looks):
             shown = np.stack([looks[number].show(images[number], self._options.order) for number in numbers])
@@ -98,13 +98,13 @@ class RetinaFace(Detector):
 
 
 def _is_doubtful(found: Found, image: Pixels) -> bool:
-    """Whether no face was found, or one so large that a framed look places it better, or shows it to be part of one."""
+    """Whether no face was found, or a face so large that a framed pass places it better, or shows it to be a part."""
     sizes = (found[:, 2:4] - found[:, 0:2]).max(axis=1, initial=0)
     return not len(found) or bool(sizes.max() > LARGE * max(image.shape[:2]))
 
 
 def _merge(framed: Found, plain: Found) -> Found:
-    """The framed look's faces, and those of the plain look that are more than parts of one of them; best first."""
+    """The framed pass's faces, and those of the plain pass that are more than parts of these; best first."""
     low = np.maximum(plain[:, None, 0:2], framed[None, :, 0:2])
     high = np.minimum(plain[:, None, 2:4], framed[None, :, 2:4])
     shared = np.clip(high - low, 0, None).prod(axis=2)

@@ -23,7 +23,7 @@ STEP = 64
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a photo of one size is shown to the network: shrunk, at the top left of a canvas or framed.
+    """How a photo of a given size is shown to the network: shrunk, at the top left of a canvas or framed.
 
     photo, size, canvas: width and height in pixels, of the photo, of the photo as shown, of the whole.
     frame: pixels left empty above and to the left, and at least as many below and to the right.

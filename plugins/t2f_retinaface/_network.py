@@ -65,7 +65,7 @@ class RetinaFaceNet(nn.Module):
 def load_network(backbone: Backbone, weights: Path) -> RetinaFaceNet:
     """The network with the weights of a public `.pth` file, ready to be used, on the CPU in float32.
 
-    Raises ArtifactError where the file is not one of tensors, or not of this backbone.
+    Raises ArtifactError if the file does not hold tensors, or not those of this backbone.
     """
     network = RetinaFaceNet(backbone)
     try:

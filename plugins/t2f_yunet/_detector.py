@@ -128,7 +128,7 @@ def _look(net: Any, image: Pixels, zoom: float, frame: int = 0) -> Found:
 
 
 def _merge(framed: Found, found: Found) -> Found:
-    """The framed look's faces, and those of the other that are more than parts of one of them."""
+    """The framed pass's faces, and those of the plain pass that are more than parts of these."""
     if not len(framed) or (len(found) and framed[:, 14].max() < found[:, 14].max()):
         return found
     low = np.maximum(found[:, None, :2], framed[None, :, :2])

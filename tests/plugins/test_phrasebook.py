@@ -119,9 +119,29 @@ def forms(phrase):
     return {phrase, STANDS_FOR.get(phrase, phrase), *({years} if phrase.endswith(" old") else ())}
 
 
+def adjectives(bag):
+    """By noun: where "long hair" and the like stand in the bag, and their adjectives."""
+    found = {}
+    for index, item in enumerate(bag.items):
+        if item.level == "F2" and (
+            match := re.fullmatch(r"(?!an? |no )(\S+) (hair|eyes|skin|lips|eyebrows|teeth)", item.phrase)
+        ):
+            found.setdefault(match[2], {})[index] = match[1]
+    return {noun: of for noun, of in found.items() if len(of) > 1}
+
+
+def taken_apart(text, bag):
+    """The text with "long black hair" as "long hair black hair", in the bag's order."""
+    for noun, of in adjectives(bag).items():
+        several = list(of.values())
+        joined = rf"\b(?:(?:{'|'.join(map(re.escape, several))}) ){{{len(several)}}}{noun}\b"
+        text = re.sub(joined, " ".join(f"{adjective} {noun}" for adjective in several), text)
+    return text
+
+
 def account(text, bag, vocabulary=VOCABULARY):
     """Where each item stands; a list of complaints."""
-    left, places, complaints = text, {}, []
+    left, places, complaints = taken_apart(text, bag), {}, []
     for index, item in sorted(enumerate(bag.items), key=lambda one: -len(one[1].phrase)):
         pattern = r"(?<![\w-])(" + "|".join(map(re.escape, forms(item.phrase))) + r")(?![\w-])"
         found = list(re.finditer(pattern, left, re.IGNORECASE))
@@ -138,7 +158,8 @@ def account(text, bag, vocabulary=VOCABULARY):
         here = [index for index, item in enumerate(bag.items) if item.level == level]
         if level == "F2":  # grouped by role, so that no verb is repeated
             first_seen = ["is", *(roles[index] for index in here)]
-            here.sort(key=lambda index, seen=first_seen: seen.index(roles[index]))
+            first = {index: min(of) for of in adjectives(bag).values() for index in of}
+            here.sort(key=lambda n, seen=first_seen, first=first: (seen.index(roles[n]), first.get(n, n), n))
         order = [places[index] for index in here if index in places]
         if order != sorted(order):
             complaints.append(f"{level} is out of order")

@@ -91,9 +91,10 @@ def unknown_names(findings: Sequence[Finding], vocabulary: Vocabulary) -> tuple[
 
 
 def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings, rng: random.Random) -> Bag:
-    """The bag of words for one caption.
+    """Draw the bag of words for a caption.
 
-    If several extractors report a finding, a preferred one or the majority decides; without either it is left out.
+    If several extractors report a finding, the preferred extractor or the majority decides; without either, the
+    finding is left out.
     Findings that are below their minimum score, excluded by a sharper or surer finding, absent (unless the settings
     ask for absences), or not in the vocabulary are ignored; a bag may be empty. Equal findings, in any order, and an
     equally seeded `rng` give equal bags.
@@ -122,7 +123,7 @@ def draw_bag(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagS
 
 
 def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
-    """The bag without as much as a caption of so many words has no room for.
+    """Drop findings until a caption of `most_words` words has room for the rest.
 
     First the last findings of F2 go, until one is left, then what is said of the photo, then that finding, and then
     what is neither an age nor a noun, such as the ethnicity. Two emotions stay or go together. The number of words is
@@ -139,7 +140,7 @@ def trim_bag(bag: Bag, vocabulary: Vocabulary, most_words: int) -> Bag:
 
 
 def _is_subject(item: BagItem, vocabulary: Vocabulary) -> bool:
-    """Whether this says who is in the photo: an age or a noun, such as "woman"."""
+    """Whether the item can be the subject of a caption: an age or a noun, such as "woman"."""
     entry = vocabulary.findings[item.name]
     return entry.number is not None or entry.role == "noun"
 
@@ -159,7 +160,7 @@ def _words_needed(bag: Bag, vocabulary: Vocabulary) -> int:
 
 
 def _select(findings: Sequence[Finding], vocabulary: Vocabulary, settings: BagSettings) -> Known:
-    """By name, in alphabetical order: the value that the sources agree on, or the `at_most` highest of its source.
+    """Findings by name, in alphabetical order: the value that sources agree on, or a source's `at_most` highest values.
 
     The minimum score applies to the highest value; a second emotion may have a lower score.
     """
@@ -190,7 +191,7 @@ def _has_words(finding: Finding, vocabulary: Vocabulary, settings: BagSettings) 
 
 
 def _agree(reported: Sequence[Finding], entry: FindingWords, floor: float, prefer: Sequence[str]) -> list[Finding]:
-    """The findings of those sources that are believed, highest score first.
+    """The findings of the sources that prevail, highest score first.
 
     A preferred source decides by itself. Otherwise the value that most sources report wins, whatever their scores; if
     as many report something else, the finding is left out. Reports below the minimum score have no vote.
@@ -222,7 +223,7 @@ def _same_value(one: Finding, other: Finding) -> bool:
 
 
 def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
-    """Of findings that exclude each other, the sharper one or the one with the higher score; else the first by name."""
+    """Of findings that exclude each other, keep the more precise, else the higher score, else the first by name."""
     everything = [f for values in known.values() for f in values]
     precise = [f for f in everything if not _yields(f, everything, vocabulary)]
     kept: list[Finding] = []
@@ -238,7 +239,7 @@ def _without_contradictions(known: Known, vocabulary: Vocabulary) -> Known:
 
 
 def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabulary) -> bool:
-    """Whether another finding says more precisely what this one says."""
+    """Whether another finding is a more precise form of this finding."""
     words = vocabulary.words(finding.name, finding.value)
     listed = {*vocabulary.findings[finding.name].yields_to, *(words.yields_to if words else ())}
     return bool(listed) and any(
@@ -247,7 +248,7 @@ def _yields(finding: Finding, everything: Sequence[Finding], vocabulary: Vocabul
 
 
 def _names(finding: Finding) -> tuple[str, ...]:
-    """How the vocabulary's lists of exclusions may name a finding: an absence by its value only."""
+    """Names of a finding in the vocabulary's lists of exclusions; an absence is only named with its value."""
     return (_label(finding),) if finding.value is False else (finding.name, _label(finding))
 
 
@@ -274,7 +275,7 @@ def _draw_order(names: Collection[str], vocabulary: Vocabulary, rng: random.Rand
 
 @dataclass
 class _Phrases:
-    """Draw a phrase for one finding after the other, depending on those drawn before."""
+    """Draw a phrase for each finding in turn, depending on the phrases drawn before."""
 
     vocabulary: Vocabulary
     settings: BagSettings
@@ -319,7 +320,7 @@ class _Phrases:
         return self.rng.choice(words.phrases).text
 
     def _noun_is_taken(self, name: str) -> bool:
-        """Whether the bag has a noun that this one cannot join: "teenage girl" works, "girl teenager" does not."""
+        """Whether the bag has a noun that this noun cannot join: "teenage girl" works, "girl teenager" does not."""
         for item in (item for items in self.drawn.values() for item in items if item.level == "F1"):
             grammar = self.vocabulary.grammar(item.name, item.value, item.phrase)
             joins = grammar.before is not None and self.order.index(item.name) < self.order.index(name)

@@ -30,7 +30,7 @@ PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end of generated --
 
 
 def command_at(path: Sequence[str]) -> click.Command:
-    """The command of a verb, such as ["plugins", "show"]. Raises KeyError for an unknown one."""
+    """The command of a verb, such as ["plugins", "show"]. Raises KeyError for an unknown verb."""
     command: click.Command = cli
     for name in path:
         if not isinstance(command, click.Group):

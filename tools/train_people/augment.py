@@ -1,4 +1,4 @@
-"""Other views of one aligned face: turned, zoomed, shifted, mirrored, in other light, blurred, partly covered."""
+"""Other views of an aligned face: turned, zoomed, shifted, mirrored, in other light, blurred, partly covered."""
 
 import cv2
 import numpy as np
@@ -58,7 +58,7 @@ def _coarse(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _covered(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A patch of one colour somewhere."""
+    """A patch of uniform colour at a random place."""
     side = face.shape[0]
     width, height = (random.uniform(0.1, 0.35, 2) * side).astype(int)
     x, y = (int(random.integers(0, side - extent)) for extent in (width, height))

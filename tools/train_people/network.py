@@ -1,4 +1,4 @@
-"""The network: a small residual trunk and one linear head that gives age, gender and race."""
+"""The network: a small residual trunk and a linear head for age, gender and race."""
 
 from typing import NamedTuple
 

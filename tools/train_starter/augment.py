@@ -79,7 +79,7 @@ def _cover(image: npt.NDArray[np.float32], regions: Regions, other: Pixels, rand
 
 
 def _texture(other: Pixels, random: Random) -> npt.NDArray[np.float32]:
-    """Something of another picture, or one colour."""
+    """A part of another picture, or a uniform colour."""
     if random.random() < 0.5:
         return np.broadcast_to(random.uniform(0, 255, 3).astype(np.float32), (CROP, CROP, 3))
     x, y = random.integers(0, SIDE - CROP, 2)

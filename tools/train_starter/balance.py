@@ -1,7 +1,7 @@
-"""Even out regions that are said too often or too rarely: python -m tools.train_starter.balance WORK.
+"""Even out regions that are predicted too often or too rarely: python -m tools.train_starter.balance WORK.
 
-Rare regions weigh more in training, which helps to learn them but has them said too often. On the faces held back, an
-offset for each region's score is sought that gives the highest mean overlap; `export` adds what is left in
+Rare regions weigh more in training, which helps to learn them but predicts them too often. On the faces held back,
+an offset for each region's score is sought that gives the highest mean overlap; `export` adds what is left in
 WORK/offsets.npy, (regions,) float32.
 """
 
@@ -32,7 +32,7 @@ def overlaps(scores: Tensor, regions: Tensor, offsets: Tensor) -> float:
 
 
 def climb(scores: Tensor, regions: Tensor) -> Tensor:
-    """(R,) offsets, one after the other moved in ever smaller steps while that helps; the background's stays 0."""
+    """(R,) offsets, moved in turn, in ever smaller steps, while that helps; the background's stays 0."""
     offsets = torch.zeros(len(Region))
     best = overlaps(scores, regions, offsets)
     for step in STEPS:

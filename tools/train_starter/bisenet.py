@@ -1,4 +1,4 @@
-"""The teacher of face regions: BiSeNet on ResNet-18, 19 classes, 512 px, written anew to load the published weights.
+"""The teacher of face regions: BiSeNet on ResNet-18, 19 classes, 512 px, rewritten to load the published weights.
 
 Yu et al., "BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", ECCV 2018. Only the context
 path is used, as in face-parsing.PyTorch, where the weights `79999_iter.pth` (trained on CelebAMask-HQ) come from.
@@ -117,7 +117,7 @@ class FeatureFusion(nn.Module):
         self.conv2 = nn.Conv2d(64, 256, 1, bias=False)
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Two maps of 128 channels to one of 256."""
+        """Two maps of 128 channels to a map of 256."""
         x = self.convblk(torch.cat([fine, coarse], 1))
         weights = torch.sigmoid(self.conv2(functional.relu(self.conv1(x.mean((2, 3), keepdim=True)))))
         return x + x * weights

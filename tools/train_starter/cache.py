@@ -48,7 +48,7 @@ PRESENCE = {
 
 
 def figures(regions: npt.NDArray[np.uint8], span: float, labels: Mapping[str, np.ndarray]) -> list[float]:
-    """The figures of one face in the order of `FIGURES`.
+    """The figures of a face in the order of `FIGURES`.
 
     regions: (256, 256) of `Region`; span: inter-ocular distance in its pixels; labels: see `label`.
     """

@@ -2,7 +2,7 @@
 
 On the faces held back, those of an aimed kind weighed down towards their natural share, slope and offset of a score's
 logit are fitted by logistic regression (Platt 1999): of each presence figure against the teacher's, and of each finding
-that is derived from masks against the one that the same rules derive from the teacher's mask.
+that is derived from masks against the value that the same rules derive from the teacher's mask.
 """
 
 import argparse

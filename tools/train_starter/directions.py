@@ -18,7 +18,7 @@ RIDGE = 300.0
 
 
 def traits(pixels: np.ndarray, classes: np.ndarray, shapes: np.ndarray, age: float) -> dict[str, float]:
-    """How much of each rare kind one face shows.
+    """How much of each rare kind a face shows.
 
     pixels: (256, 256, 3) uint8 RGB; classes: (256, 256) of `CLASSES`; shapes: (52,).
     """

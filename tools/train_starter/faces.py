@@ -39,7 +39,7 @@ SIDE = 512
 
 
 def make(folder: Path, generator: "Generator", kind: FaceKind, count: int, directions: Path) -> Iterable[int]:
-    """Draw what is missing of `count` faces of one kind; yields each seed when its face is on disk."""
+    """Generate the missing faces of `count` faces of a kind; yields each seed when its face is on disk."""
     aim = np.load(directions)[kind.aim] if kind.aim else None
     for seed, style in generator.styles(range(kind.first_seed, kind.first_seed + count), kind.truncation, aim):
         image = folder / f"{seed}.jpg"
@@ -53,7 +53,7 @@ def make(folder: Path, generator: "Generator", kind: FaceKind, count: int, direc
 
 
 def main() -> None:
-    """Make faces of one kind."""
+    """Generate faces of a kind."""
     parser = argparse.ArgumentParser(description="Make faces of people who do not exist.")
     parser.add_argument("work", type=Path, help="the folder of the whole training")
     parser.add_argument("--generator", type=Path, required=True, help="the folder random_face/data of the wheel")

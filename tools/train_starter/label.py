@@ -2,7 +2,7 @@
 
 Goes on where it stopped. Leaves WORK/labels/SEED.npz: landmarks (5, 2) in pixels of the face's picture, classes
 (256, 256) of `bisenet.CLASSES`, blendshapes (52,), age (1,), female (1,):
-1, 0 or NaN where the gender is not clear. Faces without exactly one clear face get none.
+1, 0 or NaN if the gender is not clear. Pictures without exactly one clear face get none.
 """
 
 import argparse
@@ -25,7 +25,7 @@ Values = npt.NDArray[np.float32]
 
 
 class Labels(NamedTuple):
-    """What the teachers say of one face."""
+    """The teachers' labels of a face."""
 
     landmarks: Values
     classes: npt.NDArray[np.uint8]
@@ -67,7 +67,7 @@ class Teachers:
         self._regions: Any = onnxruntime.InferenceSession(str(regions), settings, providers=["CPUExecutionProvider"])
 
     def __call__(self, pixels: Pixels) -> Labels | None:
-        """Labels of a (512, 512, 3) uint8 RGB picture; None where there is not one clear face on it."""
+        """Labels of a (512, 512, 3) uint8 RGB picture; None if it does not show exactly one clear face."""
         faces = self._detector.detect([pixels])[0]
         shapes = self._blendshapes(pixels)
         if len(faces) != 1 or not shapes:

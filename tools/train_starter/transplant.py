@@ -1,6 +1,6 @@
-"""Hats and glasses of one face put on another, so that few of them teach as much as many.
+"""Transplant hats and glasses between faces, so that few of them teach as much as many.
 
-All faces of the cache are aligned, so what one wears lands where the other would wear it. Pictures and regions are
+All faces of the cache are aligned, so a hat lands where the other face would wear it. Pictures and regions are
 changed together, and the figures say what was put on.
 """
 
@@ -124,7 +124,7 @@ def _dyed(image: npt.NDArray[np.float32], random: Random) -> npt.NDArray[np.floa
 
 
 def _above_the_brim(hat: Mask) -> Mask:
-    """All that lies above the lowest pixel of a hat in its column; beside the hat, above the nearest column's."""
+    """All that lies above the lowest pixel of a hat in its column; next to the hat, above the nearest column's."""
     rows, columns = np.arange(SIDE), np.arange(SIDE)
     worn = np.flatnonzero(hat.any(0))
     lowest = SIDE - 1 - hat[::-1, worn].argmax(0)

@@ -65,7 +65,7 @@ def find_mentions(text: str, vocabulary: Vocabulary) -> tuple[Mention, ...]:
 
     Of several ages, the narrowest is kept: "a 34-year-old adult" states 34.
 
-    >>> [(one.name, one.wanted) for one in find_mentions("A smiling 34-year-old woman, no glasses.", Vocabulary.load())]
+    >>> [(m.name, m.wanted) for m in find_mentions("A smiling 34-year-old woman, no glasses.", Vocabulary.load())]
     [('smiling', 'yes or emotion=happiness'), ('age', '34'), ('gender', 'female'), ('eyeglasses', 'no')]
     """
     parser = parser_of(vocabulary)

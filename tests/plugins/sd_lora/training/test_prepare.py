@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_a_style_that_no_caption_has_is_refused_and_one_of_several_is_said(tiny_
         "no caption has" in line for line in told_of(tiny_base, styled, tmp_path / "a", styles={"long": 1.0})
     )
     said = told_of(tiny_base, styled, tmp_path / "b", styles={"long": 0.5, "shrot": 0.5})
-    assert f"{wanted.removesuffix('no style')}short, long" in said
+    assert any(re.fullmatch(wanted.removesuffix("no style") + "short, long", line) for line in said)
 
 
 @pytest.mark.parametrize(("shares", "expected"), [({}, 1 / 3), ({"short": 0.5, "long": 0.5}, 0.5), ({"long": 1.0}, 0)])
