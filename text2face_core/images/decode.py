@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import BadPhoto
 from ..records import Pixels
 from ..utils import install_command, read_regular
 from .cicp import changes_nothing, read_cicp, to_srgb
+from .kinds import foreign_kind, raw_kind
+from .profiles import gamma_curve, profile_to_srgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,6 @@ MAX_SCANS = 200
 """Passes over a JPEG's pixels: progressive files have about ten; each costs as much time as a whole decoding."""
 BLANK_PIXELS, BLANK_RATIO = 16_000_000, 4096
 """Pixels from which a file must have a byte for so many pixels: no camera or codec compresses a photo further."""
-CACHED_PROFILE = 1_000_000
-"""Bytes of an ICC profile up to which its transform is kept for the next photo."""
-
 WHITE_12_BITS, DARK_12_BITS = 4095, 1023
 """The largest sample of 12 bits, and a value that the brightest sample of a 12-bit photo surely exceeds."""
 _CODE_POINTS, _DEEP_COLOURS = "text2face.cicp", "text2face.deep"
@@ -61,22 +59,6 @@ _CODE_POINTS, _DEEP_COLOURS = "text2face.cicp", "text2face.deep"
 _COMMON_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 # Formats that Pillow passes to other programs (Ghostscript, Windows), or only knows by name, without a decoder.
 _REFUSED_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
-# Common formats that Pillow does not read, by the bytes from the fourth on.
-_FOREIGN = {
-    **dict.fromkeys((b"ftyphe", b"ftypmif1", b"ftypmsf1"), "HEIC"),
-    b"JXL \r\n\x87\n": "JPEG XL",
-}
-# Signatures of cameras' RAW formats that are not TIFF; of CR3, from the fourth byte on.
-_RAW_SIGNATURES = {
-    b"FUJIFILMCCD-RAW": "RAF",
-    b"IIRO": "ORF",
-    b"IIRS": "ORF",
-    b"MMOR": "ORF",
-    b"IIU\0": "RW2",
-    b"FOVb": "X3F",
-    b"\0MRM": "MRW",
-    b"ftypcrx ": "CR3",
-}
 # EXIF orientation -> what makes the stored pixels upright: CIPA DC-008, tag 0x0112.
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -235,7 +217,7 @@ def _open(content: bytes) -> Image.Image:
 
     Pillow's own `Image.open` judges sizes by a global of the process, warns, and names object addresses in its errors.
     """
-    if kind := _raw_kind(content):
+    if kind := raw_kind(content):
         # TIFF readers would return the small preview as the photo.
         raise BadPhoto(f"unreadable: {kind} (RAW) is not supported; develop it to JPEG, PNG or TIFF")
     failure: BadPhoto | None = None
@@ -257,7 +239,7 @@ def _open(content: bytes) -> Image.Image:
                 # The WebP and AVIF readers read the whole file first, so reaching its end means nothing.
                 ended = _cut_off(content) if name in {"WEBP", "AVIF"} else stream.tell() >= len(content)
                 failure = failure or BadPhoto("truncated image" if ended else _reason(error))
-    if (kind := _foreign_kind(content)) == "HEIC":
+    if (kind := foreign_kind(content)) == "HEIC":
         return _open_heic(content)
     if kind:
         raise BadPhoto(f"unreadable: {kind} is not supported; convert it to JPEG or PNG")
@@ -277,44 +259,6 @@ def _open_heic(content: bytes) -> Image.Image:
     except Exception as error:
         raise BadPhoto("truncated image" if _cut_off(content) else _reason(error)) from error
     return heic
-
-
-def _foreign_kind(content: bytes) -> str:
-    """Name of a known format that cannot be decoded; empty for others."""
-    if content.startswith(b"\xff\x0a"):  # a bare codestream, without a box around it
-        return "JPEG XL"
-    return next((kind for signature, kind in _FOREIGN.items() if content.startswith(signature, 4)), "")
-
-
-def _raw_kind(content: bytes) -> str:
-    """Name of a camera's RAW format; empty for others.
-
-    Most are TIFF files whose first image is a preview. DNG is recognised by a tag; CR2 and the others by their
-    signature, or by a first image of reduced size next to others (SubIFDs).
-    """
-    for start, kind in _RAW_SIGNATURES.items():
-        if content.startswith(start) or (kind == "CR3" and content.startswith(start, 4)):
-            return kind
-    if content[8:10] == b"CR" and content[:4] == b"II*\0":
-        return "CR2"
-    tags = _first_tags(content)
-    if 0xC612 in tags:
-        return "DNG"
-    return "camera RAW" if tags.get(254, 0) & 1 and 330 in tags else ""
-
-
-def _first_tags(content: bytes) -> dict[int, int]:
-    """Tags of a TIFF file's first image with their values, as far as these fit into the table itself."""
-    order: Literal["little", "big"] = "little" if content[:2] == b"II" else "big"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(content[at : at + size], order)
-
-    if content[:2] not in {b"II", b"MM"} or number(2, 2) != 42:
-        return {}
-    at = number(4, 4)
-    entries = range(at + 2, min(at + 2 + 12 * number(at, 2), len(content) - 11), 12)
-    return {number(entry, 2): number(entry + 8, 2 if number(entry + 2, 2) == 3 else 4) for entry in entries}
 
 
 def _cut_off(content: bytes) -> bool:
@@ -352,7 +296,7 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
     white = _white(image, rows) if _is_deep(image.mode) else 0.0
     profile = image.info.get("icc_profile")
     points = image.info.get(_CODE_POINTS)
-    curve = None if isinstance(profile, bytes) and profile else _gamma_curve(image.info)
+    curve = None if isinstance(profile, bytes) and profile else gamma_curve(image.info)
 
     def convert(part: Image.Image) -> Image.Image:
         if white:
@@ -365,7 +309,7 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
             rgb = part if part.mode == "RGB" else part.convert("RGB")
             return rgb if changes_nothing(points) else Image.fromarray(to_srgb(np.asarray(rgb), points))
         if isinstance(profile, bytes) and profile:
-            transform = _to_srgb(profile, part.mode)
+            transform = profile_to_srgb(profile, part.mode)
             if transform is not None:
                 return transform.apply(part)
         elif curve is not None and part.mode in {"RGB", "L"}:
@@ -373,19 +317,6 @@ def _converter(image: Image.Image, rows: int) -> Callable[[Image.Image], Image.I
         return part if part.mode == "RGB" else part.convert("RGB")
 
     return convert
-
-
-def _gamma_curve(info: Mapping[Any, Any]) -> list[int] | None:
-    """For a PNG with a gAMA chunk, the 256 values that map its samples to sRGB; None if that changes nothing.
-
-    PNG specification, 3rd edition, 11.3.2.2: an sRGB chunk overrides gAMA, and an ICC profile both.
-    """
-    gamma = info.get("gamma")
-    if not isinstance(gamma, float) or "srgb" in info or not 0.05 <= gamma <= 5 or abs(gamma - 1 / 2.2) < 0.02:
-        return None
-    linear = (np.arange(256) / 255) ** (1 / gamma)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return [int(value) for value in (encoded * 255 + 0.5).clip(0, 255)]
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -433,41 +364,6 @@ def _to_8_bit(samples: npt.NDArray[Any], white: float) -> Pixels:
 
 def _finite(samples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.nan_to_num(samples.astype(np.float32), posinf=0, neginf=0)
-
-
-def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """As `_make_transform`; large profiles are not kept, as they would fill the memory."""
-    return (_cached_transform if len(profile) <= CACHED_PROFILE else _make_transform)(profile, mode)
-
-
-def _make_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The transform from pixels of `mode` with this ICC profile to sRGB.
-
-    None if that changes almost nothing (judged by the colours, as names cannot be trusted), or if the profile is
-    broken or for other modes.
-    """
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        transform = ImageCms.ImageCmsTransform(
-            source,
-            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
-            mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        if mode == "CMYK":
-            return transform
-        ramp = np.arange(0, 256, 15).astype(np.uint8)
-        every = np.stack(np.meshgrid(ramp, ramp, ramp), -1).reshape(1, -1, 3) if mode == "RGB" else ramp[None]
-        colours = Image.fromarray(every)
-        change = np.asarray(transform.apply(colours), np.int16) - np.asarray(colours.convert("RGB"), np.int16)
-    except Exception:  # noqa: BLE001 - a useless profile, or a Pillow without LittleCMS
-        return None
-    return transform if np.abs(change).max() > 3 else None
-
-
-_cached_transform = lru_cache(maxsize=32)(_make_transform)
 
 
 def _reason(error: Exception) -> str:

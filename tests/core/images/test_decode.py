@@ -17,7 +17,7 @@ from support.image_files import (
     rows,
 )
 
-from text2face_core.images import decode
+from text2face_core.images import profiles
 from text2face_core.images.decode import decode_image
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
@@ -245,13 +245,13 @@ def test_a_profile_of_srgb_and_a_broken_one_change_nothing(profile):
 
 
 def test_profiles_are_kept_for_the_next_photo_within_a_bound():
-    kept = decode._cached_transform
+    kept = profiles._cached_transform
     kept.cache_clear()
     for number in range(40):
-        profile = bytes([number]) * (decode.CACHED_PROFILE + number % 2)
+        profile = bytes([number]) * (profiles.CACHED_PROFILE + number % 2)
         decode_image(encoded(Image.fromarray(SCENE), "TIFF", icc_profile=profile))
     assert kept.cache_info().misses == 20, "larger ones are not kept"
-    assert kept.cache_info().maxsize * decode.CACHED_PROFILE <= 32_000_000
+    assert kept.cache_info().maxsize * profiles.CACHED_PROFILE <= 32_000_000
 
 
 def test_a_grey_photo_stays_grey_whatever_its_profile():
