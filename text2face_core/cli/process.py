@@ -16,7 +16,7 @@ from .._version import __version__
 
 _SYSTEM_SAYS_NO = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE})
 """Errors of the system that no code could prevent."""
-_SAME_SECONDS = 0.5
+_SAME_SECONDS = 2.0
 """A signal that comes again so soon is the same wish to stop."""
 
 

@@ -47,8 +47,11 @@ class Thumbnail:
 
 def make_thumbnails(run: RunDirectory, rows: Iterable[AnalysisRow], threads: int = 2) -> Iterator[Thumbnail | None]:
     """Make a thumbnail per row, in order; None if the row has no image."""
-    with ThreadPoolExecutor(threads, "thumbnails") as pool:
+    pool = ThreadPoolExecutor(threads, "thumbnails")
+    try:
         yield from pool.map(lambda row: thumbnail(run, row), rows)
+    finally:  # an interruption waits for no thumbnail
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def thumbnail(run: RunDirectory, row: AnalysisRow) -> Thumbnail | None:
