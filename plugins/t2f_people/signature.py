@@ -2,7 +2,7 @@
 
 from text2face_core import LandmarkCrop
 
-SIDE = 64
+SIDE = 80
 POINTS = ((0.324, 0.306), (0.676, 0.306), (0.5, 0.513), (0.36, 0.687), (0.64, 0.687))
 """Landmarks in the order of `Face.landmarks`, in units of the crop's side: their mean on FairFace's photos."""
 

@@ -23,11 +23,11 @@ RECORD = tomllib.loads((FOLDER / "people.toml").read_text(encoding="utf-8"))
 # What torch made of the network's weights in float32, with the mirror image, on the example photos' own crops: centre
 # and scale of the age, logits of "male" and of "White".
 REFERENCE = {
-    1: (24.030, 4.305, -3.549, -3.312),
-    4: (31.388, 3.351, 4.932, -0.921),
-    6: (79.617, 4.961, 0.799, 0.160),
-    9: (41.618, 2.788, 6.050, -1.780),
-    12: (21.175, 3.520, -4.872, -0.801),
+    1: (25.165, 2.564, -5.665, -3.517),
+    4: (27.824, 2.763, 4.927, -3.285),
+    6: (73.553, 3.128, 4.545, 0.643),
+    9: (39.264, 3.349, 4.196, -0.923),
+    12: (23.040, 2.259, -5.522, -2.587),
 }
 
 EXAMPLES = {

@@ -171,7 +171,7 @@ def test_show_gives_commands_that_can_be_run_as_they_stand(zoo, capsys):
     (part,) = shown(capsys, "zoo.eyes")["components"]
     assert part["select"] == [
         {"what": "use it alone", "command": "t2f run PHOTOS --plugins zoo.eyes"},
-        {"what": "with others", "command": "t2f run PHOTOS --plugins agegender,starter,photo,zoo.eyes"},
+        {"what": "with others", "command": "t2f run PHOTOS --plugins people,starter,photo,zoo.eyes"},
     ]
     (part,) = shown(capsys, "zoo.writer")["components"]
     assert part["select"] == [{"what": "use it", "command": "t2f run PHOTOS --plugins zoo.writer"}]

@@ -119,14 +119,14 @@ def test_caption_is_another_name_of_fuse(capsys):
 @pytest.mark.parametrize(
     ("names", "extractors", "filters"),
     [
-        ("+resmasknet", ("agegender", "starter", "photo", "resmasknet"), ("photo.sharp",)),
-        ("-photo", ("agegender", "starter"), ()),
-        ("+resmasknet,-photo", ("agegender", "starter", "resmasknet"), ()),
+        ("+resmasknet", ("people", "starter", "photo", "resmasknet"), ("photo.sharp",)),
+        ("-photo", ("people", "starter"), ()),
+        ("+resmasknet,-photo", ("people", "starter", "resmasknet"), ()),
         ("photo", ("photo",), ("photo.sharp",)),
         ("photo,+toy", ("photo", "toy.shade"), ("photo.sharp", "toy.left")),
-        ("+photo", ("agegender", "starter", "photo"), ("photo.sharp",)),
-        ("-photo,-starter,-agegender", (), ()),
-        ("+toy.left", ("agegender", "starter", "photo"), ("photo.sharp", "toy.left")),
+        ("+photo", ("people", "starter", "photo"), ("photo.sharp",)),
+        ("-photo,-starter,-people", (), ()),
+        ("+toy.left", ("people", "starter", "photo"), ("photo.sharp", "toy.left")),
     ],
 )
 def test_plus_adds_to_the_recipes_set_and_minus_takes_from_it(toy_plugins, names, extractors, filters):
@@ -152,7 +152,7 @@ class OnlySets:
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [("-clip", "agegender, starter, photo"), ("+phrasebook", "fuser"), ("+vicunna", "vicunna")],
+    [("-clip", "people, starter, photo"), ("+phrasebook", "fuser"), ("+vicunna", "vicunna")],
 )
 def test_what_cannot_be_added_or_removed_is_said(toy_plugins, names, words):
     from text2face_core import Recipe
@@ -166,8 +166,8 @@ def test_a_run_says_what_the_set_became_and_what_is_no_longer_observed(toy_plugi
 
     starter = Recipe.load("starter")
     lines = override(starter, toy_plugins, names="photo").changes(starter, toy_plugins)
-    assert any("extractors: photo" in line and "agegender, starter, photo" in line for line in lines)
+    assert any("extractors: photo" in line and "people, starter, photo" in line for line in lines)
     assert any("no longer observed" in line and "age" in line and "gender" in line for line in lines)
     assert starter.changes(starter, toy_plugins) == []
     (line,) = override(starter, toy_plugins, names="+resmasknet").changes(starter, toy_plugins)
-    assert "agegender, starter, photo, resmasknet" in line
+    assert "people, starter, photo, resmasknet" in line

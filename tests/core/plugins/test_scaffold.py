@@ -117,7 +117,7 @@ def test_the_command_prints_the_folder_and_what_to_do_next(tmp_path, monkeypatch
     for step in (
         "pip install -e t2f-warm-light",
         "t2f plugins show warm_light",
-        "t2f run PHOTOS --plugins agegender,starter,photo,warm_light",
+        "t2f run PHOTOS --plugins people,starter,photo,warm_light",
         "python -m pytest t2f-warm-light",
     ):
         assert f"  {step}\n" in shown.err
