@@ -124,7 +124,9 @@ def test_the_bytes_of_the_pixels_are_known_before_they_are_decoded(pool):
 def test_a_photo_that_breaks_its_decoder_costs_itself_alone(pool, actions, expected):
     with ThreadPoolExecutor(2) as threads:
         neighbours = [threads.submit(pool.decode, GOOD) for _ in range(6)]
-        assert reason(pool, crashing(*actions)) == expected
+        found = reason(pool, crashing(*actions))
+        # On a busy machine, three seconds may be over before one second of computing.
+        assert found == expected or found.split(":")[0] == expected.split(":")[0] == "too slow"
         assert all(one.result().shape == (64, 64, 3) for one in neighbours)
     assert pool.decode(GOOD).shape == (64, 64, 3)
 

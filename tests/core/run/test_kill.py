@@ -33,10 +33,10 @@ def content(path):
 
 @pytest.fixture
 def many_photos(tmp_path, example_photos):
-    """Sixty photos: the examples five times over, with a broken one, an empty one and one that is no image."""
+    """Thirty-six photos: the examples three times over, with a broken one, an empty one and one that is no image."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    for copy in range(5):
+    for copy in range(3):
         for photo in sorted(example_photos.glob("*.jpg")):
             shutil.copy(photo, folder / f"{copy} {photo.name}")
     whole = next(iter(sorted(example_photos.glob("*.jpg")))).read_bytes()
@@ -77,7 +77,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path, starter_models, man
     expected = shards(calm)
     assert shards(disturbed) == expected
     ids = [row.photo_id for row, _ in RunDirectory.open(disturbed).rows()]
-    assert len(ids) == len(set(ids)) == 63
+    assert len(ids) == len(set(ids)) == 39
     assert not list(disturbed.rglob("*-tmp"))
 
 
@@ -91,4 +91,4 @@ def test_the_rows_are_the_same_for_any_batch_and_any_number_of_threads(tmp_path,
         subprocess.run([sys.executable, "-m", "text2face_core", *arguments], check=False, capture_output=True)
         made.append(shards(out))
     assert made[0] == made[1] == made[2]
-    assert len(made[0]) > 60
+    assert len(made[0]) > 36
