@@ -16,6 +16,8 @@ nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", 
 ROOT = Path(__file__).parent
 SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 """A process more than there are cores: many tests wait for processes and servers."""
+BY_FILE = ("-n", "auto", "--dist", "loadfile")
+"""For files whose tests share what takes long to make."""
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 """Of each process among those side by side: more threads than cores wait for each other."""
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
@@ -59,7 +61,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The core and the installed distributions, without torch. `plugins` runs the rest."""
     session.install("-e", ".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser", *session.posargs, env=ONE_CORE)
+    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser and not nightly", *session.posargs, env=ONE_CORE)
 
 
 @nox.session
@@ -73,7 +75,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def quick(session: nox.Session) -> None:
-    """The inner loop: everything that takes less than a second per test, in under a minute on two cores."""
+    """The inner loop: the core without the slow tests (tests/slow.txt), in about a minute on two cores."""
     session.install("-e", ".[test]")
     run_quick_tests(session)
 
@@ -115,7 +117,15 @@ def plugins(session: nox.Session) -> None:
     """The plugins; those that need torch with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", f".[{NETWORKS},test]")
     places = ["tests/plugins", "tests/tools", "tests/core/models/test_inference.py"]
-    session.run("pytest", *SIDE_BY_SIDE, *places, "-m", "not heavy", *session.posargs, env=ONE_CORE)
+    session.run("pytest", *BY_FILE, *places, "-m", "not heavy and not nightly", *session.posargs, env=ONE_CORE)
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """The tests that take ten seconds or more each, with and without torch."""
+    session.install("-e", f".[{NETWORKS},test]")
+    marks = "nightly and not heavy and not reference"
+    session.run("pytest", *BY_FILE, "-m", marks, *session.posargs, env=ONE_CORE)
 
 
 @nox.session(reuse_venv=False)
@@ -186,8 +196,8 @@ def bench(session: nox.Session) -> None:
 
 def run_quick_tests(session: nox.Session) -> None:
     """Run the tests that take less than a second each."""
-    marks = "not slow and not browser and not install and not heavy and not reference"
-    session.run("pytest", *SIDE_BY_SIDE, "-q", "-m", marks, *session.posargs, env=ONE_CORE)
+    marks = "not slow and not browser and not nightly and not heavy and not reference"
+    session.run("pytest", *SIDE_BY_SIDE, "tests/core", "-q", "-m", marks, *session.posargs, env=ONE_CORE)
 
 
 def first_commands() -> list[str]:

@@ -16,6 +16,16 @@ from text2face_core.errors import ArtifactError
 from text2face_core.language.tokens import MERGES
 from text2face_core.models.store import Artifact, ModelStore
 
+SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split())
+"""Tests that take more than a quarter of a second each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, which `nox -s quick` leaves out."""
+    for item in items:
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(autouse=True)
 def _as_from_the_start(monkeypatch, tmp_path_factory):

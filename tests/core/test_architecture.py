@@ -245,3 +245,10 @@ def test_no_module_is_hidden_by_a_name_of_its_own():
         modules = {info.name for info in pkgutil.iter_modules(door.__path__)}
         hidden += [f"{package}.{name}" for name in sorted(modules & set(door.__all__))]
     assert hidden == []
+
+
+def test_the_slow_tests_that_are_listed_exist():
+    listed = [line.partition("::") for line in (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split()]
+    assert len(listed) > 100
+    for path, _, name in listed:
+        assert f"def {name.rpartition('::')[2]}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"

@@ -229,6 +229,7 @@ def test_missing_weights_say_where_they_come_from(torch, folder):
 # with random weights
 
 
+@pytest.mark.nightly
 def test_colours_reach_the_network_in_the_order_asked_for(make, drawn, photos):
     bgr, rgb = (make(drawn, order=order, score=0.6, frame=False) for order in ("bgr", "rgb"))
     photo = photos[0]

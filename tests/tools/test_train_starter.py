@@ -74,6 +74,7 @@ def weights_of(work):
     return torch.load(work / "checkpoint.pt", weights_only=True)["average"]
 
 
+@pytest.mark.nightly
 def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(work, step, tmp_path_factory):
     whole = tmp_path_factory.mktemp("whole")
     (whole / "cache").symlink_to(work / "cache")
@@ -86,6 +87,7 @@ def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(work, step, tmp
     assert all((one[key] - other[key]).abs().max() < 1e-6 for key in one)
 
 
+@pytest.mark.nightly
 def test_what_training_leaves_can_be_exported_and_calibrated(work, step):
     import onnxruntime
     import torch

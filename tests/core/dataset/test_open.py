@@ -371,6 +371,7 @@ def test_a_data_set_is_found_again_from_another_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["imagefolder", "shards"])
+@pytest.mark.nightly
 def test_many_samples_take_little_memory(tmp_path, form):
     """A million of them at most 200 MB, whatever their captions' length."""
     count, text = 5000, "word " * 100

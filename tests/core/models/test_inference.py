@@ -164,6 +164,7 @@ def export_here(folder: str) -> str:
     return run.engine
 
 
+@pytest.mark.nightly
 def test_two_processes_may_export_at_once(torch, tmp_path):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(export_here, [str(tmp_path)] * 2) == ["onnx", "onnx"]

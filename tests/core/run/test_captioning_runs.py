@@ -223,6 +223,7 @@ def t2f_fusers():
 """
 
 
+@pytest.mark.nightly
 def test_fuse_that_is_killed_at_any_instant_ends_like_one_that_was_not(tmp_path, monkeypatch, toy_photos):
     site = tmp_path / "site"
     for name, module in (("toy", "support.toys"), ("slow", "slow")):

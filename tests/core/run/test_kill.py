@@ -82,6 +82,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path, starter_models, man
 
 
 @pytest.mark.models
+@pytest.mark.nightly
 def test_the_rows_are_the_same_for_any_batch_and_any_number_of_threads(tmp_path, starter_models, many_photos):
     made = []
     for batch, threads in [(1, 1), (7, 4), (64, 4)]:

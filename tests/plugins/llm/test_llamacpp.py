@@ -209,6 +209,7 @@ def captions(out: Path) -> dict[str, list[str]]:
 
 @pytest.mark.models
 @pytest.mark.usefixtures("starter_models")
+@pytest.mark.nightly
 def test_a_killed_run_ends_with_the_captions_of_an_undisturbed_one(tmp_path, gguf):
     """Random weights say nothing that is true, so that nothing is checked: all words come from the model."""
     settings = ["captions.check=false", "captions.per_photo=2", "captions.max_tokens=0", f"llamacpp.path={gguf}"]

@@ -301,6 +301,7 @@ def done_in(cache: Path) -> int:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.nightly
 def test_a_killed_filling_goes_on_where_it_was_and_ends_like_an_undisturbed_one(tmp_path, vae, counted):
     photos = make_photos(tmp_path / "photos", 120)
     with filler(photos, tmp_path / "cache") as process:
@@ -347,6 +348,7 @@ def test_a_record_is_settled_only_after_its_data(tmp_path, vae, photos, monkeypa
     assert len(open_cache(tmp_path / "cache", vae, open_dataset(photos), SIDE).usable) == 12
 
 
+@pytest.mark.nightly
 def test_several_processes_fill_their_parts_and_all_see_the_whole(tmp_path, vae, counted):
     photos = make_photos(tmp_path / "photos", 31)
     with filler(photos, tmp_path / "cache", rank=1, world=2) as other:

@@ -129,6 +129,7 @@ def test_pictures_that_could_not_be_drawn_give_exit_code_1(generate, monkeypatch
     assert "no image: no reason at all" in said
 
 
+@pytest.mark.nightly
 def test_a_killed_command_goes_on_where_it_was(forks, tiny_base, tmp_path):
     def arguments(out):
         prompts = [f"a man with {number} hair" for number in range(24)]

@@ -33,6 +33,7 @@ def calm(tiny_base, photos16, shared_cache, tmp_path_factory):
     return out
 
 
+@pytest.mark.nightly
 def test_what_was_learned_shows_on_photos_that_were_never_seen(run):
     out = run(steps=150, batch_size=4, learning_rate=1e-2, text_learning_rate=1e-2, held_out=1, validate_every=0)
     losses = steps_of(out, "validation_loss")
