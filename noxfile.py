@@ -18,8 +18,9 @@ SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 """A process more than there are cores: many tests wait for processes and servers."""
 BY_FILE = ("-n", "auto", "--dist", "loadfile")
 """For files whose tests share what takes long to make."""
-ONE_CORE = {"OMP_NUM_THREADS": "1"}
-"""Of each process among those side by side: more threads than cores wait for each other."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+"""A thread for each of the processes side by side: more threads than cores wait for each other. And compiled modules are
+kept, since tests start hundreds of processes that import the same ones."""
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
 """The extras that need torch, but for vLLM, which is large and wants a GPU."""
 CORE = ("tests/core", "tests/install")
@@ -61,7 +62,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The core and the installed distributions, without torch. `plugins` runs the rest."""
     session.install("-e", ".[test]")
-    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser and not nightly", *session.posargs, env=ONE_CORE)
+    session.run("pytest", *SIDE_BY_SIDE, *CORE, "-m", "not browser and not nightly", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
@@ -69,7 +70,7 @@ def coverage(session: nox.Session) -> None:
     """The tests of the core again, with its coverage, which must not fall below the floor in pyproject.toml."""
     session.install("-e", ".[test]")
     session.run(
-        "pytest", *SIDE_BY_SIDE, *CORE, "--cov", "-m", "not browser and not install", *session.posargs, env=ONE_CORE
+        "pytest", *SIDE_BY_SIDE, *CORE, "--cov", "-m", "not browser and not install", *session.posargs, env=ENVIRONMENT
     )
 
 
@@ -109,7 +110,7 @@ def browser(session: nox.Session) -> None:
     if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
         session.run("apt-get", "update", "-qq", external=True, silent=True)
         session.run("apt-get", "install", "-y", "-qq", "chromium", external=True, silent=True)
-    session.run("pytest", "-m", "browser", *session.posargs)
+    session.run("pytest", "-m", "browser", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
@@ -117,7 +118,7 @@ def plugins(session: nox.Session) -> None:
     """The plugins; those that need torch with random weights in the real files' forms (a 3 GB install)."""
     session.install("-e", f".[{NETWORKS},test]")
     places = ["tests/plugins", "tests/tools", "tests/core/models/test_inference.py"]
-    session.run("pytest", *BY_FILE, *places, "-m", "not heavy and not nightly", *session.posargs, env=ONE_CORE)
+    session.run("pytest", *BY_FILE, *places, "-m", "not heavy and not nightly", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
@@ -125,7 +126,7 @@ def nightly(session: nox.Session) -> None:
     """The tests that take ten seconds or more each, with and without torch."""
     session.install("-e", f".[{NETWORKS},test]")
     marks = "nightly and not heavy and not reference"
-    session.run("pytest", *BY_FILE, "-m", marks, *session.posargs, env=ONE_CORE)
+    session.run("pytest", *BY_FILE, "-m", marks, *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(reuse_venv=False)
@@ -197,7 +198,7 @@ def bench(session: nox.Session) -> None:
 def run_quick_tests(session: nox.Session) -> None:
     """Run the tests that take less than a second each."""
     marks = "not slow and not browser and not nightly and not heavy and not reference"
-    session.run("pytest", *SIDE_BY_SIDE, "tests/core", "-q", "-m", marks, *session.posargs, env=ONE_CORE)
+    session.run("pytest", *SIDE_BY_SIDE, "tests/core", "-q", "-m", marks, *session.posargs, env=ENVIRONMENT)
 
 
 def first_commands() -> list[str]:
