@@ -19,8 +19,8 @@ SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 BY_FILE = ("-n", "auto", "--dist", "loadfile")
 """For files whose tests share what takes long to make."""
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
-"""A thread for each of the processes side by side: more threads than cores wait for each other. And compiled modules are
-kept, since tests start hundreds of processes that import the same ones."""
+"""A thread for each of the processes side by side: more threads than cores wait for each other. And compiled modules
+are kept, since tests start hundreds of processes that import the same ones."""
 NETWORKS = "bisenet,clip,deepface,farl,insightface,recap,resmasknet,retinaface,train"
 """The extras that need torch, but for vLLM, which is large and wants a GPU."""
 CORE = ("tests/core", "tests/install")
