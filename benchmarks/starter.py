@@ -88,7 +88,7 @@ def aligned(portrait: Portrait, mask: np.ndarray) -> np.ndarray:
 
 
 def masks_table(tools: Tools, folder: Path, landmarker: Path | None) -> None:
-    """Overlap of regions; presence of glasses, hat, open mouth; smile beside the teacher."""
+    """Overlap of regions; presence of glasses, hat, open mouth; smile compared with the teacher."""
     counts = np.zeros((len(Region), len(Region)), np.int64)
     bare = np.zeros(3, np.int64)  # hair seen and there, seen, there; on photos without hat and glasses
     truth: dict[str, list[bool]] = {"eyeglasses": [], "wearing_hat": [], "mouth_open": []}

@@ -96,7 +96,7 @@ class Bench:
 
 
 def plain_step(variant: Variant, bench: Bench) -> Callable[[], None]:
-    """The loop of public scripts: one optimizer group over both models, everything computed anew at every step.
+    """The loop of public scripts: one optimizer group over both models, everything computed again at every step.
 
     In bfloat16 it does as they do: frozen weights narrow, LoRA weights float32, the forward pass under autocast.
     """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.distributions import add_distribution
 
 import text2face_core
 from text2face_core import contracts
@@ -47,10 +48,7 @@ def t2f_trainers():
 def old_plugin(tmp_path, monkeypatch) -> Path:
     """A distribution written for 0.1, installed as pip leaves it; the folder is where to work."""
     site = tmp_path / "site"
-    info = site / "t2f_grey-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-grey\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ngrey = t2f_grey_of_0_1\n")
+    add_distribution(site, "t2f-grey", "grey = t2f_grey_of_0_1")
     (site / "t2f_grey_of_0_1.py").write_text(OLD_PLUGIN)
     monkeypatch.syspath_prepend(site)
     monkeypatch.chdir(tmp_path)

@@ -70,18 +70,18 @@ def make_grid(
     follow below; 0 for no limit.
     """
     paint = _Painter(size, _font([title, *columns, *rows], size, font))
-    beside = min(wrap or len(columns), len(columns))
+    per_row = min(wrap or len(columns), len(columns))
     margin = 0
     if rows:
         margin = min(max(paint.width(row) for row in rows), max(LEAST_SLOT, paint.slot // 2)) + paint.gap
     y = paint.gap
     left = paint.gap + margin
-    whole = beside * (paint.slot + paint.gap) - paint.gap
+    whole = per_row * (paint.slot + paint.gap) - paint.gap
     if title:
         y += paint.write(title, paint.gap, y, margin + whole, "left") + paint.gap
     boxes: list[list[Box]] = [[] for _ in cells]
-    for first in range(0, len(columns), beside):
-        band = range(first, min(first + beside, len(columns)))
+    for first in range(0, len(columns), per_row):
+        band = range(first, min(first + per_row, len(columns)))
         high = max(paint.height(columns[column], paint.slot) for column in band)
         for place, column in enumerate(band):
             x = left + place * (paint.slot + paint.gap)
@@ -105,18 +105,18 @@ def make_pairs(
     names: tuple[str, str],
     *,
     size: tuple[int, int],
-    beside: int = 2,
+    per_row: int = 2,
     font: Path | None = None,
 ) -> Sheet:
-    """Arrange two images of each prompt side by side, the prompt below, `names` above; `beside` pairs per row."""
+    """Arrange two images of each prompt side by side, the prompt below, `names` above; `per_row` pairs per row."""
     paint = _Painter(size, _font([*prompts, *names], size, font))
-    beside = min(beside, len(prompts))
+    per_row = min(per_row, len(prompts))
     pair = 2 * paint.slot + paint.gap // 3
     boxes: list[tuple[Box, Box]] = []
     y = paint.gap
     high = max(paint.height(name, paint.slot) for name in names)
-    for first in range(0, len(prompts), beside):
-        band = range(first, min(first + beside, len(prompts)))
+    for first in range(0, len(prompts), per_row):
+        band = range(first, min(first + per_row, len(prompts)))
         for place, number in enumerate(band):
             x = paint.gap + place * (pair + 2 * paint.gap)
             second = x + pair - paint.slot
@@ -127,7 +127,7 @@ def make_pairs(
             boxes.append((paint.picture(before, x, top), paint.picture(after, second, top)))
             paint.write(prompts[number], x, top + size[1] + paint.gap // 2, pair, "left")
         y += high + size[1] + paint.gap + max(paint.height(prompts[number], pair) for number in band) + 2 * paint.gap
-    width = beside * (pair + 2 * paint.gap)
+    width = per_row * (pair + 2 * paint.gap)
     return Sheet(paint.sheet(width, y - paint.gap), tuple(boxes))
 
 

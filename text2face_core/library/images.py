@@ -300,7 +300,7 @@ def compare(
     identity = session.generator.identity(session.like)
     names = (identity.get("base", "base"), identity.get("lora", model))
     texts = [one.text for one in wanted]
-    sheet = make_pairs(texts, cells, names, size=session.size_on_sheet(cell), beside=pairs, font=letters)
+    sheet = make_pairs(texts, cells, names, size=session.size_on_sheet(cell), per_row=pairs, font=letters)
     path = folder / "compare.png"
     save_sheet(sheet, path, cells, {"prompt": texts, "columns": names})
     return Sheets((path,), result)

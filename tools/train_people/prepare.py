@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Align FairFace's training photos.")
     parser.add_argument("fairface", type=Path, help="the folder with train/ in it")
     parser.add_argument("work", type=Path, help="the folder of the whole training")
-    parser.add_argument("--labels", type=Path, help="the csv; by default fairface_label_train.csv beside the folder")
+    parser.add_argument("--labels", type=Path, help="the csv; by default fairface_label_train.csv next to the folder")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     rows = read_labels(given.labels or given.fairface.parent / "fairface_label_train.csv")

@@ -36,7 +36,7 @@ CHILD = 0.5
 BLUR = 5.0
 """Years, standard deviation: how far an age's neighbouring bands count as nearly right."""
 LIMITS = (0.5, 3.0)
-"""What a group's gender may weigh beside the others', at least and at most."""
+"""Least and largest weight of a group's gender loss, relative to the others'."""
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 """Pixels (N, 3, S, S) in -1 … 1; band, gender and race (N,) int64."""
@@ -80,7 +80,7 @@ class Faces:
     def batches(self, turn: int, side: int) -> Iterator[Batch]:
         """One round; two batches are made while the network learns from another."""
         random = np.random.default_rng([SEED, turn])
-        # An offset that is drawn anew for each round lets faces that are rarely drawn take turns.
+        # A new offset for each round lets faces that are rarely drawn take turns.
         parts = self.draw(ROUND, random).reshape(-1, BATCH)
         with ThreadPoolExecutor(1) as worker:
             waiting = [worker.submit(self.seen, part, side, random) for part in parts[:2]]

@@ -24,7 +24,7 @@ from .train import Faces
 
 FITTED = ("eyeglasses", "wearing_hat", "mouth_open")
 AIMED_WEIGHT = 0.1
-"""What a face of an aimed kind counts for beside one drawn freely."""
+"""Weight of a face of an aimed kind, relative to a freely drawn face."""
 ENOUGH = 30
 """Faces from which a finding that masks give is calibrated at all."""
 LEAST_SLOPE = 0.2

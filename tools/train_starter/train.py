@@ -29,7 +29,7 @@ SEED = 0
 HELD_BACK = 12
 """One face in so many is kept for checking: those whose seed is a multiple of it."""
 DICE, HEAD = 0.5, 2.0
-"""What the overlap of regions and the figures weigh beside the cross-entropy of pixels."""
+"""Weights of the overlap of regions and of the figures, relative to the cross-entropy of pixels."""
 WEIGHTS = {"smile": 3.0, "wearing_hat": 2.0, "eyeglasses": 2.0}
 """What a figure weighs among the figures; 1 unless it stands here."""
 HATS, SPECTACLES = 0.2, 0.12

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.distributions import add_distribution
 
 from text2face_core.cli import main
 
@@ -134,10 +135,7 @@ def test_a_windows_file_with_a_mark_at_its_beginning_is_read(tmp_path, capsys):
 
 
 def test_a_plugin_brings_its_words(tmp_path, monkeypatch, capsys):
-    info = tmp_path / "site" / "t2f_iris-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-iris\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\niris = t2f_iris\n")
+    add_distribution(tmp_path / "site", "t2f-iris", "iris = t2f_iris")
     (tmp_path / "site" / "t2f_iris.py").write_text(
         "from text2face_core import Component, hookimpl\n"
         "@hookimpl\n"

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from support import toys
+from support.distributions import add_distribution
 
 from text2face_core.cli import VERBS, main
 
@@ -18,10 +19,7 @@ SELECT = ["--plugins", "toy", "--no-report", "--set", "captions.max_tokens=0", "
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """The toy plugin as if it were installed: a distribution's metadata on the path."""
-    info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
+    add_distribution(tmp_path / "site", "t2f-toy", "toy = support.toys")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "site"
@@ -48,10 +46,7 @@ def test_quiet_says_nothing_and_a_log_file_gets_everything(installed, toy_photos
 
 
 def test_what_a_plugin_logs_is_shown_and_kept_like_the_core_s_own(installed, capsys):
-    info = installed / "t2f_chatty-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-chatty\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nchatty = chatty.plugin:hooks\n")
+    add_distribution(installed, "t2f-chatty", "chatty = chatty.plugin:hooks")
     (installed / "chatty").mkdir()
     (installed / "chatty" / "plugin.py").write_text(
         "import logging\nlog = logging.getLogger(__name__)\nhooks = object()\n"

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
+from support.distributions import add_distribution
 
 from text2face_core.cli import main
 from text2face_core.errors import UsageError
@@ -280,10 +281,7 @@ def test_missing_templates_are_a_problem(capsys, monkeypatch):
 
 def outside(tmp_path, monkeypatch, distribution, code="raise RuntimeError('no licence key')"):
     name = distribution.replace("-", "_")
-    info = tmp_path / name / f"{name}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[text2face]\nodd = {name}_for_doctor\n")
+    add_distribution(tmp_path / name, distribution, f"odd = {name}_for_doctor")
     (tmp_path / name / f"{name}_for_doctor.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path / name)
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from support.distributions import add_distribution
 from support.paths import ROOT
 from support.toy_generator import plate
 
@@ -27,10 +28,7 @@ PLATES = ["--plugins=plates", "--device=cpu", "--dtype=float32", "--steps=3"]
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """The plugin as if it were installed, and an empty folder to work in."""
-    info = tmp_path / "site" / "plates-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plates\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nplates = support.toy_generator\n")
+    add_distribution(tmp_path / "site", "plates", "plates = support.toy_generator")
     monkeypatch.syspath_prepend(tmp_path / "site")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.distributions import add_distribution
 from support.model_server import BODY, SHA, Server, serving
 
 from text2face_core.cli import main
@@ -46,10 +47,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
     def install(name: str, code: str) -> None:
         site = tmp_path / "site" / name
-        info = site / f"{name}_dist-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-dist\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[text2face]\n{name} = {name}_plugin\n")
+        add_distribution(site, f"{name}-dist", f"{name} = {name}_plugin")
         (site / f"{name}_plugin.py").write_text(code)
         monkeypatch.syspath_prepend(str(site))
         installed.append(f"{name}_plugin")

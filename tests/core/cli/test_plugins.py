@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
+from support.distributions import add_distribution
 
 from text2face_core import Artifact, Component, Options, Plugins, Url
 from text2face_core.cli import main
@@ -45,10 +46,7 @@ def install(tmp_path, monkeypatch):
 
     def install(distribution, version, name, code):
         module = f"{distribution.replace('-', '_')}_for_tests"
-        info = tmp_path / "site" / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[text2face]\n{name} = {module}\n")
+        add_distribution(tmp_path / "site", distribution, f"{name} = {module}", version)
         (tmp_path / "site" / f"{module}.py").write_text(code)
         monkeypatch.syspath_prepend(tmp_path / "site")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import toys
+from support.distributions import add_distribution
 
 from text2face_core import errors
 from text2face_core.cli import main, stats
@@ -35,10 +36,7 @@ def t2f(*arguments, cwd=None, **environment):
 @pytest.fixture
 def installed(tmp_path, monkeypatch) -> Path:
     """The toy plugin as if it were installed, and a folder to work in."""
-    info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
+    add_distribution(tmp_path / "site", "t2f-toy", "toy = support.toys")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -124,10 +122,7 @@ def test_a_signal_inside_a_slow_decoder_ends_the_command_in_seconds(installed, t
         "@hookimpl\ndef t2f_sources():\n"
         "    yield Component('slow', lambda options, runtime: Slow(), provides=('slow',))\n"
     )
-    info = tmp_path / "site" / "slow-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nslow = slow_source\n")
+    add_distribution(tmp_path / "site", "slow", "slow = slow_source")
     listening = (  # a shell's background jobs are born deaf to SIGINT
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_module('text2face_core', run_name='__main__', alter_sys=True)"

@@ -2,6 +2,7 @@
 
 import pytest
 from support import small_run
+from support.distributions import add_distribution
 
 from text2face_core.cli import main
 from text2face_core.language.prompts import Prompts
@@ -33,10 +34,7 @@ def t2f_fusers():
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A finished run of six photos, and the plugin "asker" as if it were installed."""
-    info = tmp_path / "site" / "t2f_asker-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-asker\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nasker = t2f_asker\n")
+    add_distribution(tmp_path / "site", "t2f-asker", "asker = t2f_asker")
     (tmp_path / "site" / "t2f_asker.py").write_text(ASKER)
     monkeypatch.syspath_prepend(tmp_path / "site")
     return small_run.make_run(tmp_path / "out", crops=False)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support import small_run
+from support.distributions import add_distribution
 
 from text2face_core.cli import main
 from text2face_core.run import read_captions
@@ -33,10 +34,7 @@ def t2f_trainers():
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """`t2f train SOURCE` with a trainer plugin that lists what it is given; returns exit code and list."""
-    info = tmp_path / "site" / "listing-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: listing\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nlisting = t2f_listing\n")
+    add_distribution(tmp_path / "site", "listing", "listing = t2f_listing")
     (tmp_path / "site" / "t2f_listing.py").write_text(LISTING)
     monkeypatch.syspath_prepend(tmp_path / "site")
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from support import toy_generator, toys
+from support.distributions import add_distribution
 
 from text2face_core import Component, Extractor, Finding, Plugins, Recipe, caption_photos, evaluate
 from text2face_core.cli import main
@@ -169,10 +170,7 @@ def test_prompts_are_read_from_what_tools_leave(tmp_path):
 
 
 def test_the_command_prints_the_folder_and_the_headline(folder, tmp_path, capsys, monkeypatch):
-    info = tmp_path / "site" / "toy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
+    add_distribution(tmp_path / "site", "toy", "toy = support.toys")
     monkeypatch.syspath_prepend(tmp_path / "site")
     recipe = tmp_path / "toy.toml"
     recipe.write_text(

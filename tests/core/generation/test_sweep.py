@@ -187,11 +187,11 @@ def test_labels_in_any_script_are_drawn_where_a_font_has_them(plates):
     assert inked("Żółć") != inked("Żółt"), "the letters are drawn, and not a box for each"
 
 
-@pytest.mark.parametrize("beside", [1, 2, 5])
-def test_pairs_have_their_prompt_below(plates, beside):
+@pytest.mark.parametrize("per_row", [1, 2, 5])
+def test_pairs_have_their_prompt_below(plates, per_row):
     cells = [tuple(files) for files in plates(3, 2, (64, 64))]
     prompts = ["Short.", "A long prompt with a great many words in it, " * 6, "Last."]
-    sheet = grids.make_pairs(prompts, cells, ("base", "loras/mine"), size=(64, 64), beside=beside)
+    sheet = grids.make_pairs(prompts, cells, ("base", "loras/mine"), size=(64, 64), per_row=per_row)
     check_cells(sheet, cells)
     y, x = ink(sheet)
     assert y.max() < sheet.image.height - 1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import toy_generator
+from support.distributions import add_distribution
 from support.toy_generator import plate
 
 from text2face_core import GenerationRequest, Plugins, compare, generate, sweep
@@ -40,10 +41,7 @@ def test_images_are_generated_and_not_again(how, tmp_path):
 
 
 def test_the_command_line_makes_the_same_images(how, tmp_path, monkeypatch):
-    info = tmp_path / "site" / "plates-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plates\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\nplates = support.toy_generator\n")
+    add_distribution(tmp_path / "site", "plates", "plates = support.toy_generator")
     monkeypatch.syspath_prepend(tmp_path / "site")
     options = ["--plugins=plates", "--device=cpu", "--dtype=float32", "--steps=3", "--resolution=30"]
     assert main(["generate", "none", "One.", "--out=by-command", *options]) == 0

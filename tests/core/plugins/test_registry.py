@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from support import toys
+from support.distributions import add_distribution
 from support.paths import ROOT
 
 from text2face_core import Component, Plugins, Runtime, Trainer, hookimpl, hookspecs
@@ -29,10 +30,7 @@ def install(tmp_path, monkeypatch):
     def install(distribution: str, version: str, plugin: str, code: str) -> str:
         name = distribution.replace("-", "_")
         site = tmp_path / f"site-{name}"
-        info = site / f"{name}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[text2face]\n{plugin} = {name}_module\n")
+        add_distribution(site, distribution, f"{plugin} = {name}_module", version)
         (site / f"{name}_module.py").write_text(code)
         monkeypatch.syspath_prepend(site)
         monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)

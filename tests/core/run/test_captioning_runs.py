@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import toys
+from support.distributions import add_distribution
 
 from text2face_core import Component, Fuser, RunDirectory, hookimpl
 from text2face_core.dataset import write_metadata
@@ -227,10 +228,7 @@ def t2f_fusers():
 def test_fuse_that_is_killed_at_any_instant_ends_like_one_that_was_not(tmp_path, monkeypatch, toy_photos):
     site = tmp_path / "site"
     for name, module in (("toy", "support.toys"), ("slow", "slow")):
-        info = site / f"t2f_{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: t2f-{name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[text2face]\n{name} = {module}\n")
+        add_distribution(site, f"t2f-{name}", f"{name} = {module}")
     (site / "slow.py").write_text(SLOW)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *(path for path in sys.path if path)]))
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.distributions import add_distribution
 
 from text2face_core import RunDirectory
 from text2face_core.cli import main
@@ -26,10 +27,7 @@ def environment(**more):
 @pytest.fixture
 def command(tmp_path, monkeypatch, toy_photos):
     """`t2f run` of the toy photos, with the toy plugin as if it were installed; chunks of four, batches of three."""
-    info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
+    add_distribution(tmp_path / "site", "t2f-toy", "toy = support.toys")
     monkeypatch.syspath_prepend(tmp_path / "site")
 
     def arguments(out):

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import tomli_w
 from support import small_run
+from support.distributions import add_distribution
 from support.llm_server import serving
 
 from text2face_core import Recipe, RunDirectory, caption_photos
@@ -23,10 +24,7 @@ def be_somebody_else(tmp_path, monkeypatch):
 
 def install(site, name, code):
     """A plugin as if it were installed: a distribution's metadata on the path."""
-    info = site / f"t2f_{name}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: t2f-{name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[text2face]\n{name} = {name}_module\n")
+    add_distribution(site, f"t2f-{name}", f"{name} = {name}_module")
     (site / f"{name}_module.py").write_text(code)
 
 

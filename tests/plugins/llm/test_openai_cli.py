@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from support.distributions import add_distribution
 from support.llm_server import FAULTS, serving
 
 from text2face_core.cli import main
@@ -20,10 +21,7 @@ RUN = ["--plugins", "toy", "--no-report", "--set", "captions.max_tokens=0", "--s
 @pytest.fixture
 def here(tmp_path, monkeypatch, toy_photos):
     """A folder with a finished run of toy photos in `out`, and a model store of its own."""
-    info = tmp_path / "site" / "t2f_toy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: t2f-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[text2face]\ntoy = support.toys\n")
+    add_distribution(tmp_path / "site", "t2f-toy", "toy = support.toys")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("T2F_MODELS", str(tmp_path / "models"))
