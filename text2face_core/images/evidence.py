@@ -72,7 +72,8 @@ def supported(findings: Sequence[Finding], face: Face, width: int, height: int) 
         >>> supported([hat], face, 100, 100), supported([hat, Finding("bald", True, 0.9)], face, 100, 100)[1:]
         ((Finding(name='wearing_hat', value=True, score=0.9, source='', detail=None),), ())
     """
-    shown = {part: shown_share(part, face, width, height) >= SHOWN for parts in PARTS.values() for part in parts}
+    needed = {part for one in findings for part in PARTS.get(one.name, ())}
+    shown = {part: shown_share(part, face, width, height) >= SHOWN for part in needed}
     seen = [one for one in findings if all(shown[part] for part in PARTS.get(one.name, ()))]
     doubts = [doubtful for cause, doubtful in DOUBTS if any(map(cause, seen))]
     return tuple(one for one in seen if not any(doubtful(one) for doubtful in doubts))
