@@ -126,16 +126,23 @@ def plugins(session: nox.Session) -> None:
 
 @nox.session
 def ray(session: nox.Session) -> None:
-    """The engine on Ray, on this machine: `nox -s ray -- -m ray` also kills actors, drivers and nodes (minutes)."""
+    """The engine on Ray, on this machine."""
     session.install("-e", ".[ray,test]")
     session.run("pytest", "tests/ray", "-m", "not nightly", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def ray_faults(session: nox.Session) -> None:
+    """The engine on Ray while actors, drivers and nodes die (minutes)."""
+    session.install("-e", ".[ray,test]")
+    session.run("pytest", "tests/ray", "-m", "nightly", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session
 def nightly(session: nox.Session) -> None:
     """The tests that take long next to others of their kind, with and without torch."""
     session.install("-e", f".[{NETWORKS},test]")
-    marks = "nightly and not heavy and not reference"
+    marks = "nightly and not heavy and not reference and not ray"
     session.run("pytest", *BY_FILE, "-m", marks, *session.posargs, env=ENVIRONMENT)
 
 

@@ -91,7 +91,7 @@ class Engine(ABC):
 
     elsewhere: bool = False
 
-    def threads(self, kind: Literal["analysis", "captioning"], default: int) -> int:  # noqa: ARG002  for other engines
+    def threads_per_model(self, kind: Literal["analysis", "captioning"], default: int) -> int:  # noqa: ARG002  for other engines
         """Return how many threads each model of a job has, if the user does not say so."""
         return default
 

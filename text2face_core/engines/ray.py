@@ -78,7 +78,7 @@ class RayEngine(Engine):
         self.pools = {"analysis": analysis or Pool()}
         self.pools["captioning"] = captioning or self.pools["analysis"]
 
-    def threads(self, kind: str, default: int) -> int:  # noqa: ARG002  CPUs of an actor, whatever this machine has
+    def threads_per_model(self, kind: str, default: int) -> int:  # noqa: ARG002  CPUs of an actor, whatever this machine has
         """Threads of each model."""
         return max(1, int(self.pools[kind].cpus))
 

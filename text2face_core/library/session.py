@@ -266,7 +266,7 @@ class Session:
     def _runtime(self, resolved: Resolved, kind: Literal["analysis", "captioning"]) -> Runtime:
         if not self.engine.elsewhere:
             check_device(self.device)
-        threads = self.threads or self.engine.threads(kind, default_threads())
+        threads = self.threads or self.engine.threads_per_model(kind, default_threads())
         seed = resolved.recipe.seed
         return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
 
