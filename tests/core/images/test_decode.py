@@ -151,7 +151,8 @@ def test_a_transparent_palette_entry_becomes_white(options):
 
 
 @pytest.mark.skipif(
-    not any(key[1] == 1 and key[5] == (1,) for key in TiffImagePlugin.OPEN_INFO), reason="this Pillow refuses such files"
+    not any(key[1] == 1 and key[5] == (1,) for key in TiffImagePlugin.OPEN_INFO),
+    reason="this Pillow refuses such files",
 )
 def test_premultiplied_grey_is_put_on_white():
     content = encoded(Image.new("LA", (32, 32), (50, 128)), "TIFF")
