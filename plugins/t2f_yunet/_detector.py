@@ -49,6 +49,9 @@ class YuNet(Detector):
     faces costs most, as it is looked at in every way. Results do not depend on threads or batches.
     """
 
+    upright_score = 0.93
+    """No face of 1,492 in photos turned by a quarter, two or three reached it, and 64 % of 650 upright ones did."""
+
     def __init__(self, weights: Path, options: YuNetOptions, threads: int = 1) -> None:
         # OpenCV shares one pool of threads among all its calls in a process. Photos side by side, one thread each,
         # use cores as well as that does, and keep to the number of threads that were granted.

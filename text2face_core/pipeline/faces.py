@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,15 @@ class FaceSelection:
     Args:
         rule: The recipe's section.
         detector: Looks at faces again, in other orientations.
+        upright_score: Score from which a face is not looked at again; see `Detector`.
     """
 
-    def __init__(self, rule: FaceRule, detector: Stage[Pixels, tuple[Face, ...]]) -> None:
+    def __init__(
+        self, rule: FaceRule, detector: Stage[Pixels, tuple[Face, ...]], upright_score: float = math.inf
+    ) -> None:
         self._rule = rule
         self._detector = detector
+        self._upright_score = upright_score
 
     def choose(self, photo: Photo, faces: Sequence[Face]) -> Face | str:
         """The face to use, or the reason why there is none."""
@@ -75,7 +80,11 @@ class FaceSelection:
         if not self._rule.upright:
             return [""] * len(portraits)
         degrees = [_tilt(portrait.face) for portrait in portraits]
-        asked = [number for number, tilt in enumerate(degrees) if abs(tilt) <= TILTED]
+        asked = [
+            number
+            for number, tilt in enumerate(degrees)
+            if abs(tilt) <= TILTED and portraits[number].face.score < self._upright_score
+        ]
         for number, turn in zip(asked, self._turns([portraits[number] for number in asked]), strict=True):
             degrees[number] = 90.0 * turn
         return [
