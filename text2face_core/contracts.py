@@ -130,7 +130,7 @@ class Detector(ABC):
     """Finds faces.
 
     Attributes:
-        upright_score: Score that only upright faces reach. A face that is found upright with a lower score is looked
+        upright_score: Score that hardly any but upright faces reach. A face found upright with a lower score is looked
             at again in other orientations, since it may lie on its side or head; by default every face is.
     """
 
