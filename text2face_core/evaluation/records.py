@@ -97,6 +97,7 @@ class Grader:
         shared: Data sets that it shares with the labelling models.
         licences: Licences of its model files.
         silent: Findings that it declares, but never reported in this evaluation.
+        decides: Of findings whose values it can only tell in part, the values that it judges.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Grader:
     shared: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
+    decides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
