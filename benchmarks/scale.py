@@ -10,6 +10,7 @@ hands out (for the local engine, also that which analyses). Each phase is a proc
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
 import shutil
@@ -107,7 +108,7 @@ def measure(phase: str, folder: Path, size: int, engine: str) -> dict[str, float
     if phase == "list":
         count = sum(1 for _ in Sources(plugins).iter_photos([place], [], print))
     else:
-        plugins.register("nothing", sys.modules["__main__"])
+        plugins.register("nothing", importlib.import_module(Path(__file__).stem))  # by a name that actors can import
         captions = {"max_tokens": 0, "fallback": "", "check": False, "per_photo": 1}
         recipe = Recipe(
             detector="nothing",
