@@ -54,9 +54,9 @@ class Verified:
             with contextlib.suppress(OSError), self._path.open(encoding="utf-8", errors="replace") as file:
                 for line in file:
                     self._lines += 1
-                    kind, chunk, *rest = [*line.rstrip("\n").split("\t"), ""][:-1]
-                    if line.endswith("\n") and len(rest) == len(Entry._fields) and chunk.isdecimal():
-                        self._entries[kind, int(chunk)] = Entry(*rest)
+                    parts = line.rstrip("\n").split("\t")
+                    if line.endswith("\n") and len(parts) == 5 and parts[1].isdecimal() and parts[1].isascii():
+                        self._entries[parts[0], int(parts[1])] = Entry(*parts[2:])
             if self._lines > 1000 and self._lines > 4 * len(self._entries):
                 self._rewrite()
         return self._entries
