@@ -21,7 +21,7 @@ else:
     OptionsT = TypeVar("OptionsT", bound=BaseModel)
     RoleT_co = TypeVar("RoleT_co", covariant=True)
 
-Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer"]
+Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "renderer"]
 """What a component does in a run; each role has its hook in `hookspecs` and its base class in `contracts`."""
 
 

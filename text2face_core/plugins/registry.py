@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
+from ..contracts import Component, Detector, Extractor, Filter, Fuser, Renderer, Role, Runtime, Source, Trainer
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
 from .discovery import THIS_PROCESS, DiscoveredPlugin, discover
@@ -37,6 +37,7 @@ BASES: Mapping[Role, type] = {
     "extractor": Extractor,
     "fuser": Fuser,
     "trainer": Trainer,
+    "renderer": Renderer,
 }
 
 
