@@ -25,6 +25,7 @@ VERBS = {
     "repair": ("repair:repair", "Repair a run whose files are damaged."),
     "export": ("export:export", "Export a run as a data set for trainers."),
     "import": ("import_captions:import_", "Read captions that were edited elsewhere back into a run."),
+    "faces": ("faces:faces", "Render portraits of people who do not exist, to caption and train on."),
     "train": ("train:train", "Train a text-to-image model on captioned photos."),
     "generate": ("generate:generate", "Generate images of prompts."),
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),

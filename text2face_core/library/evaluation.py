@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -308,14 +308,18 @@ class _Work:
             "confusions": [asdict(one) for one in confusions],
         }
         write_text(self.out / "measures.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        methods = self._methods(plan, graded, images)
+        methods = self._methods(plan, graded, images, about)
         page = render_report(evaluation, measures, confusions, sentence, self.out.absolute().name, methods)
         write_text(self.out / "report.html", page)
         failed = sum(one.status == "failed" for one in graded)
         return EvaluationResult(self.out, sentence, measures, failed)
 
     def _methods(
-        self, plan: Sequence[PlannedPrompt], images: Sequence[GradedImage], models: Iterable[str]
+        self,
+        plan: Sequence[PlannedPrompt],
+        images: Sequence[GradedImage],
+        models: Iterable[str],
+        about: Mapping[str, Any],
     ) -> list[tuple[str, str]]:
         """What was done, for the report."""
         identity = json.loads((self.out / SETTINGS).read_text(encoding="utf-8"))
@@ -323,8 +327,7 @@ class _Work:
         return [
             ("plan", f"{identity.get('plan') or identity.get('images')}: {len(plan):,} prompts"),
             ("images", f"{len(images):,} of {', '.join(models)}"),
-            ("generation", f"{self.generation.steps} steps, guidance {self.generation.guidance:g}, seed "
-             f"{self.generation.seed}" if "plan" in identity else "by another tool"),
+            ("generation", self._generation(about) if "plan" in identity else "by another tool"),
             ("training photos labelled by", labelled),
             ("detector", self.grading.detector),
             ("intervals", "95 %; BCa bootstrap over prompts, 2,000 draws; Wilson for single shares"),
@@ -332,6 +335,10 @@ class _Work:
             ("failures", "images without exactly one usable face and abstentions count as not seen in adherence"),
             ("version", f"text2face {__version__}"),
         ]  # fmt: skip
+
+    def _generation(self, about: Mapping[str, Any]) -> str:
+        made = next(iter(about.values()))
+        return f"{made['steps']} steps, guidance {made['guidance']:g}, seed {self.generation.seed}"
 
     def _grade(self, model: str, images: Sequence[GradedImage]) -> list[GradedImage]:
         files = list(dict.fromkeys(Path(one.path) for one in images if one.path and Path(one.path).is_file()))

@@ -39,6 +39,7 @@ def collect_settings(context: TrainingContext[SdLoraOptions], dataset: Captioned
     options = context.options.model_dump(mode="json", exclude_none=True)
     return {
         "text2face": __version__,
+        "trainer": "sd_lora",
         "seed": context.runtime.seed,
         "dtype": context.runtime.dtype,
         "photos_per_step": context.photos_per_step,

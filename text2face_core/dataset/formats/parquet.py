@@ -171,10 +171,14 @@ def _latents(path: str, group: int) -> Latent:
 
     with pq.ParquetFile(path) as file:
         column = file.read_row_group(group, columns=[LATENTS])[LATENTS].combine_chunks()
-    if not pa.types.is_fixed_size_list(column.type) or column.null_count:
-        raise SourceError(f"the column {LATENTS} of {path} must hold lists of one fixed length of floats")
-    values: Latent = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return values.reshape(len(column), -1)
+    kinds = {pa.float16(): "<f2", pa.float32(): "<f4"}
+    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in kinds or column.null_count:
+        raise SourceError(f"the column {LATENTS} of {path} must hold lists of one fixed length of float16 or float32")
+    flat = column.flatten()
+    kind = np.dtype(kinds[column.type.value_type])
+    # not to_numpy(), which imports pandas
+    values = np.frombuffer(flat.buffers()[1], kind, len(flat), flat.offset * kind.itemsize)
+    return values.astype(np.float32).reshape(len(column), -1)
 
 
 def _rows(path: str, group: int, columns: list[str]) -> list[dict[str, Any]]:
