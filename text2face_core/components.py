@@ -74,7 +74,8 @@ class Component(Generic[OptionsT, RoleT_co]):
         options: The pydantic model of its options.
         artifacts: Model files that it may need.
         extra: The extra of text2face (or of the plugin's distribution) that installs its packages.
-        provides: Names of the findings that it can yield; for a source, the URI schemes that it opens.
+        provides: Names of the findings that it can yield; for a source, the URI schemes that it opens, its
+            own first, and endings of files that it takes without a scheme, such as ".tar".
         summary: A short line for listings.
         needs: Called with the options, returns the artifacts that they require. None: always all artifacts.
         needed_extra: Called with the options, returns the extra that they require. None: always `extra`.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .components import Component, Options, Role, Runtime
 from .errors import PluginError, UsageError
-from .records import CaptionedPhoto
+from .records import NOTHING_KNOWN, CaptionedPhoto
 from .utils import new_name, warn_renamed
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .dataset import ImageRef
-    from .records import Bag, Captions, Face, Finding, PhotoRef, Pixels, Portrait
+    from .records import Bag, Captions, Face, Finding, Known, PhotoRef, Pixels, Portrait
 
 __all__ = [
     "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Extractor", "Filter", "Fuser", "FusionRequest",
@@ -108,6 +108,24 @@ class Source(ABC):
         Raises:
             BadPhoto: The photo cannot be read; the text is the reason recorded for it.
         """
+
+    def known(self, uri: str) -> Known:  # noqa: ARG002  for sources that know something
+        """Return what the source knows about a photo besides its pixels: alternative text, captions, labels.
+
+        Args:
+            uri: The `uri` of a reference from `list`.
+
+        Raises:
+            BadPhoto: It cannot be read; the photo is then used without it.
+        """
+        return NOTHING_KNOWN
+
+    def stamp(self, place: str) -> str:  # noqa: ARG002  for sources that can tell
+        """Return a short text that changes whenever the listing of an address may change; empty if it is not known.
+
+        A run whose addresses have the stamps of its last start is not listed again. Called often; must be quick.
+        """
+        return ""
 
 
 class Detector(ABC):

@@ -317,8 +317,10 @@ class Recipe(Options):
                 raise RecipeError(f"{name}: {explain(error, model)} (options of {name}: {known})") from error
             parts.append(Part(registered, options))
         names = [part.registered.name for part in parts]
+        # chosen by addresses of photos; no outside plugin is imported to find out
+        sources = [one.name for one in plugins.known_components() if one.kind == "source"] if self.plugins else []
         for section in self.plugins:
-            if section not in {*names, *without, self.trainer, *self.evaluation.graders}:
+            if section not in {*names, *without, self.trainer, *self.evaluation.graders, *sources}:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'

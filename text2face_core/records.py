@@ -245,6 +245,24 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a source knows about a photo besides its pixels.
+
+    Attributes:
+        alt_text: The text that a web page shows in place of the photo; never used as a caption unless asked for.
+        captions: Captions that people wrote.
+        findings: Labels that people gave; their source becomes "truth:" and the name of the photo's source.
+    """
+
+    alt_text: str = ""
+    captions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+NOTHING_KNOWN = Known()
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisRow:
     """Result of analysing a photo; a row of analysis/NNNNN.parquet.
 
@@ -261,6 +279,9 @@ class AnalysisRow:
         faces: All detected faces, if there were several.
         content: Digest of the file, 32 hexadecimal digits; empty if it could not be read.
         look: Difference hash of the pixels, 64 hexadecimal digits; empty if they could not be decoded.
+        alt_text: The photo's alternative text on a web page, if its source knows it.
+        human_captions: Captions by people, if its source knows them.
+        truth: Labels by people, if its source knows them; kept apart from `findings`, which are what models say.
     """
 
     photo_id: str
@@ -275,6 +296,9 @@ class AnalysisRow:
     faces: tuple[Face, ...] = ()
     content: str = ""
     look: str = ""
+    alt_text: str = ""
+    human_captions: tuple[str, ...] = ()
+    truth: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ PLUGIN = """
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_type_checker_compares_options_build_and_hook(tmp_path, monkeypatch):
     api = pytest.importorskip("mypy.api")

@@ -158,6 +158,7 @@ def test_no_gender_is_said_of_faces_that_look_younger_than_asked_for(make, says_
     assert [len(one) == 2 for one in found] == [age >= line for age in ages]
 
 
+@pytest.mark.nightly
 @models
 @pytest.mark.parametrize("threads", [1, 2])
 def test_results_do_not_depend_on_batches_or_threads(make, says_all, threads):

@@ -242,6 +242,7 @@ def test_labels_are_the_classes_of_the_largest_scores(torch, weights):
     np.testing.assert_array_equal(scores.argmax(1), labels[:, 0])
 
 
+@pytest.mark.nightly
 def test_bfloat16_says_nearly_the_same_classes(bisenet, weights, runtime):
     halved = t2f_bisenet.build(BiSeNetOptions(weights=str(weights)), replace(runtime, dtype="bfloat16"))
     some = portraits()[:1]

@@ -148,6 +148,7 @@ def test_every_model_on_offer_is_one_that_open_clip_knows(clip, model):
     assert clip.get_pretrained_cfg(architecture, tag)["hf_hub"].rstrip("/") == t2f_clip.WEIGHTS[model].sources[0].repo
 
 
+@pytest.mark.nightly
 def test_bfloat16_sees_nearly_the_same(clip, runtime, portraits):
     exact = encoder(clip, runtime).images(portraits, "photo")
     rough = encoder(clip, Runtime(runtime.models, dtype="bfloat16")).images(portraits, "photo")

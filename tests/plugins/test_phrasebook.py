@@ -169,6 +169,7 @@ def account(text, bag, vocabulary=VOCABULARY):
     return complaints
 
 
+@pytest.mark.nightly
 def test_no_verb_is_repeated_in_a_sentence():
     for number, bag in enumerate(BAGS):
         for style in STYLES:

@@ -187,6 +187,7 @@ def test_a_file_with_other_tensors_is_refused(make, tensors):
         make({"net": "no tensors"})
 
 
+@pytest.mark.nightly
 def test_half_precision_says_nearly_the_same(make, runtime, tmp_path):
     full, some = make(), portraits()[:4]
     halved = t2f_resmasknet.build(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,14 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(short_help="Caption photos.")
-@click.argument("source", nargs=-1, required=True, metavar="SOURCE…")
+@click.argument("source", nargs=-1, metavar="SOURCE…")
+@click.option(
+    "--source",
+    "named",
+    multiple=True,
+    metavar="NAME:PLACE",
+    help="Photos of a source by its name, such as webdataset:shards; see t2f plugins list --kind source.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory.  [default: runs/NAME OF SOURCE]")
 @click.option("--recipe", default="starter", show_default=True, help="A recipe's name, or a TOML file.")
 @click.option("--retry-failed", is_flag=True, help="Analyse photos that failed again.")
@@ -69,20 +77,33 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_shared
 @click.pass_context
-def run(ctx: click.Context, /, source: tuple[str, ...], out: Path | None, recipe: str, **given: Any) -> int:
+def run(
+    ctx: click.Context,
+    /,
+    source: tuple[str, ...],
+    named: tuple[str, ...],
+    out: Path | None,
+    recipe: str,
+    **given: Any,
+) -> int:
     """Caption photos: find the one face, analyse it, write captions, leave a data set and a report.
 
-    SOURCE is a folder (searched recursively), a glob pattern, a text file with one path a line, or photos.
+    SOURCE is a folder (searched recursively), a glob pattern, a text file with one path a line, photos, or what a
+    source plugin opens: web-dataset tars, parquet tables, URLs.
 
     \b
     t2f run photos
     t2f run photos --out captions --plugins yunet,agegender
     t2f run photos --plugins +clip,-photo
+    t2f run 'shards/{00000..00099}.tar'
     t2f run 'photos/**/*.jpg' --set yunet.score=0.8 --leave-out ethnicity
 
     A run can be stopped at any time: the same command resumes it. A photo that cannot be used is recorded with its
     reason, and the run continues.
     """
+    source += named
+    if not source:
+        raise click.UsageError("Missing argument 'SOURCE…'.", ctx)
     target = out or Path("runs") / _name_of(source[0])
     if (code := supervise(ctx, target)) is not None:
         return code
@@ -178,6 +199,13 @@ def _finish(ctx: click.Context, session: Session, *, report: bool) -> int:
 
 
 def _name_of(source: str) -> str:
+    """Return the name of a place, without its scheme and what varies in it.
+
+    >>> _name_of("webdataset:shards/{00000..00099}.tar"), _name_of("photos/*.jpg")
+    ('shards', 'photos')
+    """
+    if not Path(source).exists():
+        source = re.sub(r"^[a-z][a-z0-9+.-]+:(//)?", "", source)
     path = Path(source)
-    name = (path if path.exists() else Path(source.partition("*")[0])).absolute()
+    name = (path if path.exists() else Path(re.split("[*{]", source)[0])).absolute()
     return (name.stem if name.is_file() else name.name) or "photos"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +12,10 @@ from .. import sources
 from ..errors import BadPhoto, SourceError, UsageError
 from ..images import ClosedError, Decoder, difference_hash
 from ..pipeline import Decoded, Failure
-from ..records import Photo, PhotoRef, Pixels
+from ..records import NOTHING_KNOWN, Known, Photo, PhotoRef, Pixels
 from ..utils import content_digest
+
+log = logging.getLogger(__name__)
 
 
 class PhotoStream:
@@ -143,7 +146,7 @@ class PhotoStream:
             outcome = Failure(str(error))
         except Exception as error:  # noqa: BLE001  whatever a source provokes, the other photos are analysed
             outcome = Failure(f"unreadable: {type(error).__name__}: {error}")
-        return Decoded(photo, outcome, self._digest(photo.uri) if look else "", look)
+        return Decoded(photo, outcome, self._digest(photo.uri) if look else "", look, _known(photo.uri))
 
     def _pixels(self, uri: str, admit: Callable[[int], None]) -> Pixels:
         content: Path | bytes
@@ -160,3 +163,14 @@ class PhotoStream:
             return content_digest(sources.open(uri, self._max_bytes))
         except BadPhoto:
             return ""
+
+
+def _known(uri: str) -> Known:
+    """What the photo's source knows about it; nothing if that cannot be read."""
+    try:
+        return sources.known(uri)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a source provokes, the photo is analysed
+        log.warning("what is known about %s is left out: %s", uri, error)
+        return NOTHING_KNOWN

@@ -121,6 +121,7 @@ class Session:
                 off.
         """
         resolved = recipe.resolve(self.plugins)
+        use_sources(Sources(self.plugins, self.models, recipe.plugins))
         key = resolved.analysis_key()
         now = settings_of(resolved, [_absolute(one) for one in source])
         if self.run.exists:
@@ -194,6 +195,7 @@ class Session:
             RunError: The analysis is not finished.
             FuserError: The fuser cannot answer any request.
         """
+        use_sources(Sources(self.plugins, self.models, resolved.recipe.plugins))
         analysis = resolved.analysis_key()
         if undone := sum(not self.run.analysis_is_done(chunk, analysis) for chunk in self.run.chunks()):
             raise RunError(

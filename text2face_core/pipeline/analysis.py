@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..contracts import Rejection, Runtime
 from ..images import supported
 from ..plugins import check_faces, check_findings, check_rejection
-from ..records import AnalysisRow, Face, Finding, Photo, PhotoRef, Pixels, Portrait, Status
+from ..records import NOTHING_KNOWN, AnalysisRow, Face, Finding, Known, Photo, PhotoRef, Pixels, Portrait, Status
 from .faces import FaceSelection
 from .stage import Clock, Failure, Stage
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A photo of the run, and the result of decoding it; content and look as in `AnalysisRow`."""
+    """A photo of the run, and the result of decoding it; content and look as in `AnalysisRow`.
+
+    known: what its source knows about it.
+    """
 
     ref: PhotoRef
     outcome: Photo | Failure
     content: str = ""
     look: str = ""
+    known: Known = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +131,6 @@ def _supported(one: Analysed) -> Analysed:
 def _undecoded(one: Decoded) -> Analysed:
     reason = one.outcome.reason if isinstance(one.outcome, Failure) else "not analysed"
     row = AnalysisRow(one.ref.photo_id, one.ref.uri, one.ref.chunk, "failed", reason)
+    known = one.known
+    row = replace(row, alt_text=known.alt_text, human_captions=known.captions, truth=known.findings)
     return Analysed(replace(row, content=one.content, look=one.look))

@@ -32,6 +32,7 @@ def _schemas() -> dict[str, Any]:
     analysis = {"status": text, "reason": text, "width": count, "height": count}
     analysis |= {"face": face, "findings": pa.list_(finding), "faces": pa.list_(face)}
     analysis |= {"content": text, "look": text}
+    analysis |= {"alt_text": text, "human_captions": names, "truth": pa.list_(finding)}
     return {
         "photos": pa.schema(photo | {"size": pa.int64(), "modified": pa.int64(), "gone": pa.bool_()}),
         "analysis": pa.schema(photo | analysis),
@@ -70,8 +71,10 @@ def write_analysis(path: Path, rows: Sequence[AnalysisRow], metadata: Mapping[st
     """Write a chunk's analysis to `path`, atomically, with `metadata` in the file's schema."""
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
-        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height", "content", "look")
+        for name in ("photo_id", "uri", "chunk", "status", "reason", "width", "height", "content", "look", "alt_text")
     }
+    columns["human_captions"] = [list(row.human_captions) for row in rows]
+    columns["truth"] = [[_finding_to_json(finding) for finding in row.truth] for row in rows]
     columns["face"] = [_face_to_json(row.face) for row in rows]
     columns["findings"] = [[_finding_to_json(finding) for finding in row.findings] for row in rows]
     columns["faces"] = [[_face_to_json(face) for face in row.faces] for row in rows]
@@ -85,7 +88,9 @@ def read_analysis(path: Path) -> list[AnalysisRow]:
         checked_id(row["photo_id"], path)
         face = _face_from_json(row.pop("face"))
         findings = tuple(_finding_from_json(one) for one in row.pop("findings"))
-        faces = map(_face_from_json, row.pop("faces", None) or ())  # older tables have no such column
+        faces = map(_face_from_json, row.pop("faces", None) or ())  # older tables have neither this nor the next
+        row["human_captions"] = tuple(row.pop("human_captions", None) or ())
+        row["truth"] = tuple(_finding_from_json(one) for one in row.pop("truth", None) or ())
         rows.append(AnalysisRow(**row, face=face, findings=findings, faces=tuple(one for one in faces if one)))
     return rows
 

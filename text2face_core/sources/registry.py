@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from ..contracts import MAX_PHOTO_BYTES, Runtime, Source
 from ..errors import SourceError
-from ..records import PhotoRef
+from ..records import Known, PhotoRef
 from ..utils import photo_id_of, quoted
-from .files import FileSource, Warn, list_files, no_photos
+from .files import IMAGES, LISTS, FileSource, Warn, list_files, no_photos
 
 if TYPE_CHECKING:
     from ..models import ModelStore
@@ -41,8 +43,13 @@ class Sources:
     text2face_core.errors.BadPhoto: unreadable: no such file or directory
     """
 
-    def __init__(self, plugins: Plugins | None = None, models: ModelStore | None = None) -> None:
-        self._plugins, self._models = plugins, models
+    def __init__(
+        self,
+        plugins: Plugins | None = None,
+        models: ModelStore | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._plugins, self._models, self._options = plugins, models, options or {}
         self._opened: dict[str, Source] = {"file": FileSource()}
         self._lock = threading.Lock()
 
@@ -64,11 +71,31 @@ class Sources:
         """
         return self.of(scheme_of(uri)).open(uri, max_bytes)
 
+    def known(self, uri: str) -> Known:
+        """Return what the source of a photo knows about it. Raises BadPhoto if it cannot be read."""
+        scheme = scheme_of(uri)
+        found = self.of(scheme).known(uri)
+        if not found.findings:
+            return found
+        (declared,) = self._declared(scheme)
+        truth = f"truth:{declared.name}"
+        return replace(found, findings=tuple(replace(finding, source=truth) for finding in found.findings))
+
+    def stamp(self, source: Sequence[str | Path]) -> str:
+        """Return a text that changes when the listing of these addresses may change; empty if that is not known."""
+        digest = hashlib.blake2b(digest_size=16)
+        for place in map(str, map(self.address_of, source)):
+            stamp = self.of(scheme_of(place)).stamp(place) if self._is_elsewhere(place) else ""
+            if not stamp:
+                return ""
+            digest.update(f"{place}\0{stamp}\0".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
     def list_photos(
         self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
     ) -> list[PhotoRef]:
         """List the photos of all addresses, each once: files in the order of their paths, then photos of plugins."""
-        places = [source] if isinstance(source, str | Path) else list(source)
+        places = [self.address_of(place) for place in ([source] if isinstance(source, str | Path) else source)]
         elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
         files = [place for place in places if str(place) not in elsewhere]
         listed = (
@@ -90,6 +117,24 @@ class Sources:
         if not listed:
             raise no_photos(places)
         return listed
+
+    def address_of(self, place: str | Path) -> str | Path:
+        """Return a file whose ending a source declares as that source's address; else the place as it is.
+
+        A source plugin declares ".tar" in `provides`, so that `photos.tar` means `webdataset:photos.tar`.
+        """
+        text = str(place)
+        ending = PurePath(text).suffix.lower()
+        if not ending or ending in IMAGES or ending in LISTS or scheme_of(text) != "file" or Path(text).is_dir():
+            return place
+        if self._plugins is None:
+            from ..plugins import Plugins
+
+            self._plugins = Plugins.load()
+        for one in self._plugins.known_components():
+            if one.kind == "source" and ending in one.component.provides:
+                return f"{one.component.provides[0]}:{text}"
+        return place
 
     def _is_elsewhere(self, place: str) -> bool:
         scheme = scheme_of(place)
@@ -119,8 +164,22 @@ class Sources:
             self._models = self._models or ModelStore()
         assert self._plugins is not None  # noqa: S101  `_declared` has loaded them
         (found,) = declared
-        built: Source = self._plugins.build(found, found.component.options(), Runtime(self._models))
+        options = check_options(found, self._options.get(found.name, {}))
+        built: Source = self._plugins.build(found, options, Runtime(self._models))
         return built
+
+
+def check_options(registered: Registered, options: Mapping[str, Any]) -> Any:
+    """Validate the options of a source. Raises SourceError with the option that is wrong."""
+    from pydantic import ValidationError
+
+    model = registered.component.options
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        known = ", ".join(model.model_fields) or "none"
+        raise SourceError(f"{registered.name}: {what} (options of {registered.name}: {known})") from error
 
 
 _current = Sources()
@@ -147,6 +206,16 @@ def open(uri: str, max_bytes: int = MAX_PHOTO_BYTES) -> bytes:  # noqa: A001  so
         SourceError: No plugin opens URIs of this scheme.
     """
     return _current.open(uri, max_bytes)
+
+
+def known(uri: str) -> Known:
+    """Return what the source of a photo knows about it; see `text2face_core.contracts.Source.known`."""
+    return _current.known(uri)
+
+
+def listing_stamp(source: Sequence[str | Path]) -> str:
+    """Return a text that changes when the listing of these addresses may change; empty if that is not known."""
+    return _current.stamp(source)
 
 
 def list_photos(

@@ -151,7 +151,14 @@ def test_a_signal_inside_a_slow_decoder_ends_the_command_in_seconds(installed, t
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of Unix")
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        ">&- 2>&- <&-",
+        pytest.param("2>&-", marks=pytest.mark.nightly),
+        pytest.param(">&-", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_run_is_done_without_streams(installed, toy_photos, closed):
     command = " ".join([*T2F, "run", str(toy_photos), "--out", "out", *TOYS, closed])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

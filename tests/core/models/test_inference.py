@@ -93,6 +93,7 @@ def test_a_script_module_is_exported_too(torch, tmp_path):
     np.testing.assert_allclose(run(images(5))[0], wanted, atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_an_export_is_made_once_for_the_same_weights(torch, tmp_path):
     shapes = [(BATCH, 3, 16, 16)]
     network(small_net(torch), shapes, runtime(tmp_path), key="small 1")
@@ -120,6 +121,7 @@ def test_an_export_that_differs_from_its_module_is_not_used(torch, tmp_path, mon
     assert [path for path in (tmp_path / "onnx").iterdir() if path.suffix != ".lock"] == []
 
 
+@pytest.mark.nightly
 def test_what_a_killed_export_left_behind_is_cleared_away(torch, tmp_path):
     shapes = [(BATCH, 3, 16, 16)]
     network(small_net(torch), shapes, runtime(tmp_path), key="small 1")

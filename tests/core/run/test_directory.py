@@ -53,7 +53,8 @@ def test_every_photo_ends_as_a_row_with_captions_or_a_reason(finished):
 def test_the_documented_columns_are_there(finished):
     analysis = pq.read_schema(finished.analysis_path(0)).names
     photo = ["photo_id", "uri", "chunk", "status", "reason", "width", "height"]
-    assert analysis == [*photo, "face", "findings", "faces", "content", "look"]
+    known = ["alt_text", "human_captions", "truth"]
+    assert analysis == [*photo, "face", "findings", "faces", "content", "look", *known]
     assert pq.read_schema(finished.captions_path(0)).names == ["photo_id", "captions"]
     names = ["photo_id", "uri", "chunk", "size", "modified", "gone"]
     assert pq.read_schema(finished.photos_path).names == names

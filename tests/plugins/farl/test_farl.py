@@ -187,6 +187,7 @@ def test_the_threshold_decides_what_is_present(make):
     assert {finding.value for finding in usual} == {True, False}
 
 
+@pytest.mark.nightly
 def test_attributes_do_not_depend_on_the_batch(make):
     attributes, some = make(), portraits()
     alone = [attributes.extract([one])[0] for one in some]

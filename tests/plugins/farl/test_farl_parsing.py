@@ -212,12 +212,14 @@ def test_a_hat_that_only_celebm_sees_keeps_lapa_from_calling_hair_short(parsers)
     assert "hair_length" not in said(parsers("lapa", "celebm"), portrait)
 
 
+@pytest.mark.nightly
 def test_only_what_parsing_declares_is_said(parsers):
     (component,) = (one for one in t2f_farl.t2f_extractors() if one.name == "farl.parsing")
     found = parsers("lapa", "celebm").extract([*portraits(), painted(), painted(hair=0.0)])
     assert {finding.name for findings in found for finding in findings} <= {*component.provides}
 
 
+@pytest.mark.nightly
 def test_regions_do_not_depend_on_the_batch(parsers):
     parsing = parsers("lapa", "celebm")
     some = [*portraits()[:5], painted(mouth=0.3), painted(hair=2.5, turn=0.2), painted(hat=1.0)]
@@ -245,6 +247,7 @@ def test_half_precision_is_used_where_the_script_takes_it_and_left_where_not(scr
     assert ("cannot compute in bfloat16" in caplog.text) is bool(changes)
 
 
+@pytest.mark.nightly
 def test_a_parser_with_other_classes_is_refused(parsers):
     with pytest.raises(ArtifactError, match="parser lapa, has 12 classes, not 11"):
         parsers("lapa", more=1).extract([painted()])

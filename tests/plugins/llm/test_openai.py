@@ -219,6 +219,7 @@ def test_a_server_that_is_down_for_a_while_is_waited_for(build, caplog):
     assert any("answers again after" in line for line in said)
 
 
+@pytest.mark.nightly
 def test_of_ten_thousand_queued_requests_only_a_few_exist_at_a_time(build):
     requests = [ask(number) for number in range(10_000)]
     with serving(lambda what, attempt: "401" if len(written) > 400 else "") as server:

@@ -28,6 +28,7 @@ def replace_one(photos):
     Image.new("RGB", (96, 96), "red").save(photos / "images" / "03.png")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("cache_latents", [True, False])
 def test_resuming_notices_replaced_and_deleted_pictures(tiny_base, photos, tmp_path, cache_latents):
     options = {"checkpoint_every": 1, "cache_latents": cache_latents}
@@ -91,6 +92,7 @@ def test_a_training_without_a_record_can_be_resumed(tiny_base, photos, tmp_path)
 # --- settings that are paths or have new names ----------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_relative_base_is_recorded_by_its_absolute_path(tiny_base, photos, tmp_path, monkeypatch):
     from support.sd_drawing import REQUESTS, open_one
 

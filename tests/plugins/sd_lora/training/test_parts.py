@@ -202,6 +202,7 @@ def test_a_batch_holds_what_is_drawn_for_each_sample_whatever_else_is_in_it(tiny
 # --- figures -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_validation_draws_a_growing_sheet_and_writes_figures_that_tensorboard_reads(
     tiny_base, photos16, tmp_path, shared_cache
 ):

@@ -61,6 +61,7 @@ def test_draws_do_not_depend_on_what_was_drawn_before():
     assert torch.equal(draws.noise(shape), alone)
 
 
+@pytest.mark.nightly
 def test_draws_are_the_same_in_another_process():
     choices = "d.choose_timestep(1000), d.choose_caption(['', '', '']), d.flips(), d.noise((2, 3)).tolist()"
     printed = f"{choices}, o.shuffle_epoch(3, 1, 9).tolist()"

@@ -152,7 +152,11 @@ def test_training_in_two_parts_equals_training_in_one(run, calm):
     [
         (signal.SIGINT, {"held_out": 1, "validate_every": 2}),  # it is stopped where a validation is due
         (signal.SIGTERM, {"schedule": "cosine", "warmup": 2, "ema": 0.9, "min_snr": 5.0, "noise_offset": 0.1}),
-        (signal.SIGTERM, {"dtype": "float16", "accumulation": 2, "flip": True, "styles": {"": 1.0}}),
+        pytest.param(
+            signal.SIGTERM,
+            {"dtype": "float16", "accumulation": 2, "flip": True, "styles": {"": 1.0}},
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(run, number, options):
@@ -187,7 +191,7 @@ class StopAtValidation(Told):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("step", [0, 2, 4])
+@pytest.mark.parametrize("step", [2, *(pytest.param(step, marks=pytest.mark.nightly) for step in (0, 4))])
 def test_a_signal_during_validation_is_obeyed_within_a_denoising_step(run, step, monkeypatch):
     from diffusers import DDIMScheduler
 
