@@ -31,6 +31,7 @@ VERBS = {
     "sweep": ("sweep:sweep", "Generate one prompt with changing words, as a labelled grid."),
     "compare": ("compare:compare", "Compare images of the base model and of the LoRA, side by side."),
     "evaluate": ("evaluate:evaluate", "Measure whether images show what prompts say, and for whom."),
+    "demo": ("demo:demo", "Caption, tune, generate and measure, in a few minutes on a laptop."),
     "settings": ("settings:settings", "List every setting of photos, faces, captions, bag and dataset."),
     "plugins": ("plugins:plugins", "List, show and create plugins."),
     "models": ("models:models", "List, fetch and check model files."),

@@ -6,6 +6,7 @@ from .captions import (
     run_photos as run_photos,
 )
 from .checks import CheckedCaption as CheckedCaption, check_captions as check_captions
+from .demo import DemoResult as DemoResult, run_demo as run_demo
 from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from .evaluation import EvaluationResult as EvaluationResult, evaluate as evaluate
 from .exports import export as export
