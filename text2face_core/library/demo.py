@@ -81,8 +81,8 @@ class Examples:
         missing = [path for path in (self.photos, self.faces, self.prompts, self.base) if not path.exists()]
         if missing:
             raise UsageError(
-                f"{missing[0]} is missing: the demo needs the folder examples of the repository, which is not part of an "
-                "installed package. Clone the repository and give --examples"
+                f"{missing[0]} is missing: the demo needs the folder examples of the repository, which is not part of "
+                "an installed package. Clone the repository and give --examples"
             )
 
 
@@ -172,6 +172,17 @@ def draw_sheets(model: str, folder: Path, drawing: Mapping[str, Any]) -> dict[st
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A finding in the page's table."""
+
+    finding: str
+    eyes: str
+    before: Measure
+    change: Measure
+    n: int
+
+
 class _Clock:
     """Wall time by stage."""
 
@@ -196,9 +207,8 @@ def adherence_of(
     measures: Sequence[Measure], name: str = "adherence", finding: str = ""
 ) -> dict[tuple[str, str], Measure]:
     """By model and eyes."""
-    return {
-        (one.model, one.eyes): one for one in measures if one.name == name and one.finding == finding and not one.group
-    }
+    wanted = (name, finding, "")
+    return {(one.model, one.eyes): one for one in measures if (one.name, one.finding, one.group) == wanted}
 
 
 def _headline(result: EvaluationResult) -> str:
@@ -224,21 +234,13 @@ def render_page(
 ) -> str:
     """The page; images are linked, and so stay where they are."""
     findings = sorted({one.finding for one in result.measures if one.name == "adherence" and one.finding})
-    rows = []
+    rows: list[_Row] = []
     for finding in findings:
         found = adherence_of(result.measures, finding=finding)
         changes = adherence_of(result.measures, "adherence difference", finding)
-        rows += [
-            {
-                "finding": finding.replace("_", " "),
-                "eyes": eyes,
-                "before": found["base", eyes],
-                "change": one,
-                "n": one.n,
-            }
-            for (_, eyes), one in changes.items()
-        ]
-    rows.sort(key=lambda row: (row["eyes"], -row["n"]))
+        name = finding.replace("_", " ")
+        rows += [_Row(name, eyes, found["base", eyes], one, one.n) for (_, eyes), one in changes.items()]
+    rows.sort(key=lambda row: (row.eyes, -row.n))
     text: str = (
         environment("demo")
         .get_template("page.html.j2")
