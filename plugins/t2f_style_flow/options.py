@@ -42,7 +42,7 @@ class StyleFlowOptions(TrainingOptions):
     learning_rate: float = Field(1e-3, ge=0, description="learning rate of the flow")
     text_learning_rate: float = Field(1e-3, ge=0, description="learning rate of the text encoder")
     schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="learning rate schedule")
-    warmup: int = Field(20, ge=0, description="warm-up: optimizer steps in which learning rates rise from 0")
+    warmup: int = Field(0, ge=0, description="warm-up: optimizer steps in which learning rates rise from 0")
     ema: float = Field(
         0.99, ge=0, lt=1, description="decay of the exponential moving average of weights, which is saved; 0: off"
     )

@@ -13,6 +13,7 @@ import torch
 
 from text2face_core.errors import UsageError
 from text2face_core.training import Indices, SampleRandom, SampleRef, split_held_out
+from text2face_core.utils import stream_seed
 
 from ..faces.artifacts import LATENT
 from ..model.words import PAD, WordPieces
@@ -98,19 +99,25 @@ def _number(latent: npt.NDArray[np.float32]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """styles, noise: (N, K). times: (N,) in 0 to 1. pieces: (N, L) int64. said: (N,) bool: with its caption."""
+    """styles, noise: (N, K). times: (N,) in 0 to 1. pieces: (N, L) int64. said: (N,) bool: with its caption.
+
+    seed: of dropout.
+    """
 
     styles: torch.Tensor
     noise: torch.Tensor
     times: torch.Tensor
     pieces: torch.Tensor
     said: torch.Tensor
+    seed: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Copy to another device."""
         if device.type == "cpu":
             return self
-        return Batch(*(one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)))
+        return Batch(
+            *(one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)), self.seed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,9 @@ class FaceLoader:
         said = [not one.drops_caption(self.options.caption_dropout) for one in randoms]
         numbers = [one.choose_caption(self.data.caption_styles[one.index], self.options.styles) for one in randoms]
         times = [one.choose_timestep(TIMES) / TIMES for one in randoms]
-        return self._make(randoms, numbers, times, said)
+        first = samples[0]
+        seed = stream_seed(self.seed, "dropout", first.epoch, first.index)
+        return self._make(randoms, numbers, times, said, seed)
 
     def load_validation_batch(self, indices: Sequence[int], times: Sequence[float], round_: int) -> Batch:
         """Load samples for validation, always in the same way: first caption, these times."""
@@ -135,12 +144,17 @@ class FaceLoader:
         return self._make(randoms, [0] * len(randoms), times, [True] * len(randoms))
 
     def _make(
-        self, randoms: Sequence[SampleRandom], numbers: Sequence[int], times: Sequence[float], said: Sequence[bool]
+        self,
+        randoms: Sequence[SampleRandom],
+        numbers: Sequence[int],
+        times: Sequence[float],
+        said: Sequence[bool],
+        seed: int = 0,
     ) -> Batch:
         styles = self.data.styles[[one.index for one in randoms]]
         noise = torch.stack([one.noise(styles.shape[1:]) for one in randoms])
         pieces = pad([self.data.pieces[one.index][number] for one, number in zip(randoms, numbers, strict=True)])
-        return Batch(styles, noise, torch.tensor(list(times)), pieces, torch.tensor(list(said)))
+        return Batch(styles, noise, torch.tensor(list(times)), pieces, torch.tensor(list(said)), seed)
 
 
 TIMES = 1 << 20

@@ -32,7 +32,9 @@ class TrainableFlow:
         """Mean squared error in the velocity, a scalar."""
         times = batch.times[:, None]
         mixed = (1 - times) * batch.noise + times * batch.styles
-        answer = network(mixed, batch.times, batch.pieces, batch.said)
+        with torch.random.fork_rng(devices=[]):  # so that a resumed training drops what an undisturbed one does
+            torch.manual_seed(batch.seed % (1 << 63))
+            answer = network(mixed, batch.times, batch.pieces, batch.said)
         return torch.nn.functional.mse_loss(answer, batch.styles - batch.noise)
 
 

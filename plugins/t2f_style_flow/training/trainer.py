@@ -126,8 +126,7 @@ def run_loop(
     done = checkpoint.step if checkpoint else 0
     log = MetricsLog(context.out, done, tensorboard=options.tensorboard)
     validate = FaceValidator(context, model, data, loader, log)
-    # Dropout draws from torch's generator; the same at each start, as a step's draws are its own.
-    with catch_signals(context.stop), torch.random.fork_rng(devices=[]):
+    with catch_signals(context.stop):
         loop = Loop(context, model, data, loader, checkpoints, log, validate)
         if checkpoint:
             loop.restore(checkpoint)
