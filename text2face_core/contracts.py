@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .components import Component, Options, Role, Runtime
 from .errors import PluginError, UsageError
+from .metrics import Embedder, Metric
 from .records import NOTHING_KNOWN, CaptionedPhoto
 from .utils import new_name, warn_renamed
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from .records import Bag, Captions, Face, Finding, Known, PhotoRef, Pixels, Portrait
 
 __all__ = [
-    "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Extractor", "Filter", "Fuser", "FusionRequest",
-    "GenerationRequest", "ImageGenerator", "Options", "Progress", "Rejection", "Role", "Runtime", "Source",
-    "TrainedModel", "Trainer",
+    "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Embedder", "Extractor", "Filter", "Fuser",
+    "FusionRequest", "GenerationRequest", "ImageGenerator", "Metric", "Options", "Progress", "Rejection", "Role",
+    "Runtime", "Source", "TrainedModel", "Trainer",
 ]  # fmt: skip
 
 
