@@ -6,6 +6,7 @@ an exception; the pipeline then calls it for each input alone and records the re
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,14 @@ class Source(ABC):
 
 
 class Detector(ABC):
-    """Finds faces."""
+    """Finds faces.
+
+    Attributes:
+        upright_score: Score that hardly any but upright faces reach. A face found upright with a lower score is looked
+            at again in other orientations, since it may lie on its side or head; by default every face is.
+    """
+
+    upright_score: float = math.inf
 
     @abstractmethod
     def detect(self, images: Sequence[Pixels]) -> list[list[Face]]:

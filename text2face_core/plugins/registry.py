@@ -102,6 +102,10 @@ class Plugins:
         if enabled():
             attach_trace(self._manager)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was found; another process imports it again."""
+        return Plugins, ((*self._found.values(), *self._replaced), self._disabled)
+
     @classmethod
     def load(cls, *, builtin_only: bool = False) -> Plugins:
         """Find the installed plugins that the environment variable T2F_LOAD_PLUGINS allows; imports nothing.
