@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "uv|virtualenv"  # pip takes four times as long over torch
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "docs", "tests", "browser", "plugins", "newest"]
+nox.options.sessions = ["lint", "types", "docs", "tests", "ray", "browser", "plugins", "newest"]
 
 ROOT = Path(__file__).parent
 SIDE_BY_SIDE = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
@@ -27,15 +27,18 @@ CORE = ("tests/core", "tests/install")
 USES = {
     "bisenet": ["tests/plugins/test_bisenet.py"],
     "clip": ["tests/plugins/test_clip.py"],
+    "datasets": ["tests/plugins/sources/test_huggingface.py"],
     "deepface": ["tests/plugins/test_deepface.py"],
     "farl": ["tests/plugins/farl"],
     "heic": ["tests/core/images/test_heic.py"],
     "insightface": ["tests/plugins/test_insightface.py"],
     "llamacpp": ["tests/plugins/llm/test_llamacpp.py"],
     "openai": ["tests/plugins/llm/test_openai.py"],
+    "ray": ["tests/ray", "-k", "local_engine"],
     "recap": ["tests/plugins/llm/test_recap.py"],
     "resmasknet": ["tests/plugins/test_resmasknet.py"],
     "retinaface": ["tests/plugins/test_retinaface.py"],
+    "urls": ["tests/plugins/sources/test_urls.py"],
     "webdataset": ["tests/core/dataset/test_formats.py", "-k", "webdataset and not datasets"],
 }
 """One real use of each extra. `train` has the session `newest`, `vicuna` the session `vllm`; `paper` joins extras."""
@@ -122,10 +125,24 @@ def plugins(session: nox.Session) -> None:
 
 
 @nox.session
+def ray(session: nox.Session) -> None:
+    """The engine on Ray, on this machine."""
+    session.install("-e", ".[ray,test]")
+    session.run("pytest", "tests/ray", "-m", "not nightly", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
+def ray_faults(session: nox.Session) -> None:
+    """The engine on Ray while actors, drivers and nodes die (minutes)."""
+    session.install("-e", ".[ray,test]")
+    session.run("pytest", "tests/ray", "-m", "nightly", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """The tests that take long next to others of their kind, with and without torch."""
     session.install("-e", f".[{NETWORKS},test]")
-    marks = "nightly and not heavy and not reference"
+    marks = "nightly and not heavy and not reference and not ray"
     session.run("pytest", *BY_FILE, "-m", marks, *session.posargs, env=ENVIRONMENT)
 
 

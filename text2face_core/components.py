@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -21,8 +21,8 @@ else:
     OptionsT = TypeVar("OptionsT", bound=BaseModel)
     RoleT_co = TypeVar("RoleT_co", covariant=True)
 
-Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "renderer"]
-"""What a component does in a run; each role has its hook in `hookspecs` and its base class in `contracts`."""
+Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric"]
+"""What a component does; each role has its hook in `hookspecs` and its base class in `contracts`."""
 
 
 class Options(BaseModel):
@@ -87,6 +87,8 @@ class Component(Generic[OptionsT, RoleT_co]):
             what to do, or "". Must load nothing heavy and take a few seconds at most.
         lineage: The data sets that its networks were trained on, such as ("CelebA",); `t2f evaluate` says which of
             them a grader shares with the models that labelled the photos.
+        decides: Of a finding whose values it can only tell in part, the values that it is sure of: as a grader, it has
+            no say in statements of others. {"emotion": ("happiness",)}
 
     Example:
         >>> class Nothing(Extractor):
@@ -109,6 +111,7 @@ class Component(Generic[OptionsT, RoleT_co]):
     gpu: str = ""
     unreachable: Callable[[OptionsT], str] | None = None
     lineage: tuple[str, ...] = ()
+    decides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:
         """Return the model files that the component needs with these options."""

@@ -6,6 +6,7 @@ an exception; the pipeline then calls it for each input alone and records the re
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .components import Component, Options, Role, Runtime
 from .errors import PluginError, UsageError
+from .metrics import Embedder, Metric
 from .records import NOTHING_KNOWN, CaptionedPhoto
 from .utils import new_name, warn_renamed
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from .records import Bag, Captions, Face, Finding, Known, PhotoRef, Pixels, Portrait
 
 __all__ = [
-    "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Extractor", "Filter", "Fuser", "FusionRequest",
-    "GenerationRequest", "ImageGenerator", "Options", "Progress", "Rejection", "Renderer", "Role",
-    "Runtime", "Source", "TrainedModel", "Trainer",
+    "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Embedder", "Extractor", "Filter", "Fuser",
+    "FusionRequest", "GenerationRequest", "ImageGenerator", "Metric", "Options", "Progress", "Rejection",
+    "Renderer", "Role", "Runtime", "Source", "TrainedModel", "Trainer",
 ]  # fmt: skip
 
 
@@ -129,7 +131,14 @@ class Source(ABC):
 
 
 class Detector(ABC):
-    """Finds faces."""
+    """Finds faces.
+
+    Attributes:
+        upright_score: Score that hardly any but upright faces reach. A face found upright with a lower score is looked
+            at again in other orientations, since it may lie on its side or head; by default every face is.
+    """
+
+    upright_score: float = math.inf
 
     @abstractmethod
     def detect(self, images: Sequence[Pixels]) -> list[list[Face]]:

@@ -145,6 +145,9 @@ class EvaluationSettings(Options):
         description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
         "Choose others than those that labelled the photos",
     )
+    metrics: tuple[str, ...] = Field(
+        (), description="further metrics and embedders of t2f evaluate, such as inception or faceres.identity"
+    )
 
 
 class Recipe(Options):
@@ -320,7 +323,14 @@ class Recipe(Options):
         # chosen by addresses of photos; no outside plugin is imported to find out
         sources = [one.name for one in plugins.known_components() if one.kind == "source"] if self.plugins else []
         for section in self.plugins:
-            if section not in {*names, *without, self.trainer, *self.evaluation.graders, *sources}:
+            if section not in {
+                *names,
+                *without,
+                self.trainer,
+                *self.evaluation.graders,
+                *self.evaluation.metrics,
+                *sources,
+            }:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'

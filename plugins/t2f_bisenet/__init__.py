@@ -85,4 +85,5 @@ def t2f_extractors() -> Iterable[Component[BiSeNetOptions, Extractor]]:
             "skin_tone",
         ),
         summary="hair, eyes, mouth, teeth, glasses, hat, jewellery and skin tone, measured on 19 regions of the face",
+        lineage=("CelebA", "CelebAMask-HQ"),
     )

@@ -151,6 +151,7 @@ def t2f_filters() -> Iterable[Component[RealOptions, Filter]]:
         needs=needs,
         extra="clip",
         summary="rejects drawings, statues, masks …, and photos with text over them",
+        lineage=("LAION-2B",),
     )
 
 
@@ -166,4 +167,5 @@ def t2f_extractors() -> Iterable[Component[MouthOptions, Extractor]]:
         extra="clip",
         provides=("teeth_visible", "tongue_visible"),
         summary="whether teeth or the tongue are visible",
+        lineage=("LAION-2B",),
     )

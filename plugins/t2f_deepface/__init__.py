@@ -89,4 +89,5 @@ def t2f_extractors() -> Iterable[Component[DeepFaceOptions, Extractor]]:
         extra="deepface",
         provides=("age", "gender", "ethnicity"),
         summary="age in years, gender, ethnicity, by DeepFace's networks; not for commercial use",
+        lineage=("VGGFace", "IMDB-WIKI", "FairFace"),
     )

@@ -143,6 +143,7 @@ def t2f_extractors() -> Iterable[Component[AttributeOptions, Extractor] | Compon
         extra="farl",
         provides=NAMES,
         summary="the 40 attributes of CelebA: hair, make-up, beard, face shape, jewellery, ...",
+        lineage=("LAION-Face", "CelebA"),
     )
     yield Component(
         "farl.parsing",
@@ -153,4 +154,5 @@ def t2f_extractors() -> Iterable[Component[AttributeOptions, Extractor] | Compon
         extra="farl",
         provides=MEASURED,
         summary="hair length, openness of eyes and mouth, eyeglasses and hats, measured on regions of the face",
+        lineage=("LAION-Face", "LaPa", "CelebA", "CelebAMask-HQ"),
     )

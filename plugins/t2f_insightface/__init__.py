@@ -80,4 +80,5 @@ def t2f_detectors() -> Iterable[Component[InsightFaceOptions, Detector]]:
         artifacts=(WEIGHTS,),
         extra="insightface",
         summary="SCRFD by insightface; its models are for non-commercial research",
+        lineage=("WIDER FACE",),
     )

@@ -49,4 +49,5 @@ def t2f_extractors() -> Iterable[Component]:
         PeopleOptions,
         provides=("age", "gender", "ethnicity"),
         summary="age in years, gender, ethnicity if requested; our own small network, trained on FairFace",
+        lineage=("FairFace",),
     )

@@ -65,4 +65,5 @@ def t2f_extractors() -> Iterable[Component[EmotionOptions, Extractor]]:
         extra="resmasknet",
         provides=("emotion",),
         summary="anger, disgust, fear, happiness, sadness, surprise or neutral; the top two when none dominates",
+        lineage=("FER2013",),
     )

@@ -104,4 +104,5 @@ def t2f_detectors() -> Iterable[Component[RetinaFaceOptions, Detector]]:
         needs=lambda options: [] if options.weights else [WEIGHTS[options.backbone]],
         extra="retinaface",
         summary="the paper's face detector: RetinaFace with ResNet-50, or MobileNet-0.25",
+        lineage=("WIDER FACE",),
     )

@@ -56,4 +56,5 @@ def t2f_extractors() -> Iterable[Component[StarterOptions, Extractor]]:
             "skin_tone",
         ),
         summary="hair, glasses, hat, smile, mouth, eyes, skin tone; our own small network on the CPU",
+        lineage=("FFHQ", "CelebA", "CelebAMask-HQ"),
     )

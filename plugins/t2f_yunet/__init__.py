@@ -69,5 +69,10 @@ def build(options: YuNetOptions, runtime: Runtime) -> "YuNet":
 def t2f_detectors() -> Iterable[Component[YuNetOptions, Detector]]:
     """One detector."""
     yield Component(
-        "yunet", build, YuNetOptions, artifacts=(WEIGHTS,), summary="small, fast face detector; the default"
+        "yunet",
+        build,
+        YuNetOptions,
+        artifacts=(WEIGHTS,),
+        summary="small, fast face detector; the default",
+        lineage=("WIDER FACE",),
     )

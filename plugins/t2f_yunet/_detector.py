@@ -49,6 +49,9 @@ class YuNet(Detector):
     faces costs most, as it is looked at in every way. Results do not depend on threads or batches.
     """
 
+    upright_score = 0.92
+    """Of 1,492 faces in photos turned by a quarter, two or three, 1 reached it; of 650 upright faces, 85 % did."""
+
     def __init__(self, weights: Path, options: YuNetOptions, threads: int = 1) -> None:
         # OpenCV shares one pool of threads among all its calls in a process. Photos side by side, one thread each,
         # use cores as well as that does, and keep to the number of threads that were granted.

@@ -61,7 +61,7 @@ def write_base(folder: Path, axes: int = 16, width: int = 64) -> Path:
     network = StyleFlow(Sizes(len(words.pieces) + len(SPECIAL), pairs=256, words=32, axes=axes, width=width, blocks=2))
     with torch.no_grad():
         for one in network.parameters():  # layers that begin with zeros would keep gradients from the text encoder
-            one += 0.02 * torch.randn_like(one)
+            one.add_(torch.randn_like(one), alpha=0.02)
     folder.mkdir(parents=True)
     save_model(folder / MODEL, StyleModel(network, words, space, {"generator": "mobilestylegan-ffhq"}))
     return folder

@@ -25,6 +25,7 @@ from text2face_core import (
     Runtime,
     hookimpl,
 )
+from text2face_core.errors import UsageError
 
 FACE = (250, 0, 250)
 
@@ -72,6 +73,8 @@ class SquareDetector(Detector):
 class ToyOptions(Options):
     factor: float = 1.0
     broken_at: int = -1
+    crash_at: int = -1
+    ends_at: int = -1
 
 
 class ShadeExtractor(Extractor):
@@ -85,6 +88,10 @@ class ShadeExtractor(Extractor):
         x0, y0, x1, y1 = portrait.face.box.astype(int)
         age = float(np.median(portrait.photo.pixels[y0:y1, x0:x1, 1])) * self.options.factor
         crash("extractor", [age])
+        if round(age) == self.options.crash_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if round(age) == self.options.ends_at:
+            raise UsageError("this age ends the toy")
         if round(age) == self.options.broken_at:
             raise ValueError("this age breaks the toy")
         return [Finding("age", round(age, 1), 0.9), Finding("gender", "female" if age % 2 else "male", 0.95)]

@@ -29,6 +29,24 @@ from .generation import generation_options, settings_from
     help="Grade the images of this folder instead, which any tool made, with the prompts that are stored with them.",
 )
 @click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
+@click.option(
+    "--metrics",
+    default="",
+    metavar="A,B",
+    help="Further metrics and embedders, such as inception (FID, KID) or faceres.identity.  [default: the recipe's]",
+)
+@click.option(
+    "--training",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN|FOLDER",
+    help="Photos that the models were trained on: copies of their faces are looked for by an embedder of identity.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN|FOLDER",
+    help="Real photos that the models were not trained on, for distances.  [default: those behind captions:RUN]",
+)
 @click.option("--recipe", default="starter", show_default=True, help="Recipe with detector, face rules and graders.")
 @click.option(
     "--labelled-by",

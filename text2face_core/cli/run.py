@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .models import check_accepted
 from .supervision import supervise
 
 if TYPE_CHECKING:
+    from ..engines import Engine
     from ..library import Session
 
 
@@ -55,6 +57,54 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _engine(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--engine",
+            default="local",
+            show_default=True,
+            type=click.Choice(["local", "ray"]),
+            help="Where chunks are done: in this process, or by Ray actors on any number of machines.",
+        ),
+        click.option("--address", default="", help="The Ray cluster, or auto.  [default: Ray on this machine]"),
+        click.option(
+            "--actors", type=click.IntRange(0), default=0, help="Ray actors; 0: as many as the cluster has room for."
+        ),
+        click.option(
+            "--actor-cpus", type=click.FloatRange(0), default=1.0, show_default=True, help="CPUs of each Ray actor."
+        ),
+        click.option(
+            "--actor-gpus", type=click.FloatRange(0), default=0.0, help="GPUs of each Ray actor; may be a fraction."
+        ),
+        click.option(
+            "--in-flight", type=click.IntRange(1), default=2, show_default=True, help="Chunks that a Ray actor has."
+        ),
+        click.option("--caption-actors", type=click.IntRange(0), help="Ray actors that caption.  [default: --actors]"),
+        click.option(
+            "--caption-gpus", type=click.FloatRange(0), help="GPUs of each for captioning.  [default: --actor-gpus]"
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _engine_of(given: dict[str, Any]) -> Engine:
+    from ..engines import LocalEngine, Pool, RayEngine
+
+    if given["engine"] == "local":
+        return LocalEngine()
+    analysis = Pool(
+        actors=given["actors"], cpus=given["actor_cpus"], gpus=given["actor_gpus"], in_flight=given["in_flight"]
+    )
+    actors, gpus = given["caption_actors"], given["caption_gpus"]
+    captioning = replace(
+        analysis,
+        actors=analysis.actors if actors is None else actors,
+        gpus=analysis.gpus if gpus is None else gpus,
+    )
+    return RayEngine(given["address"], analysis=analysis, captioning=captioning)
+
+
 @click.command(short_help="Caption photos.")
 @click.argument("source", nargs=-1, metavar="SOURCE…")
 @click.option(
@@ -75,6 +125,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--chunk-size", type=click.IntRange(1), default=128, show_default=True, help="Photos per shard of a new run."
 )
+@_engine
 @_shared
 @click.pass_context
 def run(
@@ -121,6 +172,7 @@ def run(
 
 @click.command(short_help="Write the captions of a run again.")
 @click.argument("out", type=click.Path(path_type=Path))
+@_engine
 @_shared
 @click.pass_context
 def fuse(ctx: click.Context, /, out: Path, **given: Any) -> int:
@@ -162,6 +214,7 @@ def _session(ctx: click.Context, out: Path, given: dict[str, Any]) -> Iterator[S
         dtype=given["dtype"],
         threads=given["threads"],
         chunk_size=given.get("chunk_size", 128),
+        engine=_engine_of(given),
     )
     with resumable(), session.run.lock():
         try:

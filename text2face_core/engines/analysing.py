@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import tee
+from typing import ClassVar, Literal
 
 from ..contracts import Progress
 from ..dataset import DatasetSettings, save_crop
 from ..errors import Text2FaceError
 from ..images import DecodeLimits, open_decoder
-from ..pipeline import Analysed, Analysis, Decoded
+from ..pipeline import Analysed, Analysis, Clock, Decoded
 from ..records import AnalysisRow, Photo
 from ..run import RunDirectory, Suspect, Watch, find_suspects, read_analysis
 from .base import Task, Work
@@ -72,14 +73,24 @@ class AnalysisJob:
         limits: Which photos are decoded at all.
         dataset: How crops are cut.
         work: Sizes of batches and pools.
+        clock: Counts the seconds inside each component.
     """
 
+    kind: ClassVar[Literal["analysis"]] = "analysis"
     run: RunDirectory
     key: str
     build: Callable[[], Analysis]
     limits: DecodeLimits
     dataset: DatasetSettings
     work: Work
+    clock: Clock = field(default_factory=Clock)
+
+    def resumed(self, task: Task) -> Task:
+        """Return the task with what was kept of it, and the photos that were in work one at a time."""
+        rows = self.run.analysis_so_far(task.chunk, self.key)
+        kept = {photo.photo_id: rows[photo.photo_id] for photo in task.pending if photo.photo_id in rows}
+        task = replace(task, kept={**task.kept, **kept})
+        return _without_crashes(task, find_suspects(self.run.analysis_path(task.chunk), self.key))
 
     def __call__(self, tasks: Iterable[Task], progress: Progress) -> None:
         """Analyse every task and commit its chunk; photos are decoded ahead across tasks."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ..contracts import Progress
+from ..pipeline import Clock
 from ..records import AnalysisRow, PhotoRef
 
 
@@ -52,11 +53,30 @@ class Task:
 class Job(Protocol):
     """Work that a process can do chunk by chunk, such as analysis.
 
-    Each chunk is committed when it is done, so any process may take any chunk, and a job may be stopped at any time.
+    Each chunk is committed when it is done, so any process may take any chunk, and a job may be stopped at any time. It
+    can be pickled, and then builds its models where it arrives.
+
+    Attributes:
+        kind: What it does; engines may have other resources for each.
+        clock: Counts the seconds inside each component.
     """
+
+    @property
+    def kind(self) -> Literal["analysis", "captioning"]:
+        """What it does."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Counts the seconds inside each component."""
+        ...
 
     def __call__(self, tasks: Iterable[Task], progress: Progress) -> None:
         """Work on the tasks in order; models are loaded once, for all of them."""
+        ...
+
+    def resumed(self, task: Task) -> Task:
+        """Return the task as it is after the process that worked on it died."""
         ...
 
 
@@ -64,10 +84,19 @@ class Engine(ABC):
     """Decides which process works on which chunk: threads of this machine, or many machines.
 
     Results do not depend on the engine.
+
+    Attributes:
+        elsewhere: Whether other processes do the work, and build the models themselves.
     """
 
+    elsewhere: bool = False
+
+    def threads_per_model(self, kind: Literal["analysis", "captioning"], default: int) -> int:  # noqa: ARG002  for other engines
+        """Return how many threads each model of a job has, if the user does not say so."""
+        return default
+
     @abstractmethod
-    def run(self, job: Job, tasks: Sequence[Task], progress: Progress) -> None:
+    def run(self, job: Job, tasks: Iterable[Task], progress: Progress) -> None:
         """Have every task done.
 
         Args:

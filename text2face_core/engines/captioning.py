@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from ..contracts import Progress
 from ..pipeline import Captioning, Clock
@@ -37,11 +38,16 @@ class CaptioningJob:
         clock: The clock that counts the fusers' time.
     """
 
+    kind: ClassVar[Literal["captioning"]] = "captioning"
     run: RunDirectory
     key: str
     build: Callable[[], Captioning]
     begun: Callable[[], None]
     clock: Clock
+
+    def resumed(self, task: Task) -> Task:
+        """Return the task; what is done of its chunk is found when it is begun."""
+        return task
 
     def __call__(self, tasks: Iterable[Task], progress: Progress) -> None:
         """Caption every task and commit its chunk."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from ..contracts import Progress
 from .base import Engine, Job, Task
@@ -11,6 +11,6 @@ from .base import Engine, Job, Task
 class LocalEngine(Engine):
     """Does the job in this process, chunk by chunk."""
 
-    def run(self, job: Job, tasks: Sequence[Task], progress: Progress) -> None:
+    def run(self, job: Job, tasks: Iterable[Task], progress: Progress) -> None:
         """Have every task done."""
         job(tasks, progress)

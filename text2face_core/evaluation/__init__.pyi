@@ -1,3 +1,4 @@
+from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
     file_hash as file_hash,
@@ -20,6 +21,8 @@ from .metrics.kernel import (
     kernel_distance_interval as kernel_distance_interval,
 )
 from .metrics.memorisation import Memorisation as Memorisation, measure_memorisation as measure_memorisation
+from .metrics.people import NearestPair as NearestPair, measure_people as measure_people
+from .metrics.quality import measure_quality as measure_quality
 from .pictures import read_captioned_images as read_captioned_images
 from .plans import (
     plan_balanced as plan_balanced,

@@ -60,4 +60,5 @@ def describe_grader(part: Part, labellers: Labellers, names: Mapping[str, str]) 
         component.lineage,
         tuple(sorted(labellers.lineage & set(component.lineage))),
         tuple(dict.fromkeys(one.licence for one in files)),
+        decides=component.decides,
     )

@@ -34,8 +34,13 @@ def judge_images(
 
 
 def can_judge(grader: Grader, mention: Mention) -> bool:
-    """Whether the grader observes a finding that decides the statement."""
-    return not set(mention.names).isdisjoint(grader.provides)
+    """Whether the grader observes a finding that decides the statement, and can tell the value that is stated."""
+    if mention.age:
+        return "age" in grader.provides
+    return any(
+        name in grader.provides and (name not in grader.decides or value in grader.decides[name])
+        for name, value in mention.values
+    )
 
 
 def judge(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 from ..contracts import Progress, Runtime
 from ..engines import (
@@ -32,6 +31,8 @@ from ..run import RunDirectory
 from ..sources import Sources, list_photos, scheme_of, use_sources
 from ..trust import record_own
 from ..utils import check_device, default_threads
+
+Stage = TypeVar("Stage", Analysis, Captioning)
 
 
 class Silent:
@@ -70,6 +71,46 @@ class Result:
 
     def __iter__(self) -> Iterator[tuple[AnalysisRow, tuple[Caption, ...]]]:
         return iter(self.rows)
+
+
+@dataclass(slots=True)
+class _Built(Generic[Stage]):
+    """Analysis or captioning that is built when it is first used, in whatever process that is."""
+
+    kind: Callable[[Resolved, Plugins, Runtime, Clock], Stage]
+    resolved: Resolved
+    plugins: Plugins
+    runtime: Runtime
+    clock: Clock
+    built: Stage | None = None
+
+    def __call__(self) -> Stage:
+        if self.built is None:
+            self.built = self.kind(self.resolved, self.plugins, self.runtime, self.clock)
+        return self.built
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Built, (self.kind, self.resolved, self.plugins, self.runtime, self.clock)
+
+
+@dataclass(slots=True)
+class _Begin:
+    """Writes the settings of a run whose captions are about to be replaced, once."""
+
+    run: RunDirectory
+    settings: dict[str, Any]
+    recipe: Recipe
+    plugins: Plugins
+    done: bool = False
+
+    def __call__(self) -> None:
+        if not self.done:
+            self.run.write_settings(self.settings)
+            record_own(self.recipe, self.plugins, self.run.path)
+            self.done = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Begin, (self.run, self.settings, self.recipe, self.plugins)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,18 +213,22 @@ class Session:
 
     def _analyse(self, resolved: Resolved, tasks: Sequence[Task], key: str) -> None:
         self._prepare(resolved)
-        start_decoders()  # meanwhile the models are built
+        if not self.engine.elsewhere:
+            start_decoders()  # meanwhile the models are built
         recipe = resolved.recipe
-        analysis = Analysis(resolved, self.plugins, self._runtime(resolved), self.clock)  # before anything is shown
+        build = _Built(Analysis, resolved, self.plugins, self._runtime(resolved, "analysis"), self.clock)
+        if not self.engine.elsewhere:
+            build()  # before anything is shown
         total = len(self.run.photos())
         self.progress.start("analysing", total, total - sum(len(task.pending) for task in tasks))
         job = AnalysisJob(
             run=self.run,
             key=key,
-            build=lambda: analysis,
+            build=build,
             limits=recipe.photos.limits(),
             dataset=recipe.dataset,
             work=self.work,
+            clock=self.clock,
         )
         self.engine.run(job, tasks, self.progress)
         self.progress.finish()
@@ -202,27 +247,26 @@ class Session:
                 f"{undone} chunk(s) of {self.run.path} are not analysed yet: "
                 "finish that first, with the t2f run that began it"
             )
-
-        @cache
-        def begun() -> None:
-            self.run.write_settings(settings_of(resolved, self.run.settings["source"]))
-            record_own(resolved.recipe, self.plugins, self.run.path)
-
+        begun = _Begin(self.run, settings_of(resolved, self.run.settings["source"]), resolved.recipe, self.plugins)
         key = resolved.captions_key()
         tasks = captioning_tasks(self.run, key, retry_failed=retry_failed)
         if not tasks:
             begun()
             return
-        captioning = Captioning(resolved, self.plugins, self._runtime(resolved), self.clock)
+        build = _Built(Captioning, resolved, self.plugins, self._runtime(resolved, "captioning"), self.clock)
+        if not self.engine.elsewhere:
+            build()
         total, waiting = len(self.run.photos()), sum(len(task.photos) for task in tasks)
         self.progress.start("captioning", total, total - waiting)
-        job = CaptioningJob(run=self.run, key=key, build=lambda: captioning, begun=begun, clock=self.clock)
+        job = CaptioningJob(run=self.run, key=key, build=build, begun=begun, clock=self.clock)
         self.engine.run(job, tasks, self.progress)
+        begun()  # in this process too, if others did the work
         self.progress.finish()
 
-    def _runtime(self, resolved: Resolved) -> Runtime:
-        check_device(self.device)
-        threads = self.threads or default_threads()
+    def _runtime(self, resolved: Resolved, kind: Literal["analysis", "captioning"]) -> Runtime:
+        if not self.engine.elsewhere:
+            check_device(self.device)
+        threads = self.threads or self.engine.threads_per_model(kind, default_threads())
         seed = resolved.recipe.seed
         return Runtime(self.models, self.device, self.dtype, threads, seed, vocabulary=resolved.vocabulary)
 

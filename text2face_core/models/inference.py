@@ -139,13 +139,13 @@ def network(
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 
 
-def session(path: Path, threads: int, device: str = "cpu") -> Any:
+def session(model: Path | bytes, threads: int, device: str = "cpu") -> Any:
     """Open an ONNX file as an onnxruntime.InferenceSession that does not spin while it waits.
 
     If the installed onnxruntime cannot use `device`, the CPU computes; the log says so.
 
     Args:
-        path: The ONNX file.
+        model: The ONNX file, or its content.
         threads: Number of threads inside an operator.
         device: "cpu", "cuda", "cuda:1" or "mps".
 
@@ -168,8 +168,11 @@ def session(path: Path, threads: int, device: str = "cpu") -> Any:
     if (wanted := PROVIDERS.get(kind)) in onnxruntime.get_available_providers():
         providers.insert(0, (wanted, {"device_id": number}) if number else wanted)
     elif kind != "cpu":
-        log.warning("the installed onnxruntime cannot use %s: %s runs on the CPU", device, path.name)
-    return onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        name = model.name if isinstance(model, Path) else "a network"
+        log.warning("the installed onnxruntime cannot use %s: %s runs on the CPU", device, name)
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), settings, providers=providers
+    )
 
 
 def fingerprint(module: Any, *salt: str) -> str:

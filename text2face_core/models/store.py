@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import ArtifactError, LicenceRefused
 from ..utils import sync_folder
@@ -132,6 +132,10 @@ class ModelStore:
         self._say = say or log.info
         self._records = Records(self.folder)
         self._own = self._records.folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings; in another process, messages go to the log."""
+        return _store_of, (self.folder, self.offline, self._accept, self._local)
 
     def path(self, artifact: Artifact) -> Path:
         """Path of the artifact's verified file; the file is fetched if it is not there.
@@ -357,6 +361,10 @@ class ModelStore:
             f"{artifact} is needed, but {self.folder} cannot be written: {why}. "
             "Make room or change its permissions, or set T2F_MODELS to another folder"
         )
+
+
+def _store_of(folder: Path, offline: bool, accept: tuple[str, ...], local: Mapping[str, Path]) -> ModelStore:
+    return ModelStore(folder, offline=offline, accept=accept, local=local)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..contracts import Rejection, Runtime
+from ..contracts import Detector, Rejection, Runtime
 from ..images import supported
 from ..plugins import check_faces, check_findings, check_rejection
 from ..records import NOTHING_KNOWN, AnalysisRow, Face, Finding, Known, Photo, PhotoRef, Pixels, Portrait, Status
@@ -48,9 +48,11 @@ class Analysis:
             built = plugins.build(part.registered, part.options, runtime)
             return Stage(part.registered.name, getattr(built, method), clock, check)
 
+        (part,) = resolved.of("detector")
+        detector: Detector = plugins.build(part.registered, part.options, runtime)
         self._detector: Stage[Pixels, tuple[Face, ...]]
-        self._detector = stage(resolved.of("detector")[0], "detect", check_faces)
-        self._selection = FaceSelection(resolved.recipe.faces, self._detector)
+        self._detector = Stage(part.registered.name, detector.detect, clock, check_faces)
+        self._selection = FaceSelection(resolved.recipe.faces, self._detector, detector.upright_score)
         self._dataset = resolved.recipe.dataset
         self._filters = [stage(part, "judge", check_rejection) for part in resolved.of("filter")]
         self._extractors = [stage(part, "extract", check_findings) for part in resolved.of("extractor")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,11 +38,15 @@ class FaceSelection:
     Args:
         rule: The recipe's section.
         detector: Looks at faces again, in other orientations.
+        upright_score: Score from which a face is not looked at again; see `Detector`.
     """
 
-    def __init__(self, rule: FaceRule, detector: Stage[Pixels, tuple[Face, ...]]) -> None:
+    def __init__(
+        self, rule: FaceRule, detector: Stage[Pixels, tuple[Face, ...]], upright_score: float = math.inf
+    ) -> None:
         self._rule = rule
         self._detector = detector
+        self._upright_score = upright_score
 
     def choose(self, photo: Photo, faces: Sequence[Face]) -> Face | str:
         """The face to use, or the reason why there is none."""
@@ -75,7 +81,11 @@ class FaceSelection:
         if not self._rule.upright:
             return [""] * len(portraits)
         degrees = [_tilt(portrait.face) for portrait in portraits]
-        asked = [number for number, tilt in enumerate(degrees) if abs(tilt) <= TILTED]
+        asked = [
+            number
+            for number, tilt in enumerate(degrees)
+            if abs(tilt) <= TILTED and portraits[number].face.score < self._upright_score
+        ]
         for number, turn in zip(asked, self._turns([portraits[number] for number in asked]), strict=True):
             degrees[number] = 90.0 * turn
         return [
@@ -85,27 +95,28 @@ class FaceSelection:
 
     def _turns(self, portraits: Sequence[Portrait]) -> list[int]:
         """Of each portrait, the number of quarter turns after which its face is found best."""
-        squares: list[Pixels] = []
-        places: list[int | None] = []
-        for portrait in portraits:
-            try:
-                square = portrait.crop(LOOK)
-            except DegenerateFace:
-                places.append(None)
-                continue
-            places.append(len(squares))
-            squares += [np.ascontiguousarray(np.rot90(square, turn)) for turn in range(4)]
-        found = self._detector(squares)
-        turns = []
-        for place in places:
-            answers = [] if place is None else found[place : place + 4]
-            if not answers or any(isinstance(answer, Failure) for answer in answers):
-                turns.append(0)
-                continue
-            scores = [max((face.score for face in faces), default=0.0) for faces in answers]  # type: ignore[union-attr]
+        turns = [0] * len(portraits)
+        squares: dict[int, Pixels] = {}
+        for number, portrait in enumerate(portraits):
+            with contextlib.suppress(DegenerateFace):
+                squares[number] = portrait.crop(LOOK)
+        upright = dict(zip(squares, self._scores(squares.values()), strict=True))
+        doubtful = [number for number, score in upright.items() if score < self._upright_score]
+        others = self._scores(np.rot90(squares[number], turn) for number in doubtful for turn in (1, 2, 3))
+        for place, number in enumerate(doubtful):
+            scores = [upright[number], *others[3 * place : 3 * place + 3]]
             best = int(np.argmax(scores))
-            turns.append(best if scores[best] > scores[0] + TURNED else 0)
+            if not np.isnan(scores).any() and scores[best] > scores[0] + TURNED:
+                turns[number] = best
         return turns
+
+    def _scores(self, squares: Iterable[Pixels]) -> list[float]:
+        """The score of the best face of each square: 0.0 without a face, NaN if the detector failed."""
+        found = self._detector([np.ascontiguousarray(square) for square in squares])
+        return [
+            math.nan if isinstance(faces, Failure) else max((face.score for face in faces), default=0.0)
+            for faces in found
+        ]
 
 
 def _tilt(face: Face) -> float:

@@ -17,7 +17,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Renderer, Role, Runtime, Source, Trainer
+from ..contracts import (
+    Component,
+    Detector,
+    Embedder,
+    Extractor,
+    Filter,
+    Fuser,
+    Metric,
+    Renderer,
+    Role,
+    Runtime,
+    Source,
+    Trainer,
+)
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
 from .discovery import THIS_PROCESS, DiscoveredPlugin, discover
@@ -30,14 +43,15 @@ log = logging.getLogger(__name__)
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SINGLE: frozenset[Role] = frozenset({"detector", "fuser", "trainer"})
-BASES: Mapping[Role, type] = {
-    "source": Source,
-    "detector": Detector,
-    "filter": Filter,
-    "extractor": Extractor,
-    "fuser": Fuser,
-    "trainer": Trainer,
-    "renderer": Renderer,
+BASES: Mapping[Role, tuple[type, ...]] = {
+    "source": (Source,),
+    "detector": (Detector,),
+    "filter": (Filter,),
+    "extractor": (Extractor,),
+    "fuser": (Fuser,),
+    "trainer": (Trainer,),
+    "renderer": (Renderer,),
+    "metric": (Metric, Embedder),
 }
 
 
@@ -89,6 +103,10 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         if enabled():
             attach_trace(self._manager)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was found; another process imports it again."""
+        return Plugins, ((*self._found.values(), *self._replaced), self._disabled)
 
     @classmethod
     def load(cls, *, builtin_only: bool = False) -> Plugins:
@@ -240,10 +258,10 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(f'the plugin "{component.name}" could not be built: {error!r}') from error
-        role = BASES[registered.kind]
-        if not isinstance(built, role):
-            what = type(built).__name__
-            raise PluginError(f'the plugin "{component.name}" built {what}, which is not a {role.__name__}')
+        roles = BASES[registered.kind]
+        if not isinstance(built, roles):
+            what, wanted = type(built).__name__, " or ".join(role.__name__ for role in roles)
+            raise PluginError(f'the plugin "{component.name}" built {what}, which is not a {wanted}')
         return built
 
     def vocabularies(self, names: Iterable[str]) -> list[Mapping[str, Any] | Path]:

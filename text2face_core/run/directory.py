@@ -45,6 +45,9 @@ class RunDirectory:
         self._known_ids: tuple[tuple[int, int, int], dict[int, frozenset[str]]] | None = None
         self._contents: tuple[int, dict[str, str]] | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunDirectory, (self.path.absolute(),)
+
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """Open an existing run. Raises RunError if there is none."""

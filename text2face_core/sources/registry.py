@@ -53,6 +53,13 @@ class Sources:
         self._opened: dict[str, Source] = {"file": FileSource()}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sources, (self._plugins, self._models, self._options)
+
+    def packages(self) -> set[str]:
+        """Return the top-level packages of the plugins that are known; imports nothing."""
+        return self._plugins.packages() if self._plugins else set()
+
     def of(self, scheme: str) -> Source:
         """Return the source that opens a scheme. Raises SourceError if no plugin declares it, PluginError if two do."""
         found = self._opened.get(scheme)
@@ -183,6 +190,11 @@ def check_options(registered: Registered, options: Mapping[str, Any]) -> Any:
 
 
 _current = Sources()
+
+
+def current() -> Sources:
+    """Return the sources that this process uses."""
+    return _current
 
 
 def use_sources(sources: Sources) -> None:

@@ -116,7 +116,7 @@ class Batch:
         if device.type == "cpu":
             return self
         return Batch(
-            *(one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)), self.seed
+            *(one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)), seed=self.seed
         )
 
 

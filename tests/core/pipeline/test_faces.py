@@ -108,6 +108,23 @@ def test_photos_on_their_side_or_head_are_rejected(yunet, example_photos, turn):
     assert selection(yunet, upright=False).refuse_turned(portraits) == [""] * len(portraits)
 
 
+@pytest.mark.parametrize(("score", "looks"), [(0.91, 4), (0.92, 0)])
+def test_a_face_with_a_score_that_only_upright_faces_reach_is_not_looked_at_again(score, looks):
+    seen = []
+
+    class Counting(toys.SquareDetector):
+        def detect(self, images):
+            seen.extend(images)
+            return super().detect(images)
+
+    pixels = np.full((90, 90, 3), 90, np.uint8)
+    box, points = np.array([20, 20, 70, 70], np.float32), [(35, 40), (55, 40), (45, 50), (38, 60), (52, 60)]
+    portrait = Portrait(Photo("one", "", pixels), Face(box, np.array(points, np.float32), score))
+    chosen = FaceSelection(FaceRule(), Stage("toy", Counting().detect, Clock(), check_faces), upright_score=0.92)
+    assert chosen.refuse_turned([portrait]) == [""]
+    assert len(seen) == looks
+
+
 @pytest.mark.parametrize(
     ("degrees", "upright"), [(0, True), (40, True), (-40, True), (85, False), (-95, False), (180, False)]
 )
