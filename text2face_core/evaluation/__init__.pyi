@@ -1,3 +1,8 @@
+from .audit import (
+    CountedError as CountedError,
+    LabelledPhoto as LabelledPhoto,
+    measure_audit as measure_audit,
+)
 from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
@@ -8,6 +13,7 @@ from .grading import (
 )
 from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
 from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
+from .metrics.corrected import measure_corrected as measure_corrected
 from .metrics.coverage import Coverage as Coverage, measure_coverage as measure_coverage
 from .metrics.frechet import frechet_distance as frechet_distance, frechet_limit as frechet_limit
 from .metrics.identity import (
@@ -51,3 +57,4 @@ from .tables import (
     write_measures as write_measures,
     write_plan as write_plan,
 )
+from .truth import Truth as Truth, read_truth as read_truth

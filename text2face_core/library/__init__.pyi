@@ -1,3 +1,4 @@
+from .audits import audit as audit
 from .captions import (
     caption_again as caption_again,
     caption_photos as caption_photos,

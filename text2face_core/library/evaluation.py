@@ -17,12 +17,14 @@ from ..evaluation import (
     headline,
     judge_all,
     measure_all,
+    measure_corrected,
     plan_texts,
     read_captioned_images,
 )
 from ..generation import Prompt
 from ..recipe import Recipe
 from ..utils import fingerprint, install_command, write_text
+from .evaluation_errors import read_errors
 from .evaluation_images import generate_model, grade_images, make_plan, model_names, real_photos
 from .evaluation_metrics import measure_more
 from .evaluation_output import settings_path, write_results
@@ -61,6 +63,7 @@ def evaluate(
     metrics: str | Sequence[str] = (),
     training: str | Path | None = None,
     reference: str | Path | None = None,
+    errors: str | Path | None = None,
     recipe: str | Path | Recipe = "starter",
     labelled_by: Sequence[str | Path] = (),
     per_prompt: int = 1,
@@ -84,6 +87,7 @@ def evaluate(
         training: Run or folder with photos that the models were trained on, to look for copies of their faces.
         reference: Run or folder with real photos that they were not trained on, for distances such as FID; by default
             the photos behind the prompts of "captions:RUN".
+        errors: Folder of an audit (t2f evaluate --photos … --truth …), to correct shares for the errors of graders.
         recipe: A recipe's name, a TOML file, or a recipe: detector, face rules, graders and their options.
         labelled_by: Runs whose models labelled the training photos; the run of "captions:RUN" always counts.
         per_prompt: Images of each prompt.
@@ -98,7 +102,7 @@ def evaluate(
         UsageError: The request is wrong, or a model is not available.
         NothingToDo: There are no prompts or images.
     """
-    _require_scipy()
+    require_scipy()
     chosen = GenerationSettings(**generation)
     named = [models] if isinstance(models, str) else list(models)
     if bool(named) == (images is not None):
@@ -111,13 +115,16 @@ def evaluate(
     graded = tuple(image for model, found in sets.items() for image in grade_images(setup, model, found))
     evaluation = judge_all(planned, graded, setup.describe_graders(), tuple(sets), setup.vocabulary)
     more, nearest = measure_more(setup, evaluation, training, reference)
+    if errors is not None:
+        more += measure_corrected(evaluation, read_errors(Path(errors)))
     measures = measure_all(evaluation)
     sentence = headline(evaluation, measures)
     write_results(setup, evaluation, measures, more, sentence, about, nearest)
     return EvaluationResult(setup.out, sentence, [*measures, *more], sum(one.status == "failed" for one in graded))
 
 
-def _require_scipy() -> None:
+def require_scipy() -> None:
+    """Raise MissingExtra without scipy."""
     try:
         import scipy.stats  # noqa: F401
     except ImportError as error:

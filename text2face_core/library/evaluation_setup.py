@@ -55,6 +55,7 @@ class Setup:
         resolved: Its components.
         measurers: Metrics and embedders that were asked for.
         labelled_by: Runs whose models labelled the training photos.
+        named_graders: Graders that the user named.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Setup:
         self.recipe = override(written, self.plugins, settings=of_others)
         if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
             require_trust(written, self.recipe, self.plugins, where, trust=trust)
-        named = self._named(graders, "extractor", "only extractors grade")
-        self.grading = grading_recipe(self.recipe, named or self._available_graders())
+        self.named_graders = self._named(graders, "extractor", "only extractors grade")
+        self.grading = grading_recipe(self.recipe, self.named_graders or self._available_graders())
         self.resolved: Resolved = self.grading.resolve(self.plugins)
         self.measurers = self._measurers(
             self._named(metrics, "metric", "see t2f plugins list --kind metric") or self.recipe.evaluation.metrics
@@ -108,6 +109,17 @@ class Setup:
         lineages = {one.name: one.component.lineage for one in offered}
         labellers = Labellers.of([run.settings for run in self.labelled_by], lineages)
         return tuple(describe_grader(part, labellers, {"male": "gender"}) for part in self.resolved.of("extractor"))
+
+    def describe_graders_of(self, run: RunDirectory) -> tuple[Grader, ...]:
+        """The extractors of a run, as far as they are installed."""
+        parts = [one for one in run.settings.get("plugin", ()) if one.get("kind") == "extractor"]
+        names = [one["name"] for one in parts if self._is_extractor(one["name"])]
+        labellers = Labellers.of([run.settings], {})
+        resolved = grading_recipe(self.recipe, names).resolve(self.plugins)
+        return tuple(describe_grader(part, labellers, {"male": "gender"}) for part in resolved.of("extractor"))
+
+    def _is_extractor(self, name: str) -> bool:
+        return any(one.name == name and one.kind == "extractor" for one in self.plugins.components())
 
     def _named(self, given: str | Sequence[str], role: str, hint: str) -> tuple[str, ...]:
         """The components of a role that plugins' names stand for."""
