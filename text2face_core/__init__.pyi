@@ -3,12 +3,14 @@ from .contracts import (
     CaptionedDataset as CaptionedDataset,
     Component as Component,
     Detector as Detector,
+    Embedder as Embedder,
     Extractor as Extractor,
     Filter as Filter,
     Fuser as Fuser,
     FusionRequest as FusionRequest,
     GenerationRequest as GenerationRequest,
     ImageGenerator as ImageGenerator,
+    Metric as Metric,
     Options as Options,
     Rejection as Rejection,
     Runtime as Runtime,
@@ -17,6 +19,7 @@ from .contracts import (
     Trainer as Trainer,
 )
 from .errors import BadPhoto as BadPhoto, SourceError as SourceError, Text2FaceError as Text2FaceError
+from .evaluation import Evaluation as Evaluation, Measure as Measure
 from .hookspecs import hookimpl as hookimpl
 from .images import LandmarkCrop as LandmarkCrop
 from .library import (

@@ -21,8 +21,8 @@ else:
     OptionsT = TypeVar("OptionsT", bound=BaseModel)
     RoleT_co = TypeVar("RoleT_co", covariant=True)
 
-Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer"]
-"""What a component does in a run; each role has its hook in `hookspecs` and its base class in `contracts`."""
+Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric"]
+"""What a component does; each role has its hook in `hookspecs` and its base class in `contracts`."""
 
 
 class Options(BaseModel):

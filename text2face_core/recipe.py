@@ -145,6 +145,9 @@ class EvaluationSettings(Options):
         description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
         "Choose others than those that labelled the photos",
     )
+    metrics: tuple[str, ...] = Field(
+        (), description="further metrics and embedders of t2f evaluate, such as inception or faceres.identity"
+    )
 
 
 class Recipe(Options):
@@ -221,7 +224,7 @@ class Recipe(Options):
         for role, components in plugins.chosen([name for name in names if name[:1] not in {"+", "-"}]).items():
             if role in SETS:
                 changed[f"{role}s"] = tuple(components)
-            elif role != "source":  # sources are chosen by the address of photos
+            elif role not in {"source", "renderer"}:  # chosen by the address of photos, and by t2f faces
                 changed[role] = components[0]
         for name in names:
             if name[:1] in {"+", "-"}:
@@ -320,7 +323,14 @@ class Recipe(Options):
         # chosen by addresses of photos; no outside plugin is imported to find out
         sources = [one.name for one in plugins.known_components() if one.kind == "source"] if self.plugins else []
         for section in self.plugins:
-            if section not in {*names, *without, self.trainer, *self.evaluation.graders, *sources}:
+            if section not in {
+                *names,
+                *without,
+                self.trainer,
+                *self.evaluation.graders,
+                *self.evaluation.metrics,
+                *sources,
+            }:
                 hint = did_you_mean(section, [*SECTIONS, *names])
                 raise RecipeError(
                     f'options are given for "{section}", which is not part of this run: {", ".join(names)}.{hint}'

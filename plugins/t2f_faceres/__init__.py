@@ -1,4 +1,4 @@
-"""Age and gender by faceres: a MobileNet that learned from VGGFace2 and IMDB-WIKI, independent of our own networks.
+"""Age, gender and identity by faceres, a MobileNet that learned from VGGFace2 and IMDB-WIKI.
 
 Savchenko, "Efficient facial representations for age, gender and identity recognition in organizing photo albums using
 multi-output ConvNet", PeerJ Computer Science 2019; published as HSE_FaceRec_tf (Apache-2.0), and converted to
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from text2face_core import Artifact, Component, Extractor, NpmMember, Options, Runtime, hookimpl
+from text2face_core import Artifact, Component, Embedder, Extractor, NpmMember, Options, Runtime, hookimpl
 
 if TYPE_CHECKING:
+    from ._embedder import Identity
     from ._extractor import FaceRes
 
 LINEAGE = ("VGGFace2", "IMDB-WIKI")
@@ -52,6 +53,27 @@ def build(options: FaceResOptions, runtime: Runtime) -> "FaceRes":
     from ._network import Network
 
     return FaceRes(Network.load(runtime), options)
+
+
+def build_identity(_options: Options, runtime: Runtime) -> "Identity":
+    """Build the embedder; it shares its network's file with the extractor."""
+    from ._embedder import Identity
+    from ._network import Network
+
+    return Identity(Network.load(runtime))
+
+
+@hookimpl
+def t2f_metrics() -> Iterable[Component[Options, Embedder]]:
+    """An embedder of identity."""
+    yield Component(
+        "faceres.identity",
+        build_identity,
+        artifacts=(GRAPH, WEIGHTS),
+        extra="evaluate",
+        summary="who looks like whom: copies of training faces, sweeps, alikeness",
+        lineage=LINEAGE,
+    )
 
 
 @hookimpl

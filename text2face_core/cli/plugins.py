@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
-ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer")
-SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source")
+ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source", "metric")
 
 WHY_NOT = {
     "disabled": "switched off by T2F_LOAD_PLUGINS or --no-plugins",
@@ -27,7 +27,7 @@ WHY_NOT = {
 
 @click.group(short_help="List, show and create plugins.")
 def plugins() -> None:
-    """List, show and create plugins: sources, detectors, filters, extractors, fusers and trainers."""
+    """List, show and create plugins: sources, detectors, filters, extractors, fusers, trainers and metrics."""
 
 
 @plugins.command("list")
@@ -168,6 +168,8 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
         return [{"what": "use it", "command": f"t2f run {name}:PLACE"}]
     if kind == "trainer":
         return [{"what": "use it", "command": f"t2f train RUN --plugins {name}"}]
+    if kind == "metric":
+        return [{"what": "use it", "command": f"t2f evaluate none LORA --metrics {name} --out EVAL"}]
     ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]
     if kind in {"filter", "extractor"}:
         starter = Recipe.load("starter")

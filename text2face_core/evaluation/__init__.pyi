@@ -1,3 +1,9 @@
+from .audit import (
+    CountedError as CountedError,
+    LabelledPhoto as LabelledPhoto,
+    measure_audit as measure_audit,
+)
+from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
     file_hash as file_hash,
@@ -7,6 +13,7 @@ from .grading import (
 )
 from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
 from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
+from .metrics.corrected import measure_corrected as measure_corrected
 from .metrics.coverage import Coverage as Coverage, measure_coverage as measure_coverage
 from .metrics.frechet import frechet_distance as frechet_distance, frechet_limit as frechet_limit
 from .metrics.identity import (
@@ -20,6 +27,8 @@ from .metrics.kernel import (
     kernel_distance_interval as kernel_distance_interval,
 )
 from .metrics.memorisation import Memorisation as Memorisation, measure_memorisation as measure_memorisation
+from .metrics.people import NearestPair as NearestPair, measure_people as measure_people
+from .metrics.quality import measure_quality as measure_quality
 from .pictures import read_captioned_images as read_captioned_images
 from .plans import (
     plan_balanced as plan_balanced,
@@ -48,3 +57,4 @@ from .tables import (
     write_measures as write_measures,
     write_plan as write_plan,
 )
+from .truth import Truth as Truth, read_truth as read_truth

@@ -50,8 +50,10 @@ def graded_image(row: AnalysisRow, image: GradedImage) -> GradedImage:
     """The image with what was found on it."""
     status, faces = _status_of(row)
     box = tuple(float(edge) for edge in row.face.box) if row.face is not None else ()
+    landmarks = tuple(float(one) for one in row.face.landmarks.ravel()) if row.face is not None else ()
+    findings = row.findings if status == "ok" else ()
     return replace(
-        image, status=status, reason=row.reason, faces=faces, box=box, findings=row.findings if status == "ok" else ()
+        image, status=status, reason=row.reason, faces=faces, box=box, landmarks=landmarks, findings=findings
     )
 
 

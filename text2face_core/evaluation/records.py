@@ -69,6 +69,7 @@ class GradedImage:
         faces: How many faces the detector found; -1 if it could not look.
         findings: What graders found, each with its source.
         box: The face, x0 y0 x1 y1 in pixels; empty if there is none.
+        landmarks: Its five landmarks, x y each, in pixels; empty if there is none.
     """
 
     image_id: str
@@ -82,6 +83,7 @@ class GradedImage:
     faces: int = 1
     findings: tuple[Finding, ...] = ()
     box: tuple[float, ...] = ()
+    landmarks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class Measure:
         p: Of a test against no difference; NaN if none was made.
         p_adjusted: The same, corrected for the number of findings tested.
         note: What a reader should know, in words.
+        space: The feature space of an embedder; empty if none is involved.
     """
 
     name: str
@@ -181,6 +184,7 @@ class Measure:
     p: float = float("nan")
     p_adjusted: float = float("nan")
     note: str = ""
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from ..utils import environment, random_stream, templates
 from .metrics.adherence import EYES
 from .metrics.confusion import Confusion
 from .metrics.fairness import AXES, LEAST
+from .metrics.people import NearestPair
 from .records import PHOTOS, Evaluation, GradedImage, Judgement, Measure
 
 OVERVIEW = (
@@ -35,6 +36,8 @@ def render_report(
     headline: str,
     title: str,
     methods: Sequence[tuple[str, str]],
+    more: Sequence[Measure] = (),
+    nearest: Sequence[NearestPair] = (),
 ) -> str:
     """The page's HTML; equal evaluations give equal pages."""
     from markupsafe import Markup
@@ -67,6 +70,15 @@ def render_report(
         ages=_ages(evaluation, measures),
         confusions=[_matrix(one) for one in confusions if one.eyes == _best(evaluation)],
         galleries=_galleries(evaluation),
+        more=[_more(one) for one in more],
+        nearest=[
+            {
+                "picture": _thumbnail(Path(one.image.path)),
+                "training": _thumbnail(Path(one.training.path)),
+                "cosine": f"{one.cosine:.3f}",
+            }
+            for one in nearest
+        ],
         methods=methods,
         graders=evaluation.graders,
     )
@@ -101,6 +113,14 @@ def _row(one: Measure) -> dict[str, Any]:
         "name": one.name, "finding": one.finding, "model": one.model, "n": f"{one.n:,}", "p": _p(p), "note": one.note,
         "shown": f"{100 * one.value:.1f} points" if isnan(one.low) else _points(one),
     }  # fmt: skip
+
+
+def _more(one: Measure) -> dict[str, str]:
+    """A figure of a metric in a feature space."""
+    ends = "" if isnan(one.low) else f" ({one.low:.4g} to {one.high:.4g})"
+    name = f"{one.name}: {one.group or one.finding}" if one.group or one.finding else one.name
+    shown = "–" if isnan(one.value) else f"{one.value:.4g}{ends}"
+    return {"name": name, "model": one.model, "shown": shown, "n": f"{one.n:,}", "note": one.note, "space": one.space}
 
 
 def _overview(evaluation: Evaluation, measures: Sequence[Measure]) -> dict[str, Any]:

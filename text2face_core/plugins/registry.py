@@ -17,7 +17,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .. import hookspecs
-from ..contracts import Component, Detector, Extractor, Filter, Fuser, Role, Runtime, Source, Trainer
+from ..contracts import (
+    Component,
+    Detector,
+    Embedder,
+    Extractor,
+    Filter,
+    Fuser,
+    Metric,
+    Renderer,
+    Role,
+    Runtime,
+    Source,
+    Trainer,
+)
 from ..errors import MissingExtra, PluginError, Text2FaceError
 from ..utils import install_command
 from .discovery import THIS_PROCESS, DiscoveredPlugin, discover
@@ -30,13 +43,15 @@ log = logging.getLogger(__name__)
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SINGLE: frozenset[Role] = frozenset({"detector", "fuser", "trainer"})
-BASES: Mapping[Role, type] = {
-    "source": Source,
-    "detector": Detector,
-    "filter": Filter,
-    "extractor": Extractor,
-    "fuser": Fuser,
-    "trainer": Trainer,
+BASES: Mapping[Role, tuple[type, ...]] = {
+    "source": (Source,),
+    "detector": (Detector,),
+    "filter": (Filter,),
+    "extractor": (Extractor,),
+    "fuser": (Fuser,),
+    "trainer": (Trainer,),
+    "renderer": (Renderer,),
+    "metric": (Metric, Embedder),
 }
 
 
@@ -243,10 +258,10 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(f'the plugin "{component.name}" could not be built: {error!r}') from error
-        role = BASES[registered.kind]
-        if not isinstance(built, role):
-            what = type(built).__name__
-            raise PluginError(f'the plugin "{component.name}" built {what}, which is not a {role.__name__}')
+        roles = BASES[registered.kind]
+        if not isinstance(built, roles):
+            what, wanted = type(built).__name__, " or ".join(role.__name__ for role in roles)
+            raise PluginError(f'the plugin "{component.name}" built {what}, which is not a {wanted}')
         return built
 
     def vocabularies(self, names: Iterable[str]) -> list[Mapping[str, Any] | Path]:
