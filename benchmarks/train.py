@@ -165,19 +165,20 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     from t2f_sd_lora.model.base import load_base
     from t2f_sd_lora.model.devices import DTYPES
     from t2f_sd_lora.model.tokenizer import encode_texts
-    from t2f_sd_lora.output.checkpoints import Checkpoints
-    from t2f_sd_lora.training.context import SilentProgress, TrainingContext
-    from t2f_sd_lora.training.loader import BatchLoader, prefetch_batches
-    from t2f_sd_lora.training.loop import Loop
+    from t2f_sd_lora.training.loader import BatchLoader
     from t2f_sd_lora.training.prepare import prepare_data
-    from t2f_sd_lora.training.sampler import sample_steps
-    from t2f_sd_lora.training.signals import StopRequest
     from t2f_sd_lora.training.trainable import build_trainable
     from t2f_sd_lora.training.trainer import make_accelerator
 
     from text2face_core import Runtime
     from text2face_core.dataset import open_dataset
     from text2face_core.models.store import ModelStore
+    from text2face_core.training.checkpoints import Checkpoints
+    from text2face_core.training.context import SilentProgress, TrainingContext
+    from text2face_core.training.loader import prefetch_batches
+    from text2face_core.training.loop import Loop
+    from text2face_core.training.sampler import sample_steps
+    from text2face_core.training.signals import StopRequest
 
     options = SdLoraOptions(
         base=str(bench.base),
@@ -195,7 +196,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
     )
     runtime = Runtime(ModelStore(bench.cache / "store", offline=True), str(bench.device), variant.dtype)
     accelerator = make_accelerator(options, runtime)
-    context = TrainingContext(options, runtime, accelerator, bench.cache, SilentProgress(), StopRequest())
+    context = TrainingContext("sd_lora", options, runtime, accelerator, bench.cache, SilentProgress(), StopRequest())
     base = load_base(options.base, dtype=DTYPES[variant.dtype], device=bench.device)
     dataset = open_dataset(bench.photos)
     data = prepare_data(context, dataset, base, bench.resolution)
@@ -211,7 +212,7 @@ def our_step(variant: Variant, bench: Bench) -> Callable[[], None]:
 
         tokens = Live()
     loader = BatchLoader(data.latents, tokens, options, 0, model.latent_scale, len(model.schedule))
-    loop = Loop(context, model, data, loader, Checkpoints(bench.cache / "none", 1), None, lambda _: True)
+    loop = Loop(context, model, data, loader, Checkpoints(bench.cache / "none", 1, "sd_lora"), None, lambda _: True)
     walk = sample_steps(0, data.trained, bench.batch)
     on_gpu = bench.device.type == "cuda"
     parts = ([samples] for samples in walk)

@@ -21,7 +21,7 @@ else:
     OptionsT = TypeVar("OptionsT", bound=BaseModel)
     RoleT_co = TypeVar("RoleT_co", covariant=True)
 
-Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "metric"]
+Role = Literal["source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric"]
 """What a component does; each role has its hook in `hookspecs` and its base class in `contracts`."""
 
 

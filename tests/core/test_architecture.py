@@ -24,9 +24,9 @@ ROOT_FILES = {
 }  # fmt: skip
 PACKAGES = {
     "cli", "dataset", "engines", "evaluation", "generation", "images", "language", "library", "models", "pipeline",
-    "plugins", "report", "run", "sources", "stats", "trust", "utils",
+    "plugins", "report", "run", "sources", "stats", "training", "trust", "utils",
 }  # fmt: skip
-DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "utils"}
+DOORS_FOR_PLUGINS = {"contracts", "dataset", "errors", "images", "language", "models", "records", "training", "utils"}
 
 PUBLIC = {
     "AnalysisRow", "Artifact", "BadPhoto", "Bag", "Caption", "CaptionRow", "CaptionedDataset", "Component",

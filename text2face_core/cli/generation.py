@@ -36,14 +36,15 @@ _OPTIONS = (
     click.option(
         "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Random seed of the noise."
     ),
-    click.option("--steps", type=click.IntRange(1), default=50, show_default=True, help="Denoising steps."),
+    click.option(
+        "--steps", type=click.IntRange(1), help="Denoising steps.  [default: the model's own, 50 for Stable Diffusion]"
+    ),
     click.option("--resolution", type=Size(), help="Side of the images in pixels, or WxH.  [default: the model's own]"),
     click.option(
         "--guidance",
         type=click.FloatRange(1),
-        default=7.5,
-        show_default=True,
-        help="Classifier-free guidance scale: how strongly the prompt steers the image.",
+        help="Classifier-free guidance scale: how strongly the prompt steers the image.  [default: the model's own, "
+        "7.5 for Stable Diffusion]",
     ),
     click.option("--negative", default="", metavar="PROMPT", help="Negative prompt: what the images should not show."),
     click.option("--lora-scale", "scale", type=float, default=1.0, show_default=True, help="Strength of the LoRA."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..models import ModelStore
     from ..plugins import Plugin, Plugins, Registered
 
-ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer", "metric")
+ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric")
 SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source", "metric")
 
 WHY_NOT = {

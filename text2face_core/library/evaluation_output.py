@@ -60,22 +60,22 @@ def write_results(
         ],
     }
     write_text(out / "measures.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    title, methods = out.absolute().name, describe_methods(setup, evaluation)
+    title, methods = out.absolute().name, describe_methods(setup, evaluation, about)
     page = render_report(evaluation, measures, confusions, sentence, title, methods, more, nearest)
     write_text(out / "report.html", page)
 
 
-def describe_methods(setup: Setup, evaluation: Evaluation) -> list[tuple[str, str]]:
+def describe_methods(setup: Setup, evaluation: Evaluation, about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was done, for the report."""
     identity = json.loads((setup.out / SETTINGS).read_text(encoding="utf-8"))
     labelled = ", ".join(str(run.path) for run in setup.labelled_by) or "not known"
-    generation = setup.generation
+    made = next(iter(about.values()), {})
     what = next((identity[key] for key in ("plan", "images", "photos") if key in identity), "")
     return [
         ("plan", f"{what}: {len(evaluation.prompts):,} prompts"),
         ("images", f"{len(evaluation.images):,} of {', '.join(evaluation.models)}"),
-        ("generation", f"{generation.steps} steps, guidance {generation.guidance:g}, seed {generation.seed}"
-         if "plan" in identity else "by another tool"),
+        ("generation", f"{made['steps']} steps, guidance {made['guidance']:g}, seed {setup.generation.seed}"
+         if "steps" in made else "by another tool"),
         ("training photos labelled by", labelled),
         ("detector", setup.grading.detector),
         ("intervals", "95 %; BCa bootstrap over prompts, 2,000 draws; Wilson for single shares"),

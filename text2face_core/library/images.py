@@ -28,7 +28,7 @@ from ..models import ModelStore
 from ..plugins import Plugins
 from ..recipe import Recipe
 from .session import Silent, override
-from .training import choose_hardware, choose_trainer
+from .training import choose_hardware, choose_trainer, trainer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +44,10 @@ class GenerationSettings:
     Attributes:
         base: The base model's id or folder; by default the model that the LoRA was trained on.
         seed: Random seed of the noise.
-        steps: Denoising steps.
+        steps: Denoising steps; by default the model's own, 50 for Stable Diffusion.
         resolution: (width, height), or the side of a square, in pixels; by default the model's own.
-        guidance: Classifier-free guidance scale: how strongly the prompt steers the image.
+        guidance: Classifier-free guidance scale: how strongly the prompt steers the image; by default the model's own,
+            7.5 for Stable Diffusion.
         negative: Negative prompt: what the images should not show.
         scale: Strength of the LoRA.
         batch_size: Images at once.
@@ -63,9 +64,9 @@ class GenerationSettings:
 
     base: str | None = None
     seed: int = 0
-    steps: int = 50
+    steps: int | None = None
     resolution: tuple[int, int] | int | None = None
-    guidance: float = 7.5
+    guidance: float | None = None
     negative: str = ""
     scale: float = 1.0
     batch_size: int = 4
@@ -114,7 +115,8 @@ class GenerationSession:
     def __init__(self, model: str, settings: GenerationSettings) -> None:
         plugins = settings.available or Plugins.load()
         recipe = override(Recipe.load("starter"), plugins, names=settings.plugins, settings=settings.settings)
-        registered, options = choose_trainer(recipe, plugins, {} if settings.base is None else {"base": settings.base})
+        given = {} if settings.base is None else {"base": settings.base}
+        registered, options = choose_trainer(recipe, plugins, given, default=trainer_of(model, settings.base))
         self.progress = settings.progress or Silent()
         models = settings.models or ModelStore(offline=settings.offline, say=self.progress.say)
         hardware = choose_hardware(device=settings.device, dtype=settings.dtype, threads=settings.threads)
@@ -130,8 +132,8 @@ class GenerationSession:
             width=width,
             height=height,
             negative=settings.negative,
-            steps=settings.steps,
-            guidance=settings.guidance,
+            steps=settings.steps or self.generator.steps,
+            guidance=settings.guidance or self.generator.guidance,
             scale=0.0 if model == NONE else settings.scale,
         )
         self._batch_size = settings.batch_size
@@ -320,7 +322,8 @@ def _settings(given: Mapping[str, Any]) -> GenerationSettings:
     settings = GenerationSettings(**given)
     size = 1 if settings.resolution is None else settings.resolution
     sides = (size,) if isinstance(size, int) else size
-    if min(*sides, settings.steps, settings.batch_size, settings.guidance, 1) < 1:
+    numbers = (one for one in (settings.steps, settings.guidance) if one is not None)
+    if min(*sides, settings.batch_size, *numbers, 1) < 1:
         raise UsageError("resolution, steps, batch_size and guidance must be at least 1")
     return settings
 

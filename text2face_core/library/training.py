@@ -13,8 +13,9 @@ from ..errors import RecipeError
 from ..models import ModelStore
 from ..plugins import Plugins
 from ..recipe import Recipe, explain
+from ..training import SETTINGS
 from ..trust import require_trust
-from ..utils import check_device, default_threads
+from ..utils import check_device, default_threads, parse_toml
 from .session import Silent, override
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def train(
     if plugins and not chosen.trainer:
         raise RecipeError(f"no trainer among {_list(plugins)}; installed: {_list(installed_trainers(found))}")
     given = {name: value for name, value in options.items() if value is not None}
-    trainer, checked = choose_trainer(chosen, found, given)
+    trainer, checked = choose_trainer(chosen, found, given, default=trainer_of(options.get("base")))
     runtime = Runtime(
         models or ModelStore(say=shown.say), *choose_hardware(device=device, dtype=dtype, threads=threads), chosen.seed
     )
@@ -94,15 +95,19 @@ def train(
     return result
 
 
-def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -> tuple[Registered, BaseModel]:
+def choose_trainer(
+    recipe: Recipe, plugins: Plugins, given: Mapping[str, Any], *, default: str | None = None
+) -> tuple[Registered, BaseModel]:
     """The recipe's trainer and its options: those of the recipe, and those `given` over them.
+
+    default: the trainer to use if the recipe names none.
 
     Raises:
         RecipeError: An option is wrong or unknown to the trainer, or the trainer must be named.
     """
     from pydantic import ValidationError
 
-    trainer = plugins.component(recipe.trainer or default_trainer(plugins), "trainer")
+    trainer = plugins.component(recipe.trainer or default or default_trainer(plugins), "trainer")
     model = trainer.component.options
     for name in given:
         if name not in model.model_fields:
@@ -112,6 +117,22 @@ def choose_trainer(recipe: Recipe, plugins: Plugins, given: Mapping[str, Any]) -
     except ValidationError as error:
         known = ", ".join(model.model_fields)
         raise RecipeError(f"{trainer.name}: {explain(error, model)} (options of {trainer.name}: {known})") from error
+
+
+def trainer_of(*places: str | Path | None) -> str | None:
+    """The trainer that wrote one of these models, as its train.toml says; None if none says so."""
+    for place in places:
+        path = Path(place).expanduser() if place else None
+        if path is None:
+            continue
+        settings = (path if path.is_dir() else path.parent) / SETTINGS
+        try:
+            found = parse_toml(settings.read_bytes()).get("trainer") if settings.is_file() else None
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, str):
+            return found
+    return None
 
 
 def default_trainer(plugins: Plugins) -> str:

@@ -25,6 +25,7 @@ from ..contracts import (
     Filter,
     Fuser,
     Metric,
+    Renderer,
     Role,
     Runtime,
     Source,
@@ -49,6 +50,7 @@ BASES: Mapping[Role, tuple[type, ...]] = {
     "extractor": (Extractor,),
     "fuser": (Fuser,),
     "trainer": (Trainer,),
+    "renderer": (Renderer,),
     "metric": (Metric, Embedder),
 }
 

@@ -1,1 +1,1 @@
-"""Files in the folder of a training: settings, checkpoints, metrics, contact sheet, LoRA files, model card."""
+"""Files in the folder of a training: settings, LoRA files, model card."""

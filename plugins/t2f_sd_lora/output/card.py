@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from text2face_core.utils import environment
+from text2face_core.training import METRICS, card_template, escape_line, short_number
 
 from ..cache.tokens import Counts
 from ..model.lora_files import KOHYA_NAME, NAME
@@ -24,11 +23,6 @@ LICENCE_IDS = {
     ),
 }
 PART_NAMES = {"unet": "UNet", "text_encoder": "text encoder"}
-METRIC_NAMES = {
-    "loss": "training loss, last 100 steps",
-    "validation_loss_before": "validation loss before training, fixed noise",
-    "validation_loss": "validation loss after training, fixed noise",
-}
 
 
 def render_card(
@@ -47,9 +41,7 @@ def render_card(
     for each part that was trained. counts: of captions. skipped: pictures that could not be read. samples: file name of
     the contact sheet; prompts: of its columns.
     """
-    jinja = environment("modelcard")
-    jinja.filters |= {"thousands": _thousands, "number": _number, "line": _line, "shell": shlex.quote}
-    text = jinja.get_template("lora.md.j2").render(
+    text: str = card_template("lora.md.j2").render(
         **_base_facts(metadata),
         **_training_facts(metadata),
         parts=[{**part, "name": PART_NAMES.get(part["part"], part["part"])} for part in parts],
@@ -100,27 +92,10 @@ def _training_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "oblong": options.get("bucket_aspect", 1) > 1,
         "styles": _shares(options.get("styles") or {}),
         "caption_dropout": options.get("caption_dropout", 0.0),
-        "figures": [(METRIC_NAMES.get(name, name), value) for name, value in metadata.get("metrics", {}).items()],
+        "figures": [(METRICS.get(name, name), value) for name, value in metadata.get("metrics", {}).items()],
     }
 
 
 def _shares(styles: Mapping[str, float]) -> str:
     total = sum(styles.values())
-    return ", ".join(f"{_number(100 * share / total)} % {_line(style)}" for style, share in styles.items())
-
-
-def _thousands(count: int) -> str:
-    return f"{count:,}"
-
-
-def _number(value: float) -> str:
-    """Three significant digits, without an exponent if that is short: 8, 0.00001, 1.24."""
-    if value == int(value):
-        return f"{int(value):,}"
-    short = f"{value:.3g}"
-    return f"{value:.10f}".rstrip("0") if "e" in short and abs(value) >= 1e-7 else short
-
-
-def _line(text: object) -> str:
-    """Text as a single line, with all markup of Markdown and HTML escaped."""
-    return "".join(f"\\{c}" if c in "\\|`*_[]<>#" else c for c in " ".join(str(text).split()))
+    return ", ".join(f"{short_number(100 * share / total)} % {escape_line(style)}" for style, share in styles.items())

@@ -14,10 +14,10 @@ from text2face_core.utils import explain, replacing
 
 if TYPE_CHECKING:
     from text2face_core.contracts import CaptionedDataset
+    from text2face_core.training import Checkpoints, TrainingContext
 
-    from ..training.context import TrainingContext
+    from ..options import SdLoraOptions
     from ..training.prepare import TrainingData
-    from .checkpoints import Checkpoints
 
 NAMES = {True: "pictures.npy", False: "pictures-by-date.npy"}
 """The record of OUT by `TrainingData.by_content`."""
@@ -25,7 +25,7 @@ RECORD = np.dtype([("key", "<u8"), ("version", "<u8")])
 
 
 def check_pictures(
-    context: TrainingContext, dataset: CaptionedDataset, data: TrainingData, checkpoints: Checkpoints
+    context: TrainingContext[SdLoraOptions], dataset: CaptionedDataset, data: TrainingData, checkpoints: Checkpoints
 ) -> None:
     """Compare the pictures with those that the training in `out` began with, then record them.
 

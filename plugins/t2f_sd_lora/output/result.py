@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from text2face_core import __version__
+from text2face_core.training import SHEET, upload
 from text2face_core.utils import write_text
 
 from ..model import lora_files
 from .card import render_card
-from .contact_sheet import SHEET
-from .hub import upload
 from .settings import hash_recipe
 
 if TYPE_CHECKING:
     from text2face_core.contracts import CaptionedDataset
+    from text2face_core.training import TrainingContext
 
-    from ..training.context import TrainingContext
+    from ..options import SdLoraOptions
     from ..training.prepare import TrainingData
     from ..training.trainable import TrainableModel
 
@@ -29,7 +29,7 @@ LOCAL = ("cache", "push_to_hub", "resume")
 class TrainingResult:
     """Everything that is recorded about a training."""
 
-    context: TrainingContext
+    context: TrainingContext[SdLoraOptions]
     model: TrainableModel
     settings: dict[str, Any]
     dataset: CaptionedDataset

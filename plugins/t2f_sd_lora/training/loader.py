@@ -1,21 +1,22 @@
-"""Batches for the training step: latents, noise, timesteps and tokens, prepared while the device is busy."""
+"""Batches for the training step: latents, noise, timesteps and tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from text2face_core.training import SampleRandom
+
 from .loss import add_noise_offset
-from .randomness import SampleRandom
 
 if TYPE_CHECKING:
+    from text2face_core.training import SampleRef
+
     from ..cache.tokens import TokenCache
     from ..options import SdLoraOptions
-    from .sampler import SampleRef
 
 
 class LatentSource(Protocol):
@@ -93,24 +94,3 @@ class BatchLoader:
         offsets = [one.noise_offset(shape[0]) for one in randoms] if self.options.noise_offset else []
         noise = add_noise_offset(noise, offsets, self.options.noise_offset)
         return Batch(latents, noise, torch.tensor(list(timesteps)), torch.stack(list(tokens)))
-
-
-def prefetch_batches(
-    loader: BatchLoader, steps: Iterable[list[list[SampleRef]]], count: int = 2
-) -> Generator[list[Batch], None, None]:
-    """Yield the batches of each step, made in a thread that is `count` steps ahead."""
-    source = iter(steps)
-    with ThreadPoolExecutor(1, "t2f-loader") as pool:
-        waiting = [pool.submit(_load_step, loader, step) for _, step in zip(range(count), source, strict=False)]
-        try:
-            while waiting:
-                yield waiting.pop(0).result()
-                if (step := next(source, None)) is not None:
-                    waiting.append(pool.submit(_load_step, loader, step))
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _load_step(loader: BatchLoader, step: list[list[SampleRef]]) -> list[Batch]:
-    return [loader.load_batch(samples) for samples in step]

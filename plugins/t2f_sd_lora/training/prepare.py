@@ -14,23 +14,21 @@ import numpy.typing as npt
 
 from text2face_core.dataset import find_readable, skipped_path
 from text2face_core.errors import UsageError
+from text2face_core.training import Indices, split_held_out
 
 from ..cache.crops import Size, buckets
 from ..cache.latents import EncodingShare, LatentCache, LatentFormat
 from ..cache.tokens import TokenCache
 from ..cache.uncached import UncachedLatents
-from .randomness import Indices, choose_held_out
 
 if TYPE_CHECKING:
     from text2face_core.contracts import CaptionedDataset, Progress
     from text2face_core.dataset import ImageRef
+    from text2face_core.training import TrainingContext
 
     from ..model.base import StableDiffusion
-    from .context import TrainingContext
+    from ..options import SdLoraOptions
     from .loader import LatentSource
-
-LEAST_SHARE = 10
-"""At most one photo in this many is held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +72,20 @@ class _Pictures:
     bucket: Callable[[int], int] | None = None
 
 
+def cache_folder(context: TrainingContext[SdLoraOptions]) -> Path:
+    """The folder of cached latents and tokens."""
+    return Path(context.options.cache).expanduser() if context.options.cache else context.out / "cache"
+
+
 def prepare_data(
-    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+    context: TrainingContext[SdLoraOptions], dataset: CaptionedDataset, base: StableDiffusion, resolution: int
 ) -> TrainingData:
     """Tokenize and encode what is not cached yet, each process its share, and hold photos out for validation.
 
     Raises UsageError when there is nothing to train on.
     """
     options, progress = context.options, context.progress
-    tokens = TokenCache.open(context.cache_folder, base.tokenizer, dataset, progress)
+    tokens = TokenCache.open(cache_folder(context), base.tokenizer, dataset, progress)
     progress.say(str(tokens.counts))
     if dataset.without_captions:
         progress.say(f"{dataset.without_captions} pictures have no caption and are left out")
@@ -116,7 +119,7 @@ def prepare_data(
 
 
 def _encode_pictures(
-    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+    context: TrainingContext[SdLoraOptions], dataset: CaptionedDataset, base: StableDiffusion, resolution: int
 ) -> _Pictures:
     """All latents, from the cache."""
     options, accelerator = context.options, context.accelerator
@@ -128,16 +131,16 @@ def _encode_pictures(
         wait=accelerator.wait_for_everyone,
         progress=context.progress,
     )
-    cache = LatentCache.open(context.cache_folder, base.vae, dataset, form, share)
+    cache = LatentCache.open(cache_folder(context), base.vae, dataset, form, share)
     bucket = cache.bucket if len(cache.sizes) > 1 else None
     return _Pictures(cache, cache.usable, cache.contents, cache.contents, cache.fingerprint, cache.skipped_file, bucket)
 
 
 def _check_pictures(
-    context: TrainingContext, dataset: CaptionedDataset, base: StableDiffusion, resolution: int
+    context: TrainingContext[SdLoraOptions], dataset: CaptionedDataset, base: StableDiffusion, resolution: int
 ) -> _Pictures:
     """Latents that are computed at each use; each picture is only checked once for whether it can be read."""
-    folder = context.cache_folder
+    folder = cache_folder(context)
     with context.accelerator.main_process_first():
         usable = find_readable(dataset, folder, threads=context.runtime.threads, progress=context.progress)
     latents = UncachedLatents(dataset, base.vae, Size(resolution, resolution))
@@ -155,19 +158,6 @@ def _file_version(picture: ImageRef) -> int:
     except (OSError, ValueError):
         return 0
     return int.from_bytes(hashlib.blake2b(repr(about).encode(), digest_size=8).digest(), "little")
-
-
-def split_held_out(
-    seed: int, n: int, usable: Indices, contents: npt.NDArray[np.uint64], wanted: int
-) -> tuple[Indices, Indices]:
-    """The samples to train on and those held out: `wanted` different pictures, at most a tenth of all.
-
-    A picture that is listed several times, for example once for each of its captions, is only on one side.
-    n: samples in the data set. usable: those that can be read. contents: a number that stands for the picture of each.
-    """
-    different = usable[np.sort(np.unique(contents, return_index=True)[1])]
-    held_out = choose_held_out(seed, n, min(wanted, len(different) // LEAST_SHARE), different)
-    return usable[~np.isin(contents, contents[np.isin(usable, held_out)])], held_out
 
 
 def check_styles(styles: Mapping[str, float], tokens: TokenCache, progress: Progress) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from text2face_core.training import WeightAverage
 
 from ..model.adapters import DenoisingModel, add_text_lora, add_unet_lora
-from .loss import NoiseSchedule
-from .optimizer import LoraOptimizer, WeightAverage
+from .loss import NoiseSchedule, weighted_mse
+from .optimizer import LoraOptimizer
 
 if TYPE_CHECKING:
     import torch
 
+    from text2face_core.training import TrainingContext
+
     from ..model.adapters import Adapter
     from ..model.base import StableDiffusion
     from ..options import SdLoraOptions
-    from .context import TrainingContext
+    from .loader import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class TrainableModel:
     """A base model whose adapters are trained.
 
     text_encoder: None when only the UNet is trained. network: UNet and text encoder in a single module.
-    average: the averaged weights (EMA), or None.
+    average: the averaged weights (EMA), or None. min_snr: gamma of the loss weights; 0 for none.
     """
 
     base: StableDiffusion
@@ -33,6 +37,15 @@ class TrainableModel:
     schedule: NoiseSchedule
     optimizer: LoraOptimizer
     average: WeightAverage | None
+    min_snr: float = 0.0
+
+    def compute_loss(self, network: Any, batch: Batch) -> torch.Tensor:
+        """The training loss of a batch, a scalar. network: `self.network`, or what wraps it for several processes."""
+        schedule = self.schedule
+        noisy = schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+        prediction = network(noisy, batch.timesteps, batch.tokens)
+        target = schedule.target(batch.latents, batch.noise, batch.timesteps)
+        return weighted_mse(prediction, target, schedule.loss_weights(batch.timesteps, self.min_snr))
 
     @property
     def latent_scale(self) -> float:
@@ -40,7 +53,7 @@ class TrainableModel:
         return float(self.base.vae.config.scaling_factor)
 
 
-def build_trainable(context: TrainingContext, base: StableDiffusion) -> TrainableModel:
+def build_trainable(context: TrainingContext[SdLoraOptions], base: StableDiffusion) -> TrainableModel:
     """Attach adapters to `base`, in the mode and memory layout of training."""
     options, seed = context.options, context.runtime.seed
     unet = add_unet_lora(base.unet, options, seed)
@@ -49,7 +62,7 @@ def build_trainable(context: TrainingContext, base: StableDiffusion) -> Trainabl
     optimizer = LoraOptimizer(unet, text, options)
     average = WeightAverage(optimizer.named, options.ema) if options.ema else None
     schedule = NoiseSchedule.from_scheduler(base.scheduler).to(context.device)
-    return TrainableModel(base, unet, text, network, schedule, optimizer, average)
+    return TrainableModel(base, unet, text, network, schedule, optimizer, average, options.min_snr)
 
 
 def build_network(base: StableDiffusion, options: SdLoraOptions, device: torch.device) -> DenoisingModel:

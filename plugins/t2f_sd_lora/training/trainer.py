@@ -4,38 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
-from filelock import FileLock, Timeout
 
 from text2face_core.contracts import CaptionedDataset, ImageGenerator, Progress, Runtime, TrainedModel, Trainer
 from text2face_core.errors import PluginError, RunError
-from text2face_core.utils import explain, remove_unfinished
+from text2face_core.training import (
+    Checkpoints,
+    Loop,
+    MetricsLog,
+    SilentProgress,
+    StopRequest,
+    TrainingContext,
+    averaged_weights,
+    catch_signals,
+    lock_out,
+    prepare_out,
+    summarize_metrics,
+)
 
 from ..model.base import StableDiffusion, load_base
 from ..model.devices import DTYPES, find_device
 from ..model.versions import explained
 from ..options import SdLoraOptions
-from ..output.checkpoints import Checkpoints
-from ..output.metrics import MetricsLog, summarize_metrics
 from ..output.pictures import check_pictures
 from ..output.result import TrainingResult, write_result
-from ..output.resume import prepare_out
-from ..output.settings import collect_settings
-from .context import SilentProgress, TrainingContext
+from ..output.settings import RULES, collect_settings
 from .loader import BatchLoader
-from .loop import Loop
-from .optimizer import averaged_weights
 from .prepare import TrainingData, prepare_data
-from .signals import StopRequest, catch_signals
 from .trainable import TrainableModel, build_trainable
 from .validation import Validator
 
+NAME = "sd_lora"
 LONGEST_WAIT = timedelta(hours=6)
 """How long processes wait for the main process to generate validation images, or for the slowest to encode photos."""
 
@@ -59,7 +63,7 @@ class SdLoraTrainer(Trainer):
         with explained("set up accelerate"):
             accelerator = make_accelerator(self.options, self.runtime)
         shown = progress if accelerator.is_main_process else SilentProgress()
-        context = TrainingContext(self.options, self.runtime, accelerator, out, shown, StopRequest())
+        context = TrainingContext(NAME, self.options, self.runtime, accelerator, out, shown, StopRequest())
         with lock_out(context):
             try:
                 return run_training(context, dataset)
@@ -73,12 +77,12 @@ class SdLoraTrainer(Trainer):
         return open_generator(model, self.options, self.runtime)
 
 
-def run_training(context: TrainingContext, dataset: CaptionedDataset) -> TrainedModel:
+def run_training(context: TrainingContext[SdLoraOptions], dataset: CaptionedDataset) -> TrainedModel:
     """Prepare the data, train, and write the result."""
     options = context.options
-    checkpoints = Checkpoints(context.out / "checkpoints", options.keep_checkpoints)
+    checkpoints = Checkpoints(context.out / "checkpoints", options.keep_checkpoints, NAME)
     settings = collect_settings(context, dataset)
-    prepare_out(context, checkpoints, settings)
+    prepare_out(context, checkpoints, settings, RULES)
     base = load_base(
         options.base,
         options.pinned,
@@ -102,7 +106,9 @@ def run_training(context: TrainingContext, dataset: CaptionedDataset) -> Trained
     return TrainedModel(context.out, metrics)
 
 
-def run_loop(context: TrainingContext, model: TrainableModel, data: TrainingData, checkpoints: Checkpoints) -> None:
+def run_loop(
+    context: TrainingContext[SdLoraOptions], model: TrainableModel, data: TrainingData, checkpoints: Checkpoints
+) -> None:
     """Train from the last checkpoint, or from the beginning, to the end."""
     options = context.options
     loader = BatchLoader(
@@ -141,30 +147,6 @@ def make_accelerator(options: SdLoraOptions, runtime: Runtime) -> Accelerator:
         os.environ.setdefault("OMP_NUM_THREADS", str(runtime.threads))  # else accelerate sets it, and warns
     waits = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     return Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[waits])
-
-
-@contextlib.contextmanager
-def lock_out(context: TrainingContext) -> Iterator[None]:
-    """Keep other commands out of the folder of the result. Raises RunError when it holds a run or is in use."""
-    out = context.out
-    if (out / "run.toml").is_file():
-        raise RunError(f"{out} holds a run of t2f run: choose another --out for the training")
-    if not context.is_main:
-        yield
-        return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise RunError(f"another process is working on {out}; wait for it, or choose another --out") from error
-    except OSError as error:
-        raise RunError(explain(error, out / ".lock")) from error
-    try:
-        remove_unfinished(out)
-        yield
-    finally:
-        lock.release()
 
 
 def describe_base(base: StableDiffusion, resolution: int, progress: Progress) -> None:

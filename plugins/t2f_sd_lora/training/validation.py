@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from text2face_core.training import (
+    SHEET,
+    averaged_weights,
+    draw_contact_sheet,
+    read_metric,
+    sample_folder,
+    sample_name,
+)
 from text2face_core.utils import replacing
-
-from ..output.contact_sheet import SHEET, contact_sheet, folder_of, name_of
-from ..output.metrics import read_metric
-from .optimizer import averaged_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from text2face_core.training import MetricsLog, TrainingContext
+
     from ..model.base import StableDiffusion
     from ..options import SdLoraOptions
-    from ..output.metrics import MetricsLog
-    from .context import TrainingContext
     from .loader import BatchLoader
     from .prepare import TrainingData
     from .trainable import TrainableModel
@@ -36,7 +40,7 @@ class Stopped(Exception):
 class Validator:
     """Validates a model; writes to train.jsonl, TensorBoard, OUT/validation and OUT/contact_sheet.png."""
 
-    context: TrainingContext
+    context: TrainingContext[SdLoraOptions]
     model: TrainableModel
     data: TrainingData
     loader: BatchLoader
@@ -67,16 +71,17 @@ class Validator:
         if len(self.data.held_out):
             loss = self._loss()
             context.progress.say(f"step {step}: validation loss {loss:.4f}")
-        folder = folder_of(context.out, step)
+        folder = sample_folder(context.out, step)
         for prompt, seed, image in generate_samples(self.model.base, options, self.data.resolution, self._check_stop):
             folder.mkdir(parents=True, exist_ok=True)
-            image.save(folder / name_of(prompt, seed))
+            image.save(folder / sample_name(prompt, seed))
         if loss is not None:
             log.write(step, {"validation_loss": loss}, group="validation")
         if not options.prompts:
             return
         log.flush()
-        if sheet := contact_sheet(context.out, options, read_metric(context.out, "validation_loss")):
+        losses = read_metric(context.out, "validation_loss")
+        if sheet := draw_contact_sheet(context.out, options.prompts, options.prompt_seeds, losses):
             with replacing(context.out / SHEET) as temporary:
                 sheet.save(temporary, "PNG")
             log.picture(step, "samples", sheet)

@@ -19,6 +19,7 @@ from ..base import captions_of, check_inside
 from ..card import render_card
 from ..folder import place
 from ..images import ImageRef
+from ..latents import Latent, read_latent
 from ..selection import ExportedPhoto, ExportJob, FormatWriter, pictured
 
 USAGE = 'Opens with `datasets.load_dataset("imagefolder", data_dir="…")`: `text` is what the captions say of `image`.'
@@ -61,6 +62,10 @@ class ImageFolder(CaptionedDataset):
     def image(self, index: int) -> ImageRef:
         """The file that the line names."""
         return ImageRef(str(self.path / self.key(index)))
+
+    def latent(self, index: int) -> Latent | None:
+        """The latent in the file, if a renderer made it."""
+        return read_latent(Path(self.image(index).path))
 
     def remedy(self) -> str:
         """What a line needs."""

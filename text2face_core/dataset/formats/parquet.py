@@ -14,12 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...contracts import CaptionedDataset
 from ...errors import BadPhoto, SourceError
 from ...images import DEFAULT_LIMITS
 from ...records import Captions
 from ..base import FIELDS, captions_of, check_inside
 from ..images import ImageRef
+from ..latents import Latent
 from ..selection import ExportedPhoto, ExportJob, FormatWriter
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ ROWS = 100
 """Rows in a group: with images of 100 to 300 kB a reader holds some 30 MB at a time."""
 
 KEPT_GROUPS = 4
+LATENTS = "latent"
+"""Column of the vectors from which a renderer made portraits."""
 NAMES = ("photo_id", "file_name", "id", "__key__")
 """Columns that name a photo, the best first."""
 _LOCK = threading.Lock()
@@ -106,10 +111,20 @@ class ParquetDataset(CaptionedDataset):
         """The row's image."""
         number, group, row, at = self._place(index)
         image, file_name, _ = self._columns[number]
+        if not (image or file_name):
+            raise SourceError(f"{self._files[number]} has no images, only the latents of synthetic portraits")
         if image:
             return ParquetImage(self._files[number], at, group=group, row=row, column=image)
         name = check_inside(str(self._row(index)[file_name]), f"row {at} of {self._files[number]}")
         return ImageRef(str(Path(self._files[number]).parent / name))
+
+    def latent(self, index: int) -> Latent | None:
+        """The row's latent, from the column `latent`; None without such a column."""
+        number, group, row, _ = self._place(index)
+        if LATENTS not in self._columns[number][2]:
+            return None
+        found = _latents(self._files[number], group)[row]
+        return found if np.isfinite(found).all() else None
 
     def remedy(self) -> str:
         """What a row needs."""
@@ -148,11 +163,30 @@ class ParquetDataset(CaptionedDataset):
             raise SourceError(f"{path} cannot be read as parquet ({error}). Fetch or export it again") from error
 
 
+@lru_cache(maxsize=2)
+def _latents(path: str, group: int) -> Latent:
+    """(rows, D) float32: the latents of a row group. Raises SourceError if they differ in length."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        column = file.read_row_group(group, columns=[LATENTS])[LATENTS].combine_chunks()
+    kinds = {pa.float16(): "<f2", pa.float32(): "<f4"}
+    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in kinds or column.null_count:
+        raise SourceError(f"the column {LATENTS} of {path} must hold lists of one fixed length of float16 or float32")
+    flat = column.flatten()
+    kind = np.dtype(kinds[column.type.value_type])
+    # not to_numpy(), which imports pandas
+    values = np.frombuffer(flat.buffers()[1], kind, len(flat), flat.offset * kind.itemsize)
+    return values.astype(np.float32).reshape(len(column), -1)
+
+
 def _rows(path: str, group: int, columns: list[str]) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        rows: list[dict[str, Any]] = file.read_row_group(group, columns=columns).to_pylist()
+        wanted = [name for name in columns if name != LATENTS]
+        rows: list[dict[str, Any]] = file.read_row_group(group, columns=wanted).to_pylist()
     return rows
 
 
@@ -166,14 +200,16 @@ def _columns(path: Path, schema: pa.Schema) -> tuple[str, str, list[str]]:
     images = [field.name for field in schema if holds_images(field.type)]
     names = [name for name in ("file_name", "image") if name in schema.names and name not in images]
     texts = [name for name in FIELDS if name in schema.names]
-    if not texts or not (images or names):
+    if not texts or not (images or names or LATENTS in schema.names):
         raise SourceError(
-            f"{path} needs the columns text, and image (with bytes) or file_name; it has: {', '.join(schema.names)}"
+            f"{path} needs the columns text, and image (with bytes), file_name or latent; it has: "
+            f"{', '.join(schema.names)}"
         )
-    if not images and not (path.parent / "metadata.parquet").is_file() and "uri" in schema.names:
+    if not images and names and not (path.parent / "metadata.parquet").is_file() and "uri" in schema.names:
         raise SourceError(f"{path} is an export without images: export again without --no-images")
     others = [name for name in (*NAMES, "style") if name in schema.names]
-    return "".join(images[:1]), "".join(names[:1]), list(dict.fromkeys([*texts, *names, *others]))
+    read = list(dict.fromkeys([*texts, *names, *others]))
+    return "".join(images[:1]), "".join(names[:1]), [*read, *([LATENTS] if LATENTS in schema.names else [])]
 
 
 def write(photos: Iterable[ExportedPhoto], folder: Path, job: ExportJob) -> None:

@@ -18,6 +18,7 @@ from ...sources import path_of
 from ..crops import DatasetSettings, has_content
 from ..duplicates import find_duplicates
 from ..images import ImageRef
+from ..latents import Latent, read_latent
 
 KEPT_SHARDS = 4
 FACE = 14
@@ -70,6 +71,11 @@ class CaptionedRun(CaptionedDataset):
     def _corrected(self, photo_id: str, captions: Captions) -> Captions:
         corrected = self._wording.apply_texts(self._corrections.apply_texts(photo_id, captions))
         return tuple((text.strip(), style) for text, style in corrected if text.strip())
+
+    def latent(self, index: int) -> Latent | None:
+        """The latent in the photo's own file, if a renderer made it; crops do not keep it."""
+        uri = self._uris[self._ends[index] : self._ends[index + 1]].decode("utf-8")
+        return read_latent(path_of(uri)) if uri.startswith("file:") else None
 
     def image(self, index: int) -> ImageRef:
         """The run's crop, or if there is none what the run would have cropped."""

@@ -18,12 +18,13 @@ pytest.importorskip("diffusers")
 from t2f_sd_lora import SdLoraOptions  # noqa: E402
 from t2f_sd_lora.model.adapters import DenoisingModel, add_text_lora, add_unet_lora  # noqa: E402
 from t2f_sd_lora.model.base import load_base  # noqa: E402
-from t2f_sd_lora.output.metrics import MetricsLog, ThroughputMeter, format_duration  # noqa: E402
 from t2f_sd_lora.training.loss import NoiseSchedule, add_noise_offset  # noqa: E402
-from t2f_sd_lora.training.optimizer import LoraOptimizer, rate_factor  # noqa: E402
-from t2f_sd_lora.training.sampler import SampleRef, sample_steps  # noqa: E402
+from t2f_sd_lora.training.optimizer import LoraOptimizer  # noqa: E402
 
 from text2face_core.errors import MissingExtra, PluginError  # noqa: E402
+from text2face_core.training.metrics import MetricsLog, ThroughputMeter, format_duration  # noqa: E402
+from text2face_core.training.optimizer import rate_factor  # noqa: E402
+from text2face_core.training.sampler import SampleRef, sample_steps  # noqa: E402
 
 
 @pytest.fixture(params=["epsilon", "v_prediction"])
@@ -168,9 +169,9 @@ def test_a_batch_holds_what_is_drawn_for_each_sample_whatever_else_is_in_it(tiny
 
     from t2f_sd_lora.cache.tokens import TokenCache
     from t2f_sd_lora.training.loader import BatchLoader
-    from t2f_sd_lora.training.randomness import SampleRandom
 
     from text2face_core.dataset import open_dataset
+    from text2face_core.training.randomness import SampleRandom
 
     tokens = TokenCache.open(Path(shared_cache), load_base(str(tiny_base)).tokenizer, open_dataset(photos16))
     options = SdLoraOptions(caption_dropout=0.3, flip=True, noise_offset=0.1)
@@ -301,7 +302,8 @@ def test_stable_diffusion_1_trains_too_and_pads_with_the_end_token(tiny_base_15,
 @pytest.mark.parametrize(("rank", "alpha"), [(8, None), (4, 2.0)])
 def test_the_file_gives_a_fresh_pipeline_what_was_trained(tiny_base, photos16, tmp_path, shared_cache, rank, alpha):
     from diffusers import StableDiffusionPipeline
-    from t2f_sd_lora.output.checkpoints import Checkpoints, unpack
+
+    from text2face_core.training.checkpoints import Checkpoints, unpack
 
     form = {"rank": rank, "alpha": alpha, "text_rank": rank, "text_alpha": alpha}
     given = {"steps": 3, "learning_rate": 0.1, "text_learning_rate": 0.1, **form}
@@ -309,7 +311,7 @@ def test_the_file_gives_a_fresh_pipeline_what_was_trained(tiny_base, photos16, t
     options = SdLoraOptions(**form)
     base = load_base(str(tiny_base))
     unet, text = add_unet_lora(base.unet, options, 0), add_text_lora(base.text_encoder, options, 0)
-    unpack(Checkpoints(tmp_path / "checkpoints", 1).latest(), LoraOptimizer(unet, text, options), None)
+    unpack(Checkpoints(tmp_path / "checkpoints", 1, "sd_lora").latest(), LoraOptimizer(unet, text, options), None)
     trained = DenoisingModel(base.unet, base.text_encoder, trains_text=True).eval()
     fresh = StableDiffusionPipeline.from_pretrained(tiny_base)
     untouched = DenoisingModel(fresh.unet, fresh.text_encoder, trains_text=True).eval()

@@ -19,13 +19,13 @@ from t2f_sd_lora import SdLoraOptions  # noqa: E402
 from t2f_sd_lora.cache.tokens import TokenCache  # noqa: E402
 from t2f_sd_lora.model.base import load_base  # noqa: E402
 from t2f_sd_lora.training.loader import BatchLoader  # noqa: E402
-from t2f_sd_lora.training.loop import Loop  # noqa: E402
-from t2f_sd_lora.training.prepare import split_held_out  # noqa: E402
-from t2f_sd_lora.training.sampler import SampleRef  # noqa: E402
 
 from text2face_core.cli import main  # noqa: E402
 from text2face_core.dataset import ImageRef, open_dataset  # noqa: E402
 from text2face_core.errors import BadPhoto, RunError, UsageError  # noqa: E402
+from text2face_core.training.held_out import split_held_out  # noqa: E402
+from text2face_core.training.loop import Loop  # noqa: E402
+from text2face_core.training.sampler import SampleRef  # noqa: E402
 from text2face_core.utils import temporary_path  # noqa: E402
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from t2f_sd_lora.training.randomness import SampleRandom, choose_held_out, shuffle_epoch
+
+from text2face_core.training.randomness import SampleRandom, choose_held_out, shuffle_epoch
 
 torch = pytest.importorskip("torch")
 
@@ -64,7 +65,7 @@ def test_draws_do_not_depend_on_what_was_drawn_before():
 def test_draws_are_the_same_in_another_process():
     choices = "d.choose_timestep(1000), d.choose_caption(['', '', '']), d.flips(), d.noise((2, 3)).tolist()"
     printed = f"{choices}, o.shuffle_epoch(3, 1, 9).tolist()"
-    code = f"from t2f_sd_lora.training import randomness as o; d = o.SampleRandom(3, 1, 4); print({printed})"
+    code = f"from text2face_core.training import randomness as o; d = o.SampleRandom(3, 1, 4); print({printed})"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     draws = SampleRandom(3, 1, 4)
     here = (

@@ -108,15 +108,15 @@ def test_exactly_so_many_steps_are_done_and_the_last_is_saved(run, steps, accumu
 
 
 def kept(out):
-    from t2f_sd_lora.output.checkpoints import Checkpoints
+    from text2face_core.training.checkpoints import Checkpoints
 
-    return Checkpoints(out / "checkpoints", 1).steps()
+    return Checkpoints(out / "checkpoints", 1, "sd_lora").steps()
 
 
 def checkpoint(out, step):
-    from t2f_sd_lora.output.checkpoints import Checkpoints, read
+    from text2face_core.training.checkpoints import Checkpoints
 
-    return read(Checkpoints(out / "checkpoints", 1).path(step)).tensors
+    return Checkpoints(out / "checkpoints", 1, "sd_lora").read(step).tensors
 
 
 def test_checkpoints_hold_the_lora_and_its_optimiser_and_nothing_of_the_base(calm):
@@ -260,7 +260,7 @@ def test_beginning_anew_leaves_nothing_of_before(run, calm):
 
 
 def test_what_is_no_number_stops_the_training_and_spares_the_last_good_checkpoint(run, photos16, tiny_base, tmp_path):
-    from t2f_sd_lora.training.sampler import sample_steps
+    from text2face_core.training.sampler import sample_steps
 
     own = tmp_path / "own cache"
     out = run("broken", cache=str(own), steps=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from text2face_core.utils import write_text
+from ..utils import write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,31 +6,66 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from text2face_core.errors import RunError
-
-from ..output.checkpoints import pack, unpack
-from ..output.metrics import ThroughputMeter
+from ..errors import RunError
+from .checkpoints import pack, unpack
 from .loader import prefetch_batches
-from .loss import weighted_mse
+from .metrics import ThroughputMeter
 from .sampler import SampleRef, sample_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..output.checkpoints import Checkpoint, Checkpoints
-    from ..output.metrics import MetricsLog
+    from .checkpoints import Checkpoint, Checkpoints
     from .context import TrainingContext
     from .loader import Batch, BatchLoader
-    from .prepare import TrainingData
-    from .trainable import TrainableModel
+    from .metrics import MetricsLog
+    from .optimizer import GroupedOptimizer, WeightAverage
+    from .randomness import Indices
 
 MAX_SKIPPED_STEPS = 50
 """Steps in a row that float16 may skip for gradients beyond its range, while the scaler looks for a scale that fits."""
 REPORT_SECONDS = 30.0
+
+
+class Trainable(Protocol):
+    """A model that is trained: its network, what is optimized, and the loss."""
+
+    @property
+    def network(self) -> Any:
+        """A torch module with everything that gradients pass through."""
+        ...
+
+    @property
+    def optimizer(self) -> GroupedOptimizer:
+        """The trained weights and their optimizer."""
+        ...
+
+    @property
+    def average(self) -> WeightAverage | None:
+        """The averaged weights (EMA), or None."""
+        ...
+
+    def compute_loss(self, network: Any, batch: Any) -> torch.Tensor:
+        """The training loss of a batch, a scalar. network: `self.network`, or what wraps it for several processes."""
+        ...
+
+
+class TrainingSamples(Protocol):
+    """The samples to train on. bucket: the number of a sample's shape, None when all have the same shape."""
+
+    @property
+    def trained(self) -> Indices:
+        """Numbers of the samples."""
+        ...
+
+    @property
+    def bucket(self) -> Callable[[int], int] | None:
+        """The number of a sample's shape."""
+        ...
 
 
 @dataclass(slots=True)
@@ -41,9 +76,9 @@ class Loop:
     log: None except in the main process. done: optimizer steps so far.
     """
 
-    context: TrainingContext
-    model: TrainableModel
-    data: TrainingData
+    context: TrainingContext[Any]
+    model: Trainable
+    data: TrainingSamples
     loader: BatchLoader
     checkpoints: Checkpoints
     log: MetricsLog | None
@@ -143,12 +178,7 @@ class Loop:
 
     def compute_loss(self, batch: Batch) -> torch.Tensor:
         """The training loss of a batch, a scalar."""
-        schedule = self.model.schedule
-        noisy = schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
-        prediction = self._network(noisy, batch.timesteps, batch.tokens)
-        target = schedule.target(batch.latents, batch.noise, batch.timesteps)
-        weights = schedule.loss_weights(batch.timesteps, self.context.options.min_snr)
-        return weighted_mse(prediction, target, weights)
+        return self.model.compute_loss(self._network, batch)
 
     def _finish_step(self, *, last: bool) -> None:
         """Validate, save and report when due. Metrics are read a step late, so that the device never waits."""
@@ -201,7 +231,7 @@ class Loop:
         raise RunError(
             f"at step {step} {what} is not finite ({value}), and training stopped. "
             f"{before} in {self.checkpoints.folder}. Resume with {cure}lower learning rates: --resume "
-            f"--set sd_lora.learning_rate={self.context.options.learning_rate / 3:.2g}"
+            f"--set {self.context.trainer}.learning_rate={self.model.optimizer.rates_at_peak()[0] / 3:.2g}"
         )
 
     def save(self) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from text2face_core.errors import RunError
-
+from ..errors import RunError
 from .contact_sheet import SHEET
 
 UPLOADED = ("*.safetensors", "README.md", SHEET, "train.jsonl")
@@ -21,7 +20,7 @@ def upload(out: Path, repository: str) -> str:
         hub.upload_folder(repo_id=repository, folder_path=out, allow_patterns=list(UPLOADED))
     except (OSError, ValueError) as error:  # all errors of the hub's library are of these types
         raise RunError(
-            f"the LoRA is in {out}, but could not be uploaded to {repository}: {str(error).splitlines()[0]}. Sign in "
+            f"the result is in {out}, but could not be uploaded to {repository}: {str(error).splitlines()[0]}. Sign in "
             "with hf auth login and run the same command again, which then only uploads"
         ) from error
     return str(address)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from text2face_core.utils import stream_seed
+from ..utils import stream_seed
 
 if TYPE_CHECKING:
     import torch

@@ -5,37 +5,40 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from text2face_core.errors import RunError
-from text2face_core.utils import remove_unfinished
-
+from ..errors import RunError
+from ..utils import remove_unfinished
 from .contact_sheet import SHEET
-from .settings import NAME, compare_settings, read_settings, write_settings
+from .settings import SETTINGS, SettingsRules, compare_settings, read_settings, write_settings
 
 if TYPE_CHECKING:
-    from ..training.context import TrainingContext
     from .checkpoints import Checkpoints
+    from .context import TrainingContext
 
 
-def prepare_out(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
+def prepare_out(
+    context: TrainingContext[Any], checkpoints: Checkpoints, settings: dict[str, Any], rules: SettingsRules
+) -> None:
     """Resume, start again or refuse, as `options.resume` says; then write train.toml.
 
     Raises RunError when that training cannot be resumed with these settings.
     """
     if context.is_main:
         remove_unfinished(checkpoints.folder)
-        _check_earlier(context, checkpoints, settings)
+        _check_earlier(context, checkpoints, settings, rules)
         write_settings(context.out, settings)
     context.accelerator.wait_for_everyone()
 
 
-def _check_earlier(context: TrainingContext, checkpoints: Checkpoints, settings: dict[str, Any]) -> None:
+def _check_earlier(
+    context: TrainingContext[Any], checkpoints: Checkpoints, settings: dict[str, Any], rules: SettingsRules
+) -> None:
     out, options = context.out, context.options
     before = None if options.resume == "never" else read_settings(out)
     if options.resume == "never":
         checkpoints.clear()
     if before is None and checkpoints.steps():
         raise RunError(
-            f"{out} holds checkpoints, but no {NAME} with their settings: put it back, choose another --out, or "
+            f"{out} holds checkpoints, but no {SETTINGS} with their settings: put it back, choose another --out, or "
             "start again with --fresh"
         )
     if not checkpoints.steps():
@@ -43,7 +46,7 @@ def _check_earlier(context: TrainingContext, checkpoints: Checkpoints, settings:
             shutil.rmtree(out / name, ignore_errors=True)
         for name in ("train.jsonl", SHEET):
             (out / name).unlink(missing_ok=True)
-    elif before and (changes := compare_settings(before, settings, out, options.resume)):
+    elif before and (changes := compare_settings(before, settings, out, options.resume, rules)):
         context.progress.say(f"resuming with other settings: {'; '.join(changes)}")
     if (steps := checkpoints.steps()) and steps[-1] > options.steps:
         raise RunError(

@@ -17,16 +17,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from text2face_core.utils import replacing
+from ..utils import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..training.optimizer import LoraOptimizer, WeightAverage
+    from .optimizer import GroupedOptimizer, WeightAverage
 
 log = logging.getLogger(__name__)
 
-FORMAT = "text2face sd_lora 1"
 NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -40,11 +39,12 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The folder with the last `keep` checkpoints of a training."""
+    """The folder with the last `keep` checkpoints of a training. trainer: its name, which is part of their format."""
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int, trainer: str) -> None:
         self.folder = folder
         self._keep = keep
+        self._format = f"text2face {trainer} 1"
 
     def path(self, step: int) -> Path:
         """The file of the checkpoint after `step` steps."""
@@ -59,7 +59,7 @@ class Checkpoints:
         """Write a checkpoint, then remove old ones. Raises RunError when the disk is full."""
         path = self.path(checkpoint.step)
         tensors = {name: one.detach().to("cpu").contiguous() for name, one in checkpoint.tensors.items()}
-        header = {"format": FORMAT, "about": json.dumps({"step": checkpoint.step, **checkpoint.about})}
+        header = {"format": self._format, "about": json.dumps({"step": checkpoint.step, **checkpoint.about})}
         with replacing(path) as temporary:
             save_file(tensors, temporary, header)
         for old in self.steps()[: -self._keep]:
@@ -70,10 +70,20 @@ class Checkpoints:
         """The newest readable checkpoint; unreadable checkpoints are reported and skipped."""
         for step in reversed(self.steps()):
             try:
-                return read(self.path(step))
+                return self.read(step)
             except (OSError, SafetensorError, KeyError, ValueError) as error:
                 log.warning("the checkpoint %s cannot be read (%s); an earlier one is used", self.path(step), error)
         return None
+
+    def read(self, step: int) -> Checkpoint:
+        """The checkpoint after `step` steps, its tensors on the CPU. Raises ValueError if it is of another trainer."""
+        with safe_open(self.path(step), framework="pt", device="cpu") as file:
+            header = file.metadata() or {}
+            if header.get("format") != self._format:
+                raise ValueError(f"its format is {header.get('format')}, not {self._format}")
+            about = json.loads(header["about"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+        return Checkpoint(about.pop("step"), tensors, about)
 
     def clear(self) -> None:
         """Remove all checkpoints."""
@@ -83,18 +93,7 @@ class Checkpoints:
             self.folder.rmdir()
 
 
-def read(path: Path) -> Checkpoint:
-    """A checkpoint, its tensors on the CPU."""
-    with safe_open(path, framework="pt", device="cpu") as file:
-        header = file.metadata() or {}
-        if header.get("format") != FORMAT:
-            raise ValueError(f"its format is {header.get('format')}, not {FORMAT}")
-        about = json.loads(header["about"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-    return Checkpoint(about.pop("step"), tensors, about)
-
-
-def pack(step: int, optimizer: LoraOptimizer, average: WeightAverage | None, about: Mapping[str, Any]) -> Checkpoint:
+def pack(step: int, optimizer: GroupedOptimizer, average: WeightAverage | None, about: Mapping[str, Any]) -> Checkpoint:
     """Collect weights, averages and optimizer state after `step` steps."""
     tensors: dict[str, torch.Tensor] = {f"lora.{name}": one for name, one in optimizer.named.items()}
     if average:
@@ -109,7 +108,7 @@ def pack(step: int, optimizer: LoraOptimizer, average: WeightAverage | None, abo
     return Checkpoint(step, tensors, {"optimiser": plain, **about})
 
 
-def unpack(checkpoint: Checkpoint, optimizer: LoraOptimizer, average: WeightAverage | None) -> None:
+def unpack(checkpoint: Checkpoint, optimizer: GroupedOptimizer, average: WeightAverage | None) -> None:
     """Restore weights, averages and optimizer state. Raises KeyError when a weight is missing."""
     tensors = checkpoint.tensors
     states: dict[int, dict[str, Any]] = {}
@@ -129,5 +128,5 @@ def unpack(checkpoint: Checkpoint, optimizer: LoraOptimizer, average: WeightAver
     )
 
 
-def _states(optimizer: LoraOptimizer) -> list[dict[str, Any]]:
+def _states(optimizer: GroupedOptimizer) -> list[dict[str, Any]]:
     return [dict(optimizer.inner.state.get(one, {})) for one in optimizer.parameters]

@@ -1,0 +1,1 @@
+"""The face generator: latents to faces."""

@@ -1,0 +1,1 @@
+"""The model: word pieces, networks, style space, LoRA, files."""

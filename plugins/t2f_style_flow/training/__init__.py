@@ -1,0 +1,1 @@
+"""From captioned faces to trained weights."""
