@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
 from . import DONE, SOME_FAILED
 from .common import quiet_of, resumable, trust_option
+from .evaluate_votes import vote, votes
 from .generation import generation_options, settings_from
 
 AUDIT = (
@@ -17,7 +18,22 @@ AUDIT = (
 """Settings that an audit takes too."""
 
 
-@click.command(short_help="Measure whether images show what prompts say.")
+class WithVotes(click.Command):
+    """`t2f evaluate`, whose first word may be one of two further verbs instead of a model."""
+
+    commands: ClassVar[dict[str, click.Command]] = {"vote": vote, "votes": votes}
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the verb that is named, else of the evaluation."""
+        if args and args[0] in self.commands:
+            name = args.pop(0)
+            return self.commands[name].make_context(f"{info_name} {name}", args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=WithVotes, short_help="Measure whether images show what prompts say.")
 @click.argument("models", nargs=-1, metavar="[LORA|none]…")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the evaluation.")
 @click.option(
@@ -101,6 +117,11 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given:
     The headline counts only graders that share no model file with the run that labelled the training photos. What the
     text of a prompt states is judged, nothing else; images without exactly one usable face, and graders that abstain,
     count as failures. The same command resumes after an interruption.
+
+    \b
+    People may vote on the images:
+      t2f evaluate vote EVAL         writes a page for raters; see t2f evaluate vote --help
+      t2f evaluate votes EVAL FILES  reads what they answered
     """
     from .. import library
     from ..errors import UsageError

@@ -33,3 +33,4 @@ from .training import (
     default_trainer as default_trainer,
     train as train,
 )
+from .votes import read_votes as read_votes, write_ballot as write_ballot
