@@ -161,6 +161,7 @@ class Session:
             RunError: The directory holds a run over other photos, or a run that was analysed differently and `redo` is
                 off.
         """
+        recipe = recipe.with_sources([_absolute(one) for one in source], self.plugins)
         resolved = recipe.resolve(self.plugins)
         use_sources(Sources(self.plugins, self.models, recipe.plugins))
         key = resolved.analysis_key()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugins, Registered
 
 # Two letters at least, as "c:" is a drive of Windows.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+._-]+):", re.IGNORECASE)
 
 
 def scheme_of(uri: str) -> str:
