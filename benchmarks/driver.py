@@ -2,7 +2,7 @@
 
     python benchmarks/driver.py --nodes 100 --actors 8 --chunks 20000
 
-Ray is replaced by a simulation of what the driver uses of it: actors that take a while for each chunk, start late and die.
+Ray is replaced by a simulation of what the driver uses of it: actors that take a while for each chunk, start late, die.
 The driver is the real one; its own time is measured. It keeps up if that is a small part of the time in which so many
 actors finish so many chunks.
 """
