@@ -16,6 +16,8 @@ AUDIT = (
     "graders", "recipe", "settings", "trust", "device", "threads", "offline", "available", "models", "progress",
 )  # fmt: skip
 """Settings that an audit takes too."""
+NOT_PLANNED = ("photos", "images", "metrics", "training", "reference", "errors", "labelled_by", "per_prompt")
+"""Settings that do not change what a precision takes."""
 
 
 class WithVotes(click.Command):
@@ -67,6 +69,12 @@ class WithVotes(click.Command):
     type=click.Path(path_type=Path, exists=True),
     metavar="AUDIT",
     help="Correct shares for the errors of graders that an audit (--photos, --truth) counted; its folder.",
+)
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    metavar="SHARE",
+    help="Only say how many images adherence to ± SHARE takes, and how long, if models are named.",
 )
 @click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
 @click.option(
@@ -126,11 +134,19 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given:
     from .. import library
     from ..errors import UsageError
 
-    photos, truth = given.pop("labelled"), given.pop("truth")
+    photos, truth, precision = given.pop("labelled"), given.pop("truth"), given.pop("precision")
     if (photos is None) != (truth is None):
         raise UsageError("--photos and --truth go together: photos, and a file that says what is true of them")
     settings = settings_from(ctx, given)
     settings["photos"] = not settings.pop("no_photos")
+    if precision is not None:
+        estimate = library.estimate_precision(
+            precision, models, out=out, **{key: value for key, value in settings.items() if key not in NOT_PLANNED}
+        )
+        for line in estimate.lines():
+            click.echo(f"t2f: {line}", err=True)
+        click.echo(str(estimate.images))
+        return DONE
     with resumable():
         if photos is not None:
             if models or settings["images"]:

@@ -17,6 +17,7 @@ from .grading import (
     match_rows as match_rows,
     write_list as write_list,
 )
+from .judging import can_judge as can_judge
 from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
 from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
 from .metrics.corrected import measure_corrected as measure_corrected
