@@ -16,7 +16,7 @@ AUDIT = (
     "graders", "recipe", "settings", "trust", "device", "threads", "offline", "available", "models", "progress",
 )  # fmt: skip
 """Settings that an audit takes too."""
-NOT_PLANNED = ("photos", "images", "metrics", "training", "reference", "errors", "labelled_by", "per_prompt")
+NOT_PLANNED = ("choose", "photos", "images", "metrics", "training", "reference", "errors", "labelled_by", "per_prompt")
 """Settings that do not change what a precision takes."""
 
 
@@ -106,6 +106,12 @@ class WithVotes(click.Command):
 @click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Prompts at most.")
 @click.option("--no-photos", is_flag=True, help="With captions:RUN, do not grade the real photos.")
+@click.option(
+    "--choose",
+    is_flag=True,
+    help="Propose one of several checkpoints, given in the order of training: chosen on half of the prompts, reported "
+    "on the other half.",
+)
 @trust_option
 @generation_options
 @click.pass_context

@@ -9,6 +9,7 @@ from .ballot import (
     key_of as key_of,
     render_ballot as render_ballot,
 )
+from .choice import Choice as Choice, choose_model as choose_model
 from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
