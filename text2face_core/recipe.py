@@ -165,6 +165,9 @@ class EvaluationSettings(Options):
         description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
         "Choose others than those that labelled the photos",
     )
+    settings: tuple[str, ...] = Field(
+        (), description='settings that apply only when grading, such as "people.ethnicity=true"'
+    )
     metrics: tuple[str, ...] = Field(
         (), description="further metrics and embedders of t2f evaluate, such as inception or faceres.identity"
     )

@@ -16,6 +16,8 @@ AUDIT = (
     "graders", "recipe", "settings", "trust", "device", "threads", "offline", "available", "models", "progress",
 )  # fmt: skip
 """Settings that an audit takes too."""
+NOT_PLANNED = ("choose", "photos", "images", "metrics", "training", "reference", "errors", "labelled_by", "per_prompt")
+"""Settings that do not change what a precision takes."""
 
 
 class WithVotes(click.Command):
@@ -68,6 +70,12 @@ class WithVotes(click.Command):
     metavar="AUDIT",
     help="Correct shares for the errors of graders that an audit (--photos, --truth) counted; its folder.",
 )
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    metavar="SHARE",
+    help="Only say how many images adherence to ± SHARE takes, and how long, if models are named.",
+)
 @click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
 @click.option(
     "--metrics",
@@ -98,6 +106,12 @@ class WithVotes(click.Command):
 @click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Prompts at most.")
 @click.option("--no-photos", is_flag=True, help="With captions:RUN, do not grade the real photos.")
+@click.option(
+    "--choose",
+    is_flag=True,
+    help="Propose one of several checkpoints, given in the order of training: chosen on half of the prompts, reported "
+    "on the other half.",
+)
 @trust_option
 @generation_options
 @click.pass_context
@@ -126,11 +140,19 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given:
     from .. import library
     from ..errors import UsageError
 
-    photos, truth = given.pop("labelled"), given.pop("truth")
+    photos, truth, precision = given.pop("labelled"), given.pop("truth"), given.pop("precision")
     if (photos is None) != (truth is None):
         raise UsageError("--photos and --truth go together: photos, and a file that says what is true of them")
     settings = settings_from(ctx, given)
     settings["photos"] = not settings.pop("no_photos")
+    if precision is not None:
+        estimate = library.estimate_precision(
+            precision, models, out=out, **{key: value for key, value in settings.items() if key not in NOT_PLANNED}
+        )
+        for line in estimate.lines():
+            click.echo(f"t2f: {line}", err=True)
+        click.echo(str(estimate.images))
+        return DONE
     with resumable():
         if photos is not None:
             if models or settings["images"]:

@@ -9,6 +9,7 @@ from .ballot import (
     key_of as key_of,
     render_ballot as render_ballot,
 )
+from .choice import Choice as Choice, choose_model as choose_model
 from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
@@ -17,6 +18,7 @@ from .grading import (
     match_rows as match_rows,
     write_list as write_list,
 )
+from .judging import can_judge as can_judge
 from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
 from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
 from .metrics.corrected import measure_corrected as measure_corrected

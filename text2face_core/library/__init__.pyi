@@ -10,6 +10,7 @@ from .checks import CheckedCaption as CheckedCaption, check_captions as check_ca
 from .demo import DemoResult as DemoResult, run_demo as run_demo
 from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from .evaluation import EvaluationResult as EvaluationResult, evaluate as evaluate
+from .evaluation_precision import Estimate as Estimate, estimate_precision as estimate_precision
 from .exports import export as export
 from .faces import PortraitsResult as PortraitsResult, choose_renderer as choose_renderer, make_faces as make_faces
 from .images import (

@@ -88,6 +88,8 @@ def find_reaches(recipe: Recipe, plugins: Plugins, *, may_import: Collection[Rea
     components: list[tuple[Any, str]] = [*recipe.components()]
     if recipe.trainer:
         components.append(("trainer", recipe.trainer))
+    components += [("extractor", name) for name in recipe.evaluation.graders]
+    components += [("metric", name) for name in recipe.evaluation.metrics]
     for role, name in components:
         given = recipe.plugins.get(name, {})
         origin = plugins.origin(name)
