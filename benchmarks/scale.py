@@ -4,7 +4,7 @@
     python benchmarks/scale.py 10000 --engine ray      Ray on this machine
 
 For each size: seconds to list, to run and to resume when all is done; CPU time a photo, which other work on the machine
-does not change; and the largest memory of the process that lists and hands out (for the local engine, it also analyses).
+does not change; and the largest memory of the process that lists and hands out (locally, it also analyses).
 Each phase is a process of its own.
 """
 
