@@ -22,6 +22,7 @@ from .images import (
     generate as generate,
     sweep as sweep,
 )
+from .planning import Plan as Plan, plan_run as plan_run
 from .session import (
     Result as Result,
     Session as Session,

@@ -164,7 +164,6 @@ class Session:
         recipe = recipe.with_sources([_absolute(one) for one in source], self.plugins)
         resolved = recipe.resolve(self.plugins)
         use_sources(Sources(self.plugins, self.models, recipe.plugins))
-        key = resolved.analysis_key()
         now = settings_of(resolved, [_absolute(one) for one in source])
         if self.run.exists:
             self._check(now, redo=redo)
@@ -176,12 +175,20 @@ class Session:
         record_own(recipe, self.plugins, self.run.path)
         for message in changes.messages() if resumed else ():
             self.progress.say(message)
-        tasks = analysis_tasks(self.run, key, retry_failed=retry_failed)
-        if tasks:
+        self._analyse_listed(resolved, retry_failed=retry_failed)
+        return resolved
+
+    def analyse_listed(self, resolved: Resolved, source: Sequence[str]) -> None:
+        """Analyse the photos that the run lists already, from these places."""
+        self.run.write_settings(settings_of(resolved, list(source)))
+        self._analyse_listed(resolved, retry_failed=False)
+
+    def _analyse_listed(self, resolved: Resolved, *, retry_failed: bool) -> None:
+        key = resolved.analysis_key()
+        if tasks := analysis_tasks(self.run, key, retry_failed=retry_failed):
             self._analyse(resolved, tasks, key)
         else:
             self.progress.say(f"all {len(self.run.listing)} photo(s) were analysed before")
-        return resolved
 
     def _list(self, source: Sequence[str | Path], *, redo: bool) -> Changes:
         """List the photos, unless the sources say that nothing has changed since the last time."""
