@@ -69,7 +69,7 @@ def describe_methods(setup: Setup, evaluation: Evaluation, about: Mapping[str, A
     """What was done, for the report."""
     identity = json.loads((setup.out / SETTINGS).read_text(encoding="utf-8"))
     labelled = ", ".join(str(run.path) for run in setup.labelled_by) or "not known"
-    made = next(iter(about.values()), {})
+    made: Mapping[str, Any] = next(iter(about.values()), {})
     what = next((identity[key] for key in ("plan", "images", "photos") if key in identity), "")
     return [
         ("plan", f"{what}: {len(evaluation.prompts):,} prompts"),
