@@ -85,6 +85,7 @@ class Component(Generic[OptionsT, RoleT_co]):
         gpu: The GPU that it requires, in words: "28 GB of memory". Empty if a CPU is enough.
         unreachable: Called with the options before a run begins; returns why a server that it needs cannot be used and
             what to do, or "". Must load nothing heavy and take a few seconds at most.
+        faces: For a source, settings of a recipe's [faces] that hold for its photos unless the recipe has others.
         lineage: The data sets that its networks were trained on, such as ("CelebA",); `t2f evaluate` says which of
             them a grader shares with the models that labelled the photos.
         decides: Of a finding whose values it can only tell in part, the values that it is sure of: as a grader, it has
@@ -111,6 +112,7 @@ class Component(Generic[OptionsT, RoleT_co]):
     gpu: str = ""
     unreachable: Callable[[OptionsT], str] | None = None
     lineage: tuple[str, ...] = ()
+    faces: Mapping[str, Any] = field(default_factory=dict)
     decides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def files(self, options: OptionsT) -> tuple[Artifact, ...]:

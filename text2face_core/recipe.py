@@ -72,6 +72,26 @@ class FaceRule(Options):
     upright: bool = Field(True, description="refuse faces that lie on their side or upside down")
 
 
+class SourceRule(Options):
+    """A place with photos, and what holds for them alone."""
+
+    place: str = Field(description="as on the command line: a folder, tars, an address such as ffhq:data/ffhq")
+    faces: dict[str, Any] = Field({}, description="settings of [faces] that differ for its photos")
+
+    @field_validator("faces")
+    @classmethod
+    def _rules_of_faces(cls, faces: dict[str, Any]) -> dict[str, Any]:
+        return FaceRule.model_validate(faces).model_dump(mode="json", include=set(faces))
+
+    @property
+    def prefix(self) -> str:
+        """What the addresses of its photos begin with."""
+        found = re.match(r"([a-z][\w+.-]+:)?(.*)", self.place, re.DOTALL)
+        scheme, path = (found[1] or "", found[2]) if found else ("", self.place)
+        fixed = re.split(r"[*?{\[]", path)[0]
+        return scheme + (fixed if fixed.startswith("//") else str(Path(fixed).absolute()))
+
+
 class CaptionSettings(Options):
     """Number, styles and required quality of captions.
 
@@ -145,6 +165,9 @@ class EvaluationSettings(Options):
         description="extractors that grade generated images in t2f evaluate; empty: the extractors of the recipe. "
         "Choose others than those that labelled the photos",
     )
+    settings: tuple[str, ...] = Field(
+        (), description='settings that apply only when grading, such as "people.ethnicity=true"'
+    )
     metrics: tuple[str, ...] = Field(
         (), description="further metrics and embedders of t2f evaluate, such as inception or faceres.identity"
     )
@@ -173,6 +196,7 @@ class Recipe(Options):
     dataset: DatasetSettings = DatasetSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     plugins: dict[str, dict[str, Any]] = Field({}, description="options by component")
+    sources: tuple[SourceRule, ...] = Field((), description="places with photos, each with its own rules")
 
     @classmethod
     def load(cls, name: str | Path) -> Recipe:
@@ -290,6 +314,30 @@ class Recipe(Options):
         options = {name: options for name, options in self.plugins.items() if name not in gone}
         return self.model_copy(update={"plugins": options})
 
+    def with_sources(self, places: Sequence[str], plugins: Plugins) -> Recipe:
+        """Return the recipe with what the sources of these places declare about faces, where it says nothing itself."""
+        known, usual = {one.place for one in self.sources}, FaceRule()
+        declared = {
+            scheme: one.component.faces
+            for one in plugins.known_components()
+            if one.kind == "source" and one.component.faces
+            for scheme in one.component.provides
+        }
+        added = []
+        for place in places:
+            rules = declared.get(place.partition(":")[0], {})
+            given = {name: value for name, value in rules.items() if getattr(self.faces, name) == getattr(usual, name)}
+            if given and place not in known:
+                added.append(SourceRule(place=place, faces=given))
+        return self.model_copy(update={"sources": (*self.sources, *added)}) if added else self
+
+    def faces_of(self, uri: str) -> FaceRule:
+        """Return the rules for the faces of a photo: those of the source that it comes from."""
+        for source in self.sources:
+            if source.faces and uri.startswith(source.prefix):
+                return self.faces.model_copy(update=source.faces)
+        return self.faces
+
     def components(self) -> list[tuple[Role, str]]:
         """List role and name of each component of a run, in the order of work; the fallback is a second fuser."""
         named: list[tuple[Role, str]] = [("detector", self.detector)]
@@ -389,6 +437,8 @@ class Resolved:
         recipe = self.recipe
         rules = [recipe.photos.model_dump(mode="json", exclude=set(EFFORT)), recipe.faces.model_dump(mode="json")]
         rules.append(recipe.dataset.analysis_rules())
+        if own := [[one.place, one.faces] for one in recipe.sources if one.faces]:
+            rules.append({"sources": own})
         return fingerprint([rules, [part.identity() for part in self.parts if part.kind != "fuser"]])
 
     def captions_key(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 UNFINISHED = re.compile(r"\.t2f-(tmp|new|old)$|^\.text2face-unfinished$|\.unfinished\.parquet$|\.parts$|^part$")
 SKIPPED = re.compile(
-    r"(^|/)(\.lock|[^/]*\.lock|report\.html|_\d+\.seconds\.json)$|(^|/)events\.out\.|(^|/)\.t2f/[^/]*\.json$"
+    r"(^|/)(\.lock|[^/]*\.lock|report\.html|_\d+\.seconds\.json|\.verified|\.finished)$|(^|/)events\.out\.|(^|/)\.t2f/[^/]*\.json$"
 )
 """Locks; the report, which shows seconds; notes of seconds; TensorBoard's events; records with the time of a file."""
 

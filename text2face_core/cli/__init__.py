@@ -16,6 +16,7 @@ from . import process
 
 VERBS = {
     "run": ("run:run", "Caption photos: find the face, analyse it, write captions, leave a data set and a report."),
+    "plan": ("plan:plan", "Estimate what a run will take: hours, disk, model files, tokens."),
     "fuse": ("run:fuse", "Write the captions of a finished run again, with another fuser or other settings."),
     "caption": ("run:fuse", "Another name of fuse."),
     "prompt": ("prompt:prompt", "Show the prompt of a fuser's language model for a photo of a run."),

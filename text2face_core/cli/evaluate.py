@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
 from . import DONE, SOME_FAILED
 from .common import quiet_of, resumable, trust_option
+from .evaluate_votes import vote, votes
 from .generation import generation_options, settings_from
 
 AUDIT = (
     "graders", "recipe", "settings", "trust", "device", "threads", "offline", "available", "models", "progress",
 )  # fmt: skip
 """Settings that an audit takes too."""
+NOT_PLANNED = ("choose", "photos", "images", "metrics", "training", "reference", "errors", "labelled_by", "per_prompt")
+"""Settings that do not change what a precision takes."""
 
 
-@click.command(short_help="Measure whether images show what prompts say.")
+class WithVotes(click.Command):
+    """`t2f evaluate`, whose first word may be one of two further verbs instead of a model."""
+
+    commands: ClassVar[dict[str, click.Command]] = {"vote": vote, "votes": votes}
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the verb that is named, else of the evaluation."""
+        if args and args[0] in self.commands:
+            name = args.pop(0)
+            return self.commands[name].make_context(f"{info_name} {name}", args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=WithVotes, short_help="Measure whether images show what prompts say.")
 @click.argument("models", nargs=-1, metavar="[LORA|none]…")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the evaluation.")
 @click.option(
@@ -52,6 +70,12 @@ AUDIT = (
     metavar="AUDIT",
     help="Correct shares for the errors of graders that an audit (--photos, --truth) counted; its folder.",
 )
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    metavar="SHARE",
+    help="Only say how many images adherence to ± SHARE takes, and how long, if models are named.",
+)
 @click.option("--graders", default="", metavar="A,B", help="Extractors that grade.  [default: those of the recipe]")
 @click.option(
     "--metrics",
@@ -82,6 +106,12 @@ AUDIT = (
 @click.option("--images-per-prompt", "per_prompt", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Prompts at most.")
 @click.option("--no-photos", is_flag=True, help="With captions:RUN, do not grade the real photos.")
+@click.option(
+    "--choose",
+    is_flag=True,
+    help="Propose one of several checkpoints, given in the order of training: chosen on half of the prompts, reported "
+    "on the other half.",
+)
 @trust_option
 @generation_options
 @click.pass_context
@@ -101,15 +131,28 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given:
     The headline counts only graders that share no model file with the run that labelled the training photos. What the
     text of a prompt states is judged, nothing else; images without exactly one usable face, and graders that abstain,
     count as failures. The same command resumes after an interruption.
+
+    \b
+    People may vote on the images:
+      t2f evaluate vote EVAL         writes a page for raters; see t2f evaluate vote --help
+      t2f evaluate votes EVAL FILES  reads what they answered
     """
     from .. import library
     from ..errors import UsageError
 
-    photos, truth = given.pop("labelled"), given.pop("truth")
+    photos, truth, precision = given.pop("labelled"), given.pop("truth"), given.pop("precision")
     if (photos is None) != (truth is None):
         raise UsageError("--photos and --truth go together: photos, and a file that says what is true of them")
     settings = settings_from(ctx, given)
     settings["photos"] = not settings.pop("no_photos")
+    if precision is not None:
+        estimate = library.estimate_precision(
+            precision, models, out=out, **{key: value for key, value in settings.items() if key not in NOT_PLANNED}
+        )
+        for line in estimate.lines():
+            click.echo(f"t2f: {line}", err=True)
+        click.echo(str(estimate.images))
+        return DONE
     with resumable():
         if photos is not None:
             if models or settings["images"]:

@@ -152,16 +152,18 @@ def run(
     A run can be stopped at any time: the same command resumes it. A photo that cannot be used is recorded with its
     reason, and the run continues.
     """
-    source += named
+    from ..recipe import Recipe
+
+    written = Recipe.load(recipe) if not (source or named) else None
+    source += named or tuple(one.place for one in (written.sources if written else ()))
     if not source:
         raise click.UsageError("Missing argument 'SOURCE…'.", ctx)
     target = out or Path("runs") / _name_of(source[0])
     if (code := supervise(ctx, target)) is not None:
         return code
     from .. import library
-    from ..recipe import Recipe
 
-    written = Recipe.load(recipe)
+    written = written or Recipe.load(recipe)
     with _session(ctx, target, given) as session:
         chosen = library.override(written, session.plugins, **_overrides(given))
         settle_trust(written, chosen, session.plugins, Recipe.file_of(recipe), trust=given["trust"], ctx=ctx)
@@ -258,7 +260,7 @@ def _name_of(source: str) -> str:
     ('shards', 'photos')
     """
     if not Path(source).exists():
-        source = re.sub(r"^[a-z][a-z0-9+.-]+:(//)?", "", source)
+        source = re.sub(r"^[a-z][a-z0-9+._-]+:(//)?", "", source)
     path = Path(source)
     name = (path if path.exists() else Path(re.split("[*{]", source)[0])).absolute()
     return (name.stem if name.is_file() else name.name) or "photos"

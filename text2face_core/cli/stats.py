@@ -50,11 +50,15 @@ def stats(out: Path, *, as_json: bool) -> int:
     speeds = read_speed(run)
     asked = run.settings["recipe"].get("fuser", "")
     if as_json:
-        click.echo(json.dumps(_for_programs(captions, speeds, asked), indent=2, ensure_ascii=False))
+        data = _for_programs(captions, speeds, asked)
+        data |= {"alt_texts": found["alt_texts"]} if "alt_texts" in found else {}
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
     elif not captions["number"]:
         click.echo(f"the run in {out} has no captions yet")
     else:
         _print(captions, speeds, asked)
+        if "alt_texts" in found:
+            _print_alt_texts(found["alt_texts"])
         if people := captions["by_fuser"].get("person"):
             click.echo(f"{people['number']} captions by people")
         if without := accepted - captions["photos"]:
@@ -97,6 +101,16 @@ def _print(captions: Figures, speeds: dict[str, Speed], asked: str) -> None:
             first = [f"{name} {number}" for name, number in list(counted.items())[:MOST_NAMES]]
             more = [f"{len(counted) - MOST_NAMES} more"] if len(counted) > MOST_NAMES else []
             console.print(f"{what}: {', '.join(first + more)}", markup=False, highlight=False)
+
+
+def _print_alt_texts(found: Figures) -> None:
+    click.echo(f"{found['photos']} photos have an alternative text; of {found['compared']} with a caption:")
+    for name, key in (("alternative text", "alt_text"), ("our caption", "caption")):
+        one = found[key]
+        click.echo(
+            f"  {name:<16}  {_number(one['words_mean'])} words, mentions {_number(one['findings_mean'])} findings, "
+            f"{_percent(one['recall'])} of the bag"
+        )
 
 
 @dataclass(frozen=True)

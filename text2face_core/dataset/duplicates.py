@@ -26,9 +26,9 @@ def find_duplicates(run: RunDirectory, which: Literal["keep", "exact", "near"] |
         return {}
     contents: dict[str, str] = {}
     lookalikes, found = Lookalikes(), dict[str, str]()
-    photos = run.photos()
-    gone = {photo.photo_id for photo in photos if photo.gone}
-    for chunk in sorted({photo.chunk for photo in photos}):
+    for about in run.listing.chunks():
+        chunk = about.number
+        gone = {photo.photo_id for photo in run.listing.of(chunk) if photo.gone} if about.gone else ()
         path = run.analysis_path(chunk)
         if not path.is_file() or "look" not in columns_of(path):
             continue

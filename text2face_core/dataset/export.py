@@ -70,7 +70,7 @@ def export_dataset(
 
     with building(job.out, run, overwrite=overwrite) as folder:
         if progress:
-            progress.start(f"exporting as {format}", len(run.photos()))
+            progress.start(f"exporting as {format}", len(run.listing))
         try:
             writer.write(counted(), folder, job)
         finally:
@@ -93,7 +93,7 @@ def export_dataset(
             "%d of %d photos of %s still wait for captions and are not in this export. Repeat the t2f run or t2f fuse "
             "that was stopped, which resumes it; then export with --overwrite",
             waiting,
-            len(run.photos()),
+            len(run.listing),
             run.path,
         )
     return job.out

@@ -1,4 +1,4 @@
-from .analysing import AnalysisJob as AnalysisJob, analysis_tasks as analysis_tasks
+from .analysing import AnalysisJob as AnalysisJob, AnalysisTasks as AnalysisTasks, analysis_tasks as analysis_tasks
 from .base import Engine as Engine, Job as Job, Task as Task, Work as Work
 from .captioning import CaptioningJob as CaptioningJob, captioning_tasks as captioning_tasks
 from .local import LocalEngine as LocalEngine

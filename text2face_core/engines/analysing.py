@@ -27,22 +27,54 @@ KEEP_SECONDS = 3.0
 """An unfinished chunk is kept this often, so that an interruption loses no more."""
 
 
-def analysis_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> list[Task]:
-    """The chunks that are not done; with `retry_failed` also those in which a photo failed."""
-    tasks = []
-    for chunk, photos in sorted(run.chunks().items()):
-        if not run.analysis_is_done(chunk, key):
-            rows = run.analysis_so_far(chunk, key)
+@dataclass(frozen=True, slots=True)
+class AnalysisTasks:
+    """The chunks to analyse, read one by one when they are asked for; iterate over it once.
+
+    Attributes:
+        run: The run.
+        key: The fingerprint that its analysis should have.
+        retry_failed: Whether photos that failed are done again.
+        chunks: The numbers of the chunks.
+        photos: How many photos are to be analysed.
+    """
+
+    run: RunDirectory
+    key: str
+    retry_failed: bool
+    chunks: frozenset[int]
+    photos: int
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __iter__(self) -> Iterator[Task]:
+        ids = {chunk.number: chunk.ids for chunk in self.run.listing.chunks() if chunk.number in self.chunks}
+        for chunk, photos in self.run.listing.by_chunk(self.chunks):
+            if self.run.analysis_is_done(chunk, self.key, ids[chunk]):
+                rows = {row.photo_id: row for row in read_analysis(self.run.analysis_path(chunk))}
+            else:
+                rows = self.run.analysis_so_far(chunk, self.key)
             kept = [rows[photo.photo_id] for photo in photos if photo.photo_id in rows]
-            task = Task(chunk, tuple(photos), _kept(kept, retry_failed=retry_failed))
+            task = Task(chunk, tuple(photos), _kept(kept, retry_failed=self.retry_failed))
+            yield _without_crashes(task, find_suspects(self.run.analysis_path(chunk), self.key))
+
+
+def analysis_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> AnalysisTasks:
+    """The chunks that are not done; with `retry_failed` also those in which a photo failed."""
+    wanted, count = [], 0
+    for chunk in run.listing.chunks():
+        if not run.analysis_is_done(chunk.number, key, chunk.ids):
+            rows: Iterable[AnalysisRow] = run.analysis_so_far(chunk.number, key).values()
         elif retry_failed:
-            task = Task(chunk, tuple(photos), _kept(read_analysis(run.analysis_path(chunk)), retry_failed=True))
-            if not task.pending:
-                continue
+            rows = read_analysis(run.analysis_path(chunk.number))
         else:
             continue
-        tasks.append(_without_crashes(task, find_suspects(run.analysis_path(chunk), key)))
-    return tasks
+        kept = len(_kept(rows, retry_failed=retry_failed))
+        if kept < chunk.count or not run.analysis_is_done(chunk.number, key, chunk.ids):
+            wanted.append(chunk.number)
+            count += chunk.count - kept
+    return AnalysisTasks(run, key, retry_failed, frozenset(wanted), count)
 
 
 def _without_crashes(task: Task, suspects: Mapping[str, Suspect]) -> Task:

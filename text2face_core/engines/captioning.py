@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,13 +15,34 @@ from .base import Task
 from .batching import Parts
 
 
-def captioning_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> list[Task]:
+@dataclass(frozen=True, slots=True)
+class CaptioningTasks:
+    """The chunks to caption, read one by one when they are asked for.
+
+    Attributes:
+        run: The run.
+        chunks: The numbers of the chunks.
+        photos: How many photos they have.
+    """
+
+    run: RunDirectory
+    chunks: frozenset[int]
+    photos: int
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def __iter__(self) -> Iterator[Task]:
+        for chunk, photos in self.run.listing.by_chunk(self.chunks):
+            yield Task(chunk, tuple(photos))
+
+
+def captioning_tasks(run: RunDirectory, key: str, *, retry_failed: bool) -> CaptioningTasks:
     """The chunks whose captions are missing or were made otherwise; with `retry_failed` also those that lack some."""
-    return [
-        Task(chunk, tuple(photos))
-        for chunk, photos in sorted(run.chunks().items())
-        if not _captioned(run, chunk, key, retry_failed=retry_failed)
+    chunks = [
+        chunk for chunk in run.listing.chunks() if not _captioned(run, chunk.number, key, retry_failed=retry_failed)
     ]
+    return CaptioningTasks(run, frozenset(one.number for one in chunks), sum(one.count for one in chunks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

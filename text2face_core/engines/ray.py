@@ -130,9 +130,7 @@ class _Driver:
     def __init__(self, ray: Any, job: Job, pool: Pool, progress: Progress) -> None:
         self._ray, self._job, self._pool, self._progress = ray, job, pool, progress
         self._count = pool.actors or self._room()
-        from ray import cloudpickle
-
-        self._payload = ray.put(cloudpickle.dumps((job, sources.current())))
+        self._payload = ray.put(pickled((job, sources.current())))
         self._slots: list[_Slot] = []
         self._again: deque[Task] = deque()
         self._deaths = 0
@@ -245,6 +243,14 @@ class _Driver:
                 slot.actor.stop.remote()
             if refs:
                 self._ray.wait(refs, num_returns=len(refs), timeout=STOP_SECONDS)
+
+
+def pickled(what: object) -> bytes:
+    """Pickle by value what another process cannot import, such as functions of a notebook."""
+    from ray import cloudpickle
+
+    content: bytes = cloudpickle.dumps(what)
+    return content
 
 
 def _as_actor(ray: Any) -> type:

@@ -3,6 +3,13 @@ from .audit import (
     LabelledPhoto as LabelledPhoto,
     measure_audit as measure_audit,
 )
+from .ballot import (
+    Question as Question,
+    draw_questions as draw_questions,
+    key_of as key_of,
+    render_ballot as render_ballot,
+)
+from .choice import Choice as Choice, choose_model as choose_model
 from .embedding import Embedded as Embedded, embed_images as embed_images
 from .eyes import Labellers as Labellers, describe_grader as describe_grader
 from .grading import (
@@ -11,6 +18,7 @@ from .grading import (
     match_rows as match_rows,
     write_list as write_list,
 )
+from .judging import can_judge as can_judge
 from .measuring import headline as headline, judge_all as judge_all, measure_all as measure_all
 from .metrics.confusion import Confusion as Confusion, collect_confusions as collect_confusions
 from .metrics.corrected import measure_corrected as measure_corrected
@@ -36,6 +44,11 @@ from .plans import (
     plan_pairs as plan_pairs,
     plan_texts as plan_texts,
 )
+from .reading import (
+    read_images as read_images,
+    read_judgements as read_judgements,
+    read_plan as read_plan,
+)
 from .records import (
     PHOTOS as PHOTOS,
     Evaluation as Evaluation,
@@ -58,3 +71,4 @@ from .tables import (
     write_plan as write_plan,
 )
 from .truth import Truth as Truth, read_truth as read_truth
+from .votes import Vote as Vote, attentive as attentive, measure_votes as measure_votes

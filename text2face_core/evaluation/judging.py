@@ -27,10 +27,11 @@ def judge_images(
     """
     for image in images:
         prompt = prompts[image.prompt_id]
+        seen = [observe(image, grader, vocabulary) for grader in graders]
         for mention, states in _statements(prompt):
-            for grader in graders:
+            for grader, own in zip(graders, seen, strict=True):
                 if can_judge(grader, mention):
-                    yield judge(image, mention, grader, vocabulary, states=states)
+                    yield judge(image, mention, grader, own, states=states)
 
 
 def can_judge(grader: Grader, mention: Mention) -> bool:
@@ -43,40 +44,46 @@ def can_judge(grader: Grader, mention: Mention) -> bool:
     )
 
 
-def judge(
-    image: GradedImage, mention: Mention, grader: Grader, vocabulary: Vocabulary, *, states: bool = True
-) -> Judgement:
-    """A grader's verdict on a statement."""
+Observed = Mapping[str, tuple[str, Finding]]
+"""What a grader saw on an image: of each finding the surest value, as its key, and the finding itself."""
+
+
+def observe(image: GradedImage, grader: Grader, vocabulary: Vocabulary) -> Observed:
+    """What a grader saw. Of several values of one finding (two emotions), the most certain is what is seen."""
+    best: dict[str, tuple[str, Finding]] = {}
+    for finding in image.findings:
+        if not is_from(finding, grader.name):
+            continue
+        if finding.name == "age" and isinstance(finding.value, int | float):
+            best.setdefault("age", ("", finding))
+        elif (key := observed_keys(finding, vocabulary)) is not None and (
+            key[0] not in best or finding.score > best[key[0]][1].score
+        ):
+            best[key[0]] = key[1], finding
+    return best
+
+
+def judge(image: GradedImage, mention: Mention, grader: Grader, own: Observed, *, states: bool = True) -> Judgement:
+    """A grader's verdict on a statement, given what it observed on the image."""
     about = (image.image_id, image.prompt_id, image.model, mention.name, mention.wanted, states)
     if image.status != "ok":
         return Judgement(*about, grader.name, grader.eyes, None, 0.0, agrees=False, form=mention.form)
-    own = [finding for finding in image.findings if is_from(finding, grader.name)]
     if mention.age:
         return _judge_age(about, mention, grader, own)
-    relevant = [
-        (key, finding)
-        for finding in own
-        if (key := observed_keys(finding, vocabulary)) is not None and key[0] in mention.names
-    ]
+    relevant = {name: own[name] for name in mention.names if name in own}
     if not relevant:
         return Judgement(*about, grader.name, grader.eyes, None, 0.0, agrees=None)
-    # Of several values of one finding (two emotions), the most certain one is what is seen.
-    best: dict[str, tuple[tuple[str, str], Finding]] = {}
-    for key, finding in relevant:
-        if key[0] not in best or finding.score > best[key[0]][1].score:
-            best[key[0]] = key, finding
-    agreeing = [finding for key, finding in best.values() if key in mention.values]
-    shown = agreeing[0] if agreeing else best.get(mention.name, next(iter(best.values())))[1]
+    agreeing = [finding for name, (value, finding) in relevant.items() if (name, value) in mention.values]
+    shown = agreeing[0] if agreeing else next(iter(relevant.values()))[1]  # the statement's own finding comes first
     return Judgement(*about, grader.name, grader.eyes, shown.value, shown.score, agrees=bool(agreeing))
 
 
 def _judge_age(
-    about: tuple[str, str, str, str, str, bool], mention: Mention, grader: Grader, own: list[Finding]
+    about: tuple[str, str, str, str, str, bool], mention: Mention, grader: Grader, own: Observed
 ) -> Judgement:
-    ages = [one for one in own if one.name == "age" and isinstance(one.value, int | float)]
-    if not ages:
+    if "age" not in own:
         return Judgement(*about, grader.name, grader.eyes, None, 0.0, agrees=None, form=mention.form)
-    seen = ages[0]
+    seen = own["age"][1]
     years = float(seen.value)
     return Judgement(
         *about,

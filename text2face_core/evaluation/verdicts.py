@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..language import Vocabulary
 from ..language.fidelity import Mention
-from .judging import can_judge, judge
+from .judging import can_judge, judge, observe
 from .records import GradedImage, Grader, PlannedPrompt
 from .statistics import Floats
 
@@ -71,7 +71,8 @@ def collect_verdicts(
     for row, image in enumerate(images):
         if image.status != "ok":
             continue
+        seen = {grader.name: observe(image, grader, vocabulary) for grader in graders}
         for column, mention in enumerate(mentions):
-            found = [bool(judge(image, mention, grader, vocabulary).agrees) for grader in able[mention]]
+            found = [bool(judge(image, mention, one, seen[one.name]).agrees) for one in able[mention]]
             agreement[row, column] = sum(found) / len(found)
     return Verdicts(tuple(images), listed, mentions, agreement)

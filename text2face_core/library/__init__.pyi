@@ -10,6 +10,7 @@ from .checks import CheckedCaption as CheckedCaption, check_captions as check_ca
 from .demo import DemoResult as DemoResult, run_demo as run_demo
 from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from .evaluation import EvaluationResult as EvaluationResult, evaluate as evaluate
+from .evaluation_precision import Estimate as Estimate, estimate_precision as estimate_precision
 from .exports import export as export
 from .faces import (
     PortraitsResult as PortraitsResult,
@@ -26,6 +27,7 @@ from .images import (
     generate as generate,
     sweep as sweep,
 )
+from .planning import Plan as Plan, plan_run as plan_run
 from .session import (
     Result as Result,
     Session as Session,
@@ -38,3 +40,4 @@ from .training import (
     default_trainer as default_trainer,
     train as train,
 )
+from .votes import read_votes as read_votes, write_ballot as write_ballot

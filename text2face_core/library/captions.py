@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..contracts import Progress
 from ..errors import RunError
 from ..models import ModelStore
@@ -16,10 +17,14 @@ from ..plugins import Plugins
 from ..recipe import Recipe
 from ..run import RunDirectory
 from ..trust import require_trust
+from ..utils import write_text
 from .session import Result, Session, Silent, override
 
 if TYPE_CHECKING:
     from ..stats import Stats
+
+LARGE = 20_000
+"""Photos of a run whose data set and report are not written again if nothing has changed."""
 
 PhotoSource = str | Path | Sequence[str | Path]
 """A folder, glob pattern, text list, file or address of a source plugin; or several."""
@@ -173,17 +178,32 @@ def recaption(
 
 
 def finish_run(run: RunDirectory, *, report: bool = True) -> Stats:
-    """Write a run's metadata.jsonl, stats.json and report, and return its figures."""
+    """Write a run's metadata.jsonl, stats.json and report, and return its figures.
+
+    A large run in which nothing has changed since they were written is left as it is.
+    """
     from ..dataset import write_metadata
     from ..report import write_report
     from ..stats import read_stats, write_stats
 
+    files = [run.path / "stats.json", *([run.path / "report.html"] if report else [])]
+    note = run.path / ".finished"
+    is_large = len(run.listing) >= LARGE
+    if is_large and all(path.is_file() for path in (*files, note)) and note.read_bytes() == _state(run):
+        return read_stats(run)
+    note.unlink(missing_ok=True)
     write_metadata(run)
     if report:
         write_report(run)  # and stats.json, from the same pass
     else:
         write_stats(run)
+    if is_large:
+        write_text(note, _state(run).decode())
     return read_stats(run)
+
+
+def _state(run: RunDirectory) -> bytes:
+    return f"{__version__} {run.state()}\n".encode()
 
 
 def _session(

@@ -14,6 +14,7 @@ from ..evaluation import (
     GradedImage,
     Measure,
     PlannedPrompt,
+    choose_model,
     headline,
     judge_all,
     measure_all,
@@ -69,6 +70,7 @@ def evaluate(
     per_prompt: int = 1,
     limit: int | None = None,
     photos: bool = True,
+    choose: bool = False,
     settings: Iterable[str] = (),
     plan_seed: int = 0,
     trust: bool = False,
@@ -93,6 +95,7 @@ def evaluate(
         per_prompt: Images of each prompt.
         limit: Prompts at most.
         photos: With "captions:RUN", also grade the run's own crops: what graders confirm of real photos.
+        choose: Propose one of the models, given in the order of their training: see `choose_model`.
         settings: As for --set.
         plan_seed: Random seed of the plan's bags.
         trust: Allow what a recipe file reaches, as --trust does.
@@ -119,6 +122,8 @@ def evaluate(
         more += measure_corrected(evaluation, read_errors(Path(errors)))
     measures = measure_all(evaluation)
     sentence = headline(evaluation, measures)
+    if choose and (choice := choose_model(evaluation)):
+        sentence = f"{sentence} {choice.sentence()}"
     write_results(setup, evaluation, measures, more, sentence, about, nearest)
     return EvaluationResult(setup.out, sentence, [*measures, *more], sum(one.status == "failed" for one in graded))
 

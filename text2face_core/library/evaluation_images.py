@@ -70,10 +70,15 @@ def _writer(setup: Setup) -> Callable[[Bag, str, int], str]:
 
 
 def generate_model(
-    setup: Setup, model: str, name: str, prompts: Sequence[PlannedPrompt], per_prompt: int
+    setup: Setup,
+    model: str,
+    name: str,
+    prompts: Sequence[PlannedPrompt],
+    per_prompt: int,
+    session: GenerationSession | None = None,
 ) -> tuple[list[GradedImage], dict[str, Any]]:
     """Generate the plan's images with a model; what is there already is kept. The images, and how they were made."""
-    session = GenerationSession(model, setup.generation)
+    session = session or GenerationSession(model, setup.generation)
     places: dict[str, int] = {}
     for one in prompts:  # both sides of a pair have one place, and so one noise
         places.setdefault(one.pair_id or one.prompt_id, len(places))

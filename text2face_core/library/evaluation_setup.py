@@ -77,9 +77,10 @@ class Setup:
         written = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
         of_trainers, of_others = _split_settings(settings, self.plugins)
         self.generation = replace(generation, available=self.plugins, models=self.store, settings=of_trainers)
-        self.recipe = override(written, self.plugins, settings=of_others)
+        graded = written.with_settings(written.evaluation.settings)
+        self.recipe = override(graded, self.plugins, settings=of_others)
         if not isinstance(recipe, Recipe) and (where := Recipe.file_of(recipe)):
-            require_trust(written, self.recipe, self.plugins, where, trust=trust)
+            require_trust(graded, self.recipe, self.plugins, where, trust=trust)
         self.named_graders = self._named(graders, "extractor", "only extractors grade")
         self.grading = grading_recipe(self.recipe, self.named_graders or self._available_graders())
         self.resolved: Resolved = self.grading.resolve(self.plugins)

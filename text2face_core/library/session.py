@@ -11,10 +11,10 @@ from typing import Any, Generic, Literal, TypeVar
 from ..contracts import Progress, Runtime
 from ..engines import (
     AnalysisJob,
+    AnalysisTasks,
     CaptioningJob,
     Engine,
     LocalEngine,
-    Task,
     Work,
     analysis_tasks,
     captioning_tasks,
@@ -27,8 +27,8 @@ from ..plugins import Plugins, require, split_names
 from ..provenance import difference, settings_of
 from ..recipe import Recipe, Resolved
 from ..records import AnalysisRow, Caption
-from ..run import RunDirectory
-from ..sources import Sources, list_photos, scheme_of, use_sources
+from ..run import Changes, RunDirectory
+from ..sources import Sources, iter_photos, listing_stamp, scheme_of, use_sources
 from ..trust import record_own
 from ..utils import check_device, default_threads
 
@@ -161,32 +161,49 @@ class Session:
             RunError: The directory holds a run over other photos, or a run that was analysed differently and `redo` is
                 off.
         """
+        recipe = recipe.with_sources([_absolute(one) for one in source], self.plugins)
         resolved = recipe.resolve(self.plugins)
         use_sources(Sources(self.plugins, self.models, recipe.plugins))
-        key = resolved.analysis_key()
         now = settings_of(resolved, [_absolute(one) for one in source])
         if self.run.exists:
             self._check(now, redo=redo)
         resumed = self.run.exists
-        try:
-            listed = list_photos(source, exclude=[self.run.path], warn=self.progress.say)
-        except NothingToDo:
-            if not resumed:
-                raise
-            listed = []
-        changes = self.run.update_photos(listed, self.chunk_size, thorough=redo)
+        changes = self._list(source, redo=redo)
         if redo:
             self.run.forget_gone()
         self.run.write_settings(now)
         record_own(recipe, self.plugins, self.run.path)
         for message in changes.messages() if resumed else ():
             self.progress.say(message)
-        tasks = analysis_tasks(self.run, key, retry_failed=retry_failed)
-        if tasks:
+        self._analyse_listed(resolved, retry_failed=retry_failed)
+        return resolved
+
+    def analyse_listed(self, resolved: Resolved, source: Sequence[str]) -> None:
+        """Analyse the photos that the run lists already, from these places."""
+        self.run.write_settings(settings_of(resolved, list(source)))
+        self._analyse_listed(resolved, retry_failed=False)
+
+    def _analyse_listed(self, resolved: Resolved, *, retry_failed: bool) -> None:
+        key = resolved.analysis_key()
+        if tasks := analysis_tasks(self.run, key, retry_failed=retry_failed):
             self._analyse(resolved, tasks, key)
         else:
-            self.progress.say(f"all {len(self.run.photos())} photo(s) were analysed before")
-        return resolved
+            self.progress.say(f"all {len(self.run.listing)} photo(s) were analysed before")
+
+    def _list(self, source: Sequence[str | Path], *, redo: bool) -> Changes:
+        """List the photos, unless the sources say that nothing has changed since the last time."""
+        stamp = listing_stamp(source)
+        if self.run.listing.exists and stamp and stamp == self.run.listing.stamp and not redo:
+            return Changes()
+        listed = iter_photos(source, exclude=[self.run.path], warn=self.progress.say)
+        if not self.run.listing.exists:
+            self.run.list_first(listed, self.chunk_size, stamp)
+            return Changes(added=len(self.run.listing))
+        try:
+            found = list(listed)
+        except NothingToDo:
+            found = []
+        return self.run.update_photos(found, self.chunk_size, thorough=redo, stamp=stamp)
 
     def _check(self, now: dict[str, Any], *, redo: bool) -> None:
         before = self.run.settings
@@ -211,7 +228,7 @@ class Session:
         for artifact in needs.files:
             self.models.path(artifact)
 
-    def _analyse(self, resolved: Resolved, tasks: Sequence[Task], key: str) -> None:
+    def _analyse(self, resolved: Resolved, tasks: AnalysisTasks, key: str) -> None:
         self._prepare(resolved)
         if not self.engine.elsewhere:
             start_decoders()  # meanwhile the models are built
@@ -219,8 +236,8 @@ class Session:
         build = _Built(Analysis, resolved, self.plugins, self._runtime(resolved, "analysis"), self.clock)
         if not self.engine.elsewhere:
             build()  # before anything is shown
-        total = len(self.run.photos())
-        self.progress.start("analysing", total, total - sum(len(task.pending) for task in tasks))
+        total = len(self.run.listing)
+        self.progress.start("analysing", total, total - tasks.photos)
         job = AnalysisJob(
             run=self.run,
             key=key,
@@ -242,7 +259,8 @@ class Session:
         """
         use_sources(Sources(self.plugins, self.models, resolved.recipe.plugins))
         analysis = resolved.analysis_key()
-        if undone := sum(not self.run.analysis_is_done(chunk, analysis) for chunk in self.run.chunks()):
+        chunks = self.run.listing.chunks()
+        if undone := sum(not self.run.analysis_is_done(one.number, analysis, one.ids) for one in chunks):
             raise RunError(
                 f"{undone} chunk(s) of {self.run.path} are not analysed yet: "
                 "finish that first, with the t2f run that began it"
@@ -256,8 +274,8 @@ class Session:
         build = _Built(Captioning, resolved, self.plugins, self._runtime(resolved, "captioning"), self.clock)
         if not self.engine.elsewhere:
             build()
-        total, waiting = len(self.run.photos()), sum(len(task.photos) for task in tasks)
-        self.progress.start("captioning", total, total - waiting)
+        total = sum(one.count for one in chunks)
+        self.progress.start("captioning", total, total - tasks.photos)
         job = CaptioningJob(run=self.run, key=key, build=build, begun=begun, clock=self.clock)
         self.engine.run(job, tasks, self.progress)
         begun()  # in this process too, if others did the work

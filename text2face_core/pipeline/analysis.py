@@ -15,7 +15,7 @@ from .stage import Clock, Failure, Stage
 
 if TYPE_CHECKING:
     from ..plugins import Plugins
-    from ..recipe import Resolved
+    from ..recipe import FaceRule, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class Analysis:
         detector: Detector = plugins.build(part.registered, part.options, runtime)
         self._detector: Stage[Pixels, tuple[Face, ...]]
         self._detector = Stage(part.registered.name, detector.detect, clock, check_faces)
-        self._selection = FaceSelection(resolved.recipe.faces, self._detector, detector.upright_score)
+        self._upright_score = detector.upright_score
+        self._recipe = resolved.recipe
+        self._selections: dict[FaceRule, FaceSelection] = {}
         self._dataset = resolved.recipe.dataset
         self._filters = [stage(part, "judge", check_rejection) for part in resolved.of("filter")]
         self._extractors = [stage(part, "extract", check_findings) for part in resolved.of("extractor")]
@@ -75,11 +77,12 @@ class Analysis:
         if isinstance(faces, Failure):
             return Analysed(replace(row, status="failed", reason=faces.reason))
         row = replace(row, faces=faces if len(faces) > 1 else ())
-        face = self._selection.choose(photo, faces)
+        selection = self._selection_for(photo.uri)
+        face = selection.choose(photo, faces)
         if isinstance(face, str):
             return Analysed(replace(row, status="rejected", reason=face))
         row = replace(row, face=face)
-        if refusal := self._selection.refuse(photo, face) or self._refuse_crop(photo, face):
+        if refusal := selection.refuse(photo, face) or self._refuse_crop(photo, face):
             return Analysed(replace(row, status="rejected", reason=refusal))
         return Analysed(row, Portrait(photo, face))
 
@@ -90,11 +93,21 @@ class Analysis:
             return ""
         return f"crop too small: {x1 - x0} x {y1 - y0} pixels (dataset.smallest is {self._dataset.smallest})"
 
+    def _selection_for(self, uri: str) -> FaceSelection:
+        """The rules for a photo's faces, which sources may have of their own."""
+        rule = self._recipe.faces_of(uri)
+        if rule not in self._selections:
+            self._selections[rule] = FaceSelection(rule, self._detector, self._upright_score)
+        return self._selections[rule]
+
     def _require_upright(self, found: dict[str, Analysed]) -> None:
-        accepted = _accepted(found)
-        for photo_id, refusal in zip(accepted, self._selection.refuse_turned(list(accepted.values())), strict=True):
-            if refusal:
-                found[photo_id] = Analysed(replace(found[photo_id].row, status="rejected", reason=refusal))
+        by_rule: dict[FaceSelection, dict[str, Portrait]] = {}
+        for photo_id, portrait in _accepted(found).items():
+            by_rule.setdefault(self._selection_for(portrait.photo.uri), {})[photo_id] = portrait
+        for selection, accepted in by_rule.items():
+            for photo_id, refusal in zip(accepted, selection.refuse_turned(list(accepted.values())), strict=True):
+                if refusal:
+                    found[photo_id] = Analysed(replace(found[photo_id].row, status="rejected", reason=refusal))
 
     @staticmethod
     def _judge(found: dict[str, Analysed], judge: Stage[Portrait, Rejection | None]) -> None:

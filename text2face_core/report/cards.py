@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..language.fidelity import spans
+from ..language.fidelity import check_caption, spans
 from ..records import AnalysisRow, Bag, BagItem, Caption, CaptionRow, Finding
 from ..sources import path_of
 from ..stats import value_in_words
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..language import Vocabulary
 
 _TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+MOST_ALT_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Card:
     absent: tuple[FindingLine, ...]
     said: tuple[MarkedCaption, ...]
     facets: tuple[tuple[str, str], ...]
+    alt_text: tuple[Piece, ...] = ()
+    """The photo's alternative text on a web page, marked like a caption of the first caption's bag."""
 
 
 def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vocabulary: Vocabulary) -> Card:
@@ -88,7 +93,17 @@ def card(row: AnalysisRow, captions: CaptionRow, thumbnail: Thumbnail | None, vo
         absent=tuple(one for absent, one in rows if absent),
         said=tuple(MarkedCaption(pieces(one, vocabulary), one) for one in captions.captions),
         facets=tuple(dict.fromkeys((one.name, value_in_words(one) or "measured") for one in row.findings)),
+        alt_text=_alt_text(row.alt_text, captions, vocabulary),
     )
+
+
+def _alt_text(text: str, captions: CaptionRow, vocabulary: Vocabulary) -> tuple[Piece, ...]:
+    text = visible(" ".join(text.split()))[:MOST_ALT_TEXT]
+    bag = captions.captions[0].bag if captions.captions else Bag(())
+    if not text or not bag.items:
+        return (Piece(text),) if text else ()
+    said = check_caption(text, bag, vocabulary)
+    return pieces(Caption(text, "", "", 1, bag, said.mentioned, said.missed, ()), vocabulary)
 
 
 def visible(text: str) -> str:

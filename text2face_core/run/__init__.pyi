@@ -1,3 +1,4 @@
+from .changes import Changes as Changes
 from .corrections import PERSON as PERSON, Corrections as Corrections
 from .crashes import (
     Suspect as Suspect,

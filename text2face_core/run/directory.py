@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -19,10 +18,12 @@ from ..errors import DamagedTable, RunError
 from ..records import AnalysisRow, CaptionRow, PhotoRef
 from ..utils import explain, path_inside, remove_unfinished
 from . import tables
-from .changes import Changes, compare_photos
+from .changes import Changes, compare_photos, stamp_of
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
 from .crashes import forget_suspects
+from .listing import PhotoList, digest_of_ids
 from .settings import SettingsFile
+from .verified import Entry, Verified, state_of
 from .wording import Wording
 from .written import WrittenTexts, forget_written, unsettled
 
@@ -42,7 +43,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known_ids: tuple[tuple[int, int, int], dict[int, frozenset[str]]] | None = None
+        self.listing = PhotoList(path)
+        self._verified = Verified(path)
         self._contents: tuple[int, dict[str, str]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -68,8 +70,8 @@ class RunDirectory:
 
     @property
     def photos_path(self) -> Path:
-        """photos.parquet: the photos of the run."""
-        return self.path / "photos.parquet"
+        """photos.parquet, the photos of the run; of a large run, photos/index.json."""
+        return self.listing.place
 
     @property
     def dataset(self) -> Path:
@@ -110,26 +112,12 @@ class RunDirectory:
         return lock
 
     def photos(self) -> list[PhotoRef]:
-        """All photos of the run, in order of chunks."""
-        return tables.read_photos(self.photos_path) if self.photos_path.is_file() else []
+        """All photos of the run, in order of chunks. `listing` reads a large run part by part."""
+        return list(self.listing)
 
     def chunks(self) -> dict[int, list[PhotoRef]]:
         """The photos of each chunk."""
-        found: dict[int, list[PhotoRef]] = defaultdict(list)
-        for photo in self.photos():
-            found[photo.chunk].append(photo)
-        return dict(found)
-
-    def _ids(self) -> dict[int, frozenset[str]]:
-        """The photo ids of each chunk; read again when photos.parquet changes."""
-        if not self.photos_path.is_file():
-            return {}
-        stat = self.photos_path.stat()
-        state = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if self._known_ids is None or self._known_ids[0] != state:
-            chunks = {chunk: frozenset(one.photo_id for one in photos) for chunk, photos in self.chunks().items()}
-            self._known_ids = (state, chunks)
-        return self._known_ids[1]
+        return dict(self.listing.by_chunk())
 
     def add_photos(self, listed: Iterable[PhotoRef], chunk_size: int) -> int:
         """Append photos that are not yet in photos.parquet, in chunks of their own, and return how many there were."""
@@ -141,15 +129,17 @@ class RunDirectory:
             added = [
                 PhotoRef(photo.photo_id, photo.uri, first + place // chunk_size) for place, photo in enumerate(new)
             ]
-            tables.write_photos(self.photos_path, before + added)
+            self.listing.write(before + added)
         return len(new)
 
-    def update_photos(self, listed: Sequence[PhotoRef], chunk_size: int, *, thorough: bool = False) -> Changes:
+    def update_photos(
+        self, listed: Sequence[PhotoRef], chunk_size: int, *, thorough: bool = False, stamp: str = ""
+    ) -> Changes:
         """Update the run to a new listing of its source, and return what changed.
 
         Replaced photos wait for analysis again, and the corrections of their captions are dropped. Photos that are gone
         are left out of `rows`; the crops of both are deleted. Renamed photos keep their id, captions and corrections.
-        thorough: also read files whose size and time are unchanged.
+        thorough: also read files whose size and time are unchanged. stamp: as for `list_first`.
         """
         before = self.photos()
         photos, changes = compare_photos(before, listed, chunk_size, self._content_of, thorough=thorough)
@@ -169,9 +159,22 @@ class RunDirectory:
                     break
             self.analysis_path(chunk).unlink(missing_ok=True)
             forget_suspects(self.analysis_path(chunk))
-        if photos != before or not before:
-            tables.write_photos(self.photos_path, photos)
+        if photos != before or not before or stamp != self.listing.stamp:
+            self.listing.write(photos, stamp)
         return changes
+
+    def list_first(self, listed: Iterable[PhotoRef], chunk_size: int, stamp: str = "") -> None:
+        """Write the first list of the run's photos, part by part.
+
+        stamp: the state of the sources, see `text2face_core.sources.listing_stamp`.
+        """
+        self.listing.write(
+            (
+                PhotoRef(photo.photo_id, photo.uri, place // chunk_size, *stamp_of(photo.uri))
+                for place, photo in enumerate(listed)
+            ),
+            stamp,
+        )
 
     def _content_of(self, photo: PhotoRef) -> str:
         """Digest of the content of a photo's file when it was analysed; empty if unknown."""
@@ -192,6 +195,8 @@ class RunDirectory:
 
     def forget_gone(self) -> int:
         """Delete the analyses of photos that are gone, and return how many photos there were."""
+        if not any(chunk.gone for chunk in self.listing.chunks()):
+            return 0
         photos = self.photos()
         gone = {photo.photo_id for photo in photos if photo.gone}
         for chunk in sorted({photo.chunk for photo in photos if photo.gone}):
@@ -199,7 +204,7 @@ class RunDirectory:
             for path in (self.analysis_path(chunk), self.captions_path(chunk)):
                 _unfinished(path).unlink(missing_ok=True)
         if gone:
-            tables.write_photos(self.photos_path, [photo for photo in photos if not photo.gone])
+            self.listing.write([photo for photo in photos if not photo.gone], self.listing.stamp)
         return len(gone)
 
     def _rewrite(self, chunk: int, change: Callable[[AnalysisRow], AnalysisRow | None]) -> None:
@@ -233,26 +238,42 @@ class RunDirectory:
         """Whether any chunk was analysed, with any settings."""
         return any((self.path / "analysis").glob("[0-9]*.parquet"))
 
-    def analysis_is_done(self, chunk: int, key: str) -> bool:
-        """Whether the shard has the fingerprint `key`, and holds the chunk's photos undamaged."""
+    def analysis_is_done(self, chunk: int, key: str, ids: str | None = None) -> bool:
+        """Whether the shard has the fingerprint `key`, and holds the chunk's photos undamaged.
+
+        ids: digest of the chunk's photo ids, if it is at hand (see `text2face_core.run.listing.Chunk`).
+        """
+        known = {one.number: one.ids for one in self.listing.chunks()} if ids is None else {}
+        return self._analysis_is_sound(chunk, key, ids or known.get(chunk, ""))
+
+    def _analysis_is_sound(self, chunk: int, key: str, ids: str) -> bool:
         path = self.analysis_path(chunk)
-        if tables.read_metadata(path).get("text2face.key") != key:
+        entry = Entry(state_of(path), key, ids)
+        if self._verified.knows("analysis", chunk, entry):
+            return True
+        if not entry.state or tables.read_metadata(path).get("text2face.key") != key:
             return False
         try:
-            found = {row.photo_id for row in tables.read_analysis(path)}
+            found = digest_of_ids(row.photo_id for row in tables.read_analysis(path))
         except DamagedTable as error:
             log.warning("%s", error)
             return False
-        return found == self._ids().get(chunk, frozenset())
+        if found == ids:
+            self._verified.add("analysis", chunk, entry)
+        return found == ids
 
     def captions_are_done(self, chunk: int, key: str) -> bool:
         """Like `analysis_is_done`, for captions; they must also come from the current analysis."""
         path = self.captions_path(chunk)
-        if not path.is_file() or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
+        entry = Entry(state_of(path, self.analysis_path(chunk)), key, "")
+        if self._verified.knows("captions", chunk, entry):
+            return True
+        if not entry.state or tables.read_metadata(path).get("text2face.key") != self._captions_key(chunk, key):
             return False
         if not tables.is_sound(path):
             log.warning("%s is damaged: its captions are written again", path)
             return False
+        self._verified.add("captions", chunk, entry)
         return True
 
     def commit_analysis(self, chunk: int, rows: Sequence[AnalysisRow], key: str) -> None:
@@ -323,7 +344,8 @@ class RunDirectory:
         """Whether metadata.jsonl was written or edited after all captions that the run should have."""
         if self.waiting():
             return False
-        newest = max((self.captions_path(chunk).stat().st_mtime_ns for chunk in self.chunks()), default=0)
+        chunks = self.listing.chunks()
+        newest = max((self.captions_path(chunk.number).stat().st_mtime_ns for chunk in chunks), default=0)
         return self.metadata_path.stat().st_mtime_ns >= newest
 
     def corrections(self) -> Corrections:
@@ -366,9 +388,10 @@ class RunDirectory:
         `t2f fuse` has not replaced yet, are left out, so that two kinds are never mixed. Photos that are gone, see
         `update_photos`, are left out as well.
         """
-        corrections, photos = self.corrections(), self.photos()
-        gone = {photo.photo_id for photo in photos if photo.gone}
-        for chunk in sorted({photo.chunk for photo in photos}):
+        corrections = self.corrections()
+        for about in self.listing.chunks():
+            chunk = about.number
+            gone = {photo.photo_id for photo in self.listing.of(chunk) if photo.gone} if about.gone else ()
             if not self.analysis_path(chunk).is_file():
                 continue
             captions, captioned = {}, self.is_captioned(chunk)
@@ -380,9 +403,19 @@ class RunDirectory:
                 found = captions.get(row.photo_id, CaptionRow(row.photo_id))
                 yield row, corrections.apply(found) if captioned and row.status == "ok" else found
 
+    def state(self) -> str:
+        """A text that changes whenever anything changes that data set, figures and report are made from."""
+        digest = hashlib.blake2b(self.settings_path.read_bytes(), digest_size=16)
+        corrections, metadata = self.corrections_path, self.metadata_path
+        for path in (self.photos_path, corrections, metadata, *self.written_paths):
+            digest.update(f"{state_of(path)}\0".encode())
+        for chunk in self.listing.chunks():
+            digest.update(f"{state_of(self.captions_path(chunk.number), self.analysis_path(chunk.number))}\0".encode())
+        return digest.hexdigest()
+
     def waiting(self) -> int:
         """Number of photos that a stopped run or `t2f fuse` has not reached."""
-        return sum(len(photos) for chunk, photos in self.chunks().items() if not self.is_captioned(chunk))
+        return sum(chunk.count for chunk in self.listing.chunks() if not self.is_captioned(chunk.number))
 
     def is_captioned(self, chunk: int) -> bool:
         """Whether the chunk has captions made with run.toml's settings, from the current analysis."""

@@ -79,9 +79,10 @@ def _repair_photos(run: RunDirectory) -> Iterator[str]:
         listed = run.photos()
     except DamagedTable:
         listed = []
-        yield f"{run.photos_path} is damaged and is now called {_set_aside(run.photos_path)}"
+        place = run.photos_path
+        yield f"{place} is damaged and is now called {_set_aside(place)}"
     if not listed and (found := _analysed(run)):
-        tables.write_photos(run.photos_path, found)
+        run.listing.write(sorted(found, key=lambda photo: photo.chunk))
         yield f"{run.photos_path} was written again from the analysis: {len(found)} photos"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -40,7 +41,7 @@ def _schemas() -> dict[str, Any]:
     }
 
 
-def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
+def write_photos(path: Path, photos: Sequence[PhotoRef], metadata: Mapping[str, str] | None = None) -> None:
     """Write the list of photos to `path`, atomically."""
     columns: dict[str, list[Any]] = {
         "photo_id": [photo.photo_id for photo in photos],
@@ -50,7 +51,7 @@ def write_photos(path: Path, photos: Sequence[PhotoRef]) -> None:
         "modified": [photo.modified for photo in photos],
         "gone": [photo.gone for photo in photos],
     }
-    _write(path, "photos", columns, {})
+    _write(path, "photos", columns, metadata or {})
 
 
 def read_photos(path: Path) -> list[PhotoRef]:
@@ -133,6 +134,13 @@ def read_metadata(path: Path) -> dict[str, str]:
     except (OSError, pa.ArrowException):
         return {}
     return {key: value for key, value in _text(found).items() if key.startswith("text2face.")}
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a table in the folder of photos. Raises ValueError if it is not one."""
+    if not re.fullmatch(r"\d{5,}-[0-9a-f]{16}\.parquet", name):
+        raise ValueError(f"it names {name!r:.80}")
+    return name
 
 
 def bag_to_json(bag: Bag) -> str:
@@ -232,7 +240,7 @@ def is_sound(path: Path) -> bool:
 
 def damaged(path: Path, why: object) -> DamagedTable:
     """Make the error for a damaged table of a run."""
-    run = path.parent.parent if path.parent.name in {"analysis", "captions", "review"} else path.parent
+    run = path.parent.parent if path.parent.name in {"analysis", "captions", "photos", "review"} else path.parent
     return DamagedTable(f"{path} is damaged ({why}). To repair it: t2f repair {run}")
 
 

@@ -41,7 +41,7 @@ def read_speed(run: RunDirectory) -> dict[str, Speed]:
     """
     now = run.settings.get("keys", {}).get("captions", "")
     found: dict[str, Speed] = {}
-    for chunk in sorted({photo.chunk for photo in run.photos()}):
+    for chunk in (one.number for one in run.listing.chunks()):
         try:
             note = parse_json(_path(run, chunk).read_text(encoding="utf-8"))
             if note["key"] != _key(run, chunk) or not note["key"].startswith(now):

@@ -2,6 +2,7 @@ from .names import path_of as path_of, uri_of as uri_of
 from .registry import (
     Sources as Sources,
     current as current,
+    iter_photos as iter_photos,
     known as known,
     list_photos as list_photos,
     listing_stamp as listing_stamp,

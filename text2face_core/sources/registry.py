@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugins, Registered
 
 # Two letters at least, as "c:" is a drive of Windows.
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+._-]+):", re.IGNORECASE)
 
 
 def scheme_of(uri: str) -> str:
@@ -102,6 +102,12 @@ class Sources:
         self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
     ) -> list[PhotoRef]:
         """List the photos of all addresses, each once: files in the order of their paths, then photos of plugins."""
+        return list(self.iter_photos(source, exclude, warn))
+
+    def iter_photos(
+        self, source: str | Path | Sequence[str | Path], exclude: Sequence[Path], warn: Warn
+    ) -> Iterator[PhotoRef]:
+        """Do the same photo by photo; photos of plugins are not held in memory."""
         places = [self.address_of(place) for place in ([source] if isinstance(source, str | Path) else source)]
         elsewhere = [place for place in map(str, places) if self._is_elsewhere(place)]
         files = [place for place in places if str(place) not in elsewhere]
@@ -110,20 +116,20 @@ class Sources:
             if files or not elsewhere
             else []
         )
-        taken = {photo.photo_id for photo in listed}
+        yield from listed
+        taken = {int(photo.photo_id, 16) for photo in listed}  # numbers take half the memory of texts
         for place in elsewhere:
-            before = len(listed)
+            before = len(taken)
             for photo in self.of(scheme_of(place)).list(place):
                 key = photo.photo_id
-                while key in taken:  # as a photo of another address
+                while int(key, 16) in taken:  # as a photo of another address
                     key = photo_id_of(f"{photo.uri}\0{key}")
-                taken.add(key)
-                listed.append(PhotoRef(key, photo.uri))
-            if len(listed) == before:
+                taken.add(int(key, 16))
+                yield PhotoRef(key, photo.uri)
+            if len(taken) == before:
                 warn(f"no photos in {quoted(place)}")
-        if not listed:
+        if not taken:
             raise no_photos(places)
-        return listed
 
     def address_of(self, place: str | Path) -> str | Path:
         """Return a file whose ending a source declares as that source's address; else the place as it is.
@@ -245,3 +251,10 @@ def list_photos(
             NothingToDo: There are no photos at all.
     """
     return _current.list_photos(source, exclude, warn)
+
+
+def iter_photos(
+    source: str | Path | Sequence[str | Path], *, exclude: Sequence[Path] = (), warn: Warn = lambda _: None
+) -> Iterator[PhotoRef]:
+    """Do the same as `list_photos` photo by photo, so that sources of any size can be listed."""
+    return _current.iter_photos(source, exclude, warn)

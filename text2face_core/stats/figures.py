@@ -17,6 +17,7 @@ from typing import Any
 from ..records import AnalysisRow, CaptionRow, Finding
 from ..run import RunDirectory
 from ..utils import write_text
+from .alt_texts import AltTexts
 from .captions import Groups, ranked
 
 Stats = dict[str, Any]
@@ -78,7 +79,7 @@ def collect_stats(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
     findings: dict[str, _Values] = {}
     pairs: Counter[tuple[str, str]] = Counter()
     people: dict[str, Counter[str]] = {}
-    captions = Groups()
+    captions, alt_texts = Groups(), AltTexts()
     captioned = 0
     for row, captioning in rows:
         photos[row.status] += 1
@@ -92,6 +93,8 @@ def collect_stats(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
             people.setdefault(first["gender"], Counter())[first["age"]] += 1
         captioned += bool(captioning.captions)
         captions.add(captioning.captions)
+        alt_texts.add(row, captioning)
+    compared = alt_texts.figures()
     return {
         "photos": {"all": photos.total(), **photos},
         "reasons": {status: ranked(counted) for status, counted in reasons.items()},
@@ -102,6 +105,7 @@ def collect_stats(rows: Iterable[tuple[AnalysisRow, CaptionRow]]) -> Stats:
             for gender in sorted(people)
         },
         "captions": {"photos": captioned, **captions.figures()},
+        **({"alt_texts": compared} if compared else {}),
     }
 
 

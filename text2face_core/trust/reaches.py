@@ -83,9 +83,13 @@ def find_reaches(recipe: Recipe, plugins: Plugins, *, may_import: Collection[Rea
             and values are judged, and nothing of it is executed.
     """
     found: set[Reach] = set()
+    for source in recipe.sources:
+        found |= set(_of_value("sources", "place", "place", source.place, None))
     components: list[tuple[Any, str]] = [*recipe.components()]
     if recipe.trainer:
         components.append(("trainer", recipe.trainer))
+    components += [("extractor", name) for name in recipe.evaluation.graders]
+    components += [("metric", name) for name in recipe.evaluation.metrics]
     for role, name in components:
         given = recipe.plugins.get(name, {})
         origin = plugins.origin(name)

@@ -32,7 +32,7 @@ class Backwards(Engine):
                 self.threads.add(threading.get_ident())
                 job(iter([task]), progress)
 
-        workers = [threading.Thread(target=work, args=(tasks[::-1][start::2],)) for start in (0, 1)]
+        workers = [threading.Thread(target=work, args=(list(tasks)[::-1][start::2],)) for start in (0, 1)]
         for worker in workers:
             worker.start()
         for worker in workers:

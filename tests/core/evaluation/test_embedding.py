@@ -6,15 +6,14 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from support import toy_generator, toys
+from support import toy_embedders, toy_generator, toys
 from support.evaluations import planned
+from support.toy_embedders import Colours
 
-from text2face_core import Component, Embedder, Plugins, Recipe, caption_photos, evaluate
-from text2face_core.contracts import Metric
-from text2face_core.errors import ArtifactError, PluginError, UsageError
+from text2face_core import Plugins, Recipe, caption_photos, evaluate
+from text2face_core.errors import PluginError, UsageError
 from text2face_core.evaluation import (
     GradedImage,
-    Measure,
     embed_images,
     embedding as module,
     file_hash,
@@ -24,20 +23,6 @@ from text2face_core.evaluation import (
 from text2face_core.evaluation.embedding import Embedded
 from text2face_core.images import BoxCrop
 from text2face_core.library.session import Silent
-
-
-class Colours(Embedder):
-    """The mean colour; counts what it is asked for."""
-
-    space = "colours 3-d"
-    purpose = "quality"
-
-    def __init__(self, crop=None):
-        self.crop, self.seen = crop, []
-
-    def embed(self, images):
-        self.seen.append(len(images))
-        return np.array([one.mean(axis=(0, 1)) for one in images], np.float32)
 
 
 def picture(folder, number, colour, status="ok"):
@@ -163,40 +148,12 @@ def test_a_copying_model_is_caught_and_its_copies_are_shown():
 # --- from the command to the page ---
 
 
-class Shades(Colours):
-    space = "shades"
-    purpose = "identity"
-
-    def __init__(self):
-        super().__init__(BoxCrop(1.2, 16))
-
-
-class Count(Metric):
-    def measure(self, evaluation):
-        return [Measure("images", float(len(evaluation.images)), unit="count")]
-
-
-def missing(options, runtime):
-    raise ArtifactError("weights.bin cannot be had")
-
-
-class Measuring:
-    @staticmethod
-    @toys.hookimpl
-    def t2f_metrics():
-        yield Component("measuring.colours", lambda options, runtime: Colours(), summary="mean colours")
-        yield Component("measuring.shades", lambda options, runtime: Shades())
-        yield Component("measuring.count", lambda options, runtime: Count())
-        yield Component("measuring.missing", missing)
-        yield Component("measuring.wrong", lambda options, runtime: "a text")
-
-
 @pytest.fixture
 def plugins():
     found = Plugins.load(builtin_only=True)
     found.register("toy", sys.modules[toys.__name__])
     found.register("plates", sys.modules[toy_generator.__name__])
-    found.register("measuring", Measuring)
+    found.register("measuring", sys.modules[toy_embedders.__name__])
     return found
 
 

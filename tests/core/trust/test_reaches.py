@@ -124,3 +124,25 @@ def test_a_file_named_like_a_recipe_that_ships_does_not_take_its_place(tmp_path,
     (tmp_path / "starter").write_text('detector = "evil"\nfuser = "evil"\n')
     assert Recipe.load("starter").detector == "yunet"
     assert Recipe.file_of("./starter") == Path("starter")
+
+
+@pytest.mark.parametrize("setting", ["graders", "metrics"])
+def test_graders_and_metrics_of_an_evaluation_are_looked_at_too(setting):
+    class Measuring:
+        @hookimpl
+        def t2f_extractors(self):
+            yield Component("plain", lambda options, runtime: SimpleNamespace(), PlainOptions)
+
+        @hookimpl
+        def t2f_metrics(self):
+            yield Component("plain", lambda options, runtime: SimpleNamespace(), PlainOptions)
+
+    plugins = Plugins.load(builtin_only=True)
+    plugins.register("plain", Measuring())
+    recipe = Recipe(
+        detector="yunet", extractors=("people",), fuser="phrasebook", evaluation={setting: ["plain"]},
+        plugins={"plain": {"weights": "other.pt"}},
+    )  # fmt: skip
+    assert ("weights", "file", str(Path("other.pt").absolute())) in {
+        (one.option, one.kind, one.value) for one in find_reaches(recipe, plugins)
+    }
