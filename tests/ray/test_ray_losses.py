@@ -38,7 +38,7 @@ NODES = int(os.environ.get("T2F_TEST_NODES", "2"))
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    for number in range(80):
+    for number in range(48):
         toys.draw_photo(tmp_path / "photos" / f"{number:02d}.png", age=20 + number)
     return tmp_path / "photos"
 
@@ -85,7 +85,7 @@ def test_drivers_that_are_killed_lose_nothing(tmp_path, photos, expected):
             time.sleep(0.02)
         if driver.wait(300) == 0:
             break
-    assert killed == min(KILLS, 20 - 1)  # there are only so many chunks
+    assert killed == min(KILLS, 12 - 1)  # there are only so many chunks
     assert digests(tmp_path / "run") == expected
 
 
@@ -104,7 +104,7 @@ def test_nodes_that_are_lost_lose_nothing(tmp_path, toy_plugins, toy_recipe, pho
 
         def advance(self, count, **counts):
             self.done += count
-            if len(lost) < NODES and self.done >= 16 * (len(lost) + 1):
+            if len(lost) < NODES and self.done >= 12 * (len(lost) + 1):
                 lost.append(nodes.pop())
                 cluster.remove_node(lost[-1], allow_graceful=False)
                 nodes.append(cluster.add_node(num_cpus=1))

@@ -95,6 +95,9 @@ class Engine(ABC):
         """Return how many threads each model of a job has, if the user does not say so."""
         return default
 
+    def close(self) -> None:  # noqa: B027  for engines that hold something
+        """Let go of what `run` started, when no further job comes; the engine may be used again."""
+
     @abstractmethod
     def run(self, job: Job, tasks: Iterable[Task], progress: Progress) -> None:
         """Have every task done.

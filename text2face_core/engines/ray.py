@@ -31,6 +31,8 @@ MOST_DEATHS = 50
 STOP_SECONDS = 5.0
 """What actors may take to keep what they have done when the run is stopped."""
 POLL_SECONDS = 1.0
+STARTS = 2
+"""How often Ray is started on this machine; on a busy one its processes may be too slow for each other."""
 PATIENCE = 60.0
 """Seconds without any actor before the user is told what is being waited for."""
 
@@ -66,7 +68,7 @@ class RayEngine(Engine):
     """Has jobs done by actors of a Ray cluster.
 
     Args:
-        address: The cluster's address, or "auto"; empty to start Ray on this machine for the time of the job.
+        address: The cluster's address, or "auto"; empty to start Ray on this machine, until `close`.
         analysis: Actors for analysis.
         captioning: Actors for captioning; by default as for analysis.
     """
@@ -77,6 +79,7 @@ class RayEngine(Engine):
         self.address = address
         self.pools = {"analysis": analysis or Pool()}
         self.pools["captioning"] = captioning or self.pools["analysis"]
+        self._connected: Any = None  # Ray, if this engine has connected it
 
     def threads_per_model(self, kind: str, default: int) -> int:  # noqa: ARG002  CPUs of an actor, whatever this machine has
         """Threads of each model."""
@@ -90,11 +93,10 @@ class RayEngine(Engine):
             UsageError: What a job raises, or the cluster cannot have such actors.
             RunError: Actors die again and again.
         """
-        with self._connected() as ray:
-            _Driver(ray, job, self.pools[job.kind], progress).run(iter(tasks))
+        _Driver(self._connect(), job, self.pools[job.kind], progress).run(iter(tasks))
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[Any]:
+    def _connect(self) -> Any:
+        """Import Ray, and connect to the cluster, or start Ray here, unless this process has done so before."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
@@ -102,26 +104,30 @@ class RayEngine(Engine):
         except ImportError as error:
             raise MissingExtra(f"--engine ray needs Ray, which is not installed: {install_command('ray')}") from error
         if ray.is_initialized():
-            yield ray
-            return
-        given: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": usable_cores()}
-        if not self.address:
-            given["include_dashboard"] = False
-        environment = {name: value for name, value in os.environ.items() if name.startswith(("T2F_", "HF_"))}
-        try:
-            ray.init(
-                **given,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": environment} if self.address else None,
-            )
-        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            where = f"the Ray cluster at {self.address}" if self.address else "Ray"
-            raise UsageError(f"{where} cannot be used: {' '.join(str(error).split())[:300]}") from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+            return ray
+        given: dict[str, Any] = {"num_cpus": usable_cores(), "include_dashboard": False}
+        if self.address:
+            environment = {name: value for name, value in os.environ.items() if name.startswith(("T2F_", "HF_"))}
+            given = {"address": self.address, "runtime_env": {"env_vars": environment}}
+        for left in reversed(range(1 if self.address else STARTS)):
+            try:
+                ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
+            except Exception as error:  # Ray raises many kinds, also plain ones
+                ray.shutdown()
+                if left:
+                    log.info("Ray could not be started, once more: %s", error)
+                    continue
+                where = f"the Ray cluster at {self.address}" if self.address else "Ray on this machine"
+                raise UsageError(f"{where} cannot be used: {' '.join(str(error).split())[:300]}") from error
+            break
+        self._connected = ray
+        return ray
+
+    def close(self) -> None:
+        """Leave the cluster; Ray that was started here ends."""
+        if self._connected is not None:
+            self._connected.shutdown()
+            self._connected = None
 
 
 class _Driver:

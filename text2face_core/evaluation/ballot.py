@@ -118,11 +118,13 @@ def draw_questions(
 def ask(mention: Mention) -> str:
     """The statement as a question for people.
 
-    >>> ask(Mention("eyeglasses", (("eyeglasses", "true"),))), ask(Mention("age", age=(30.0, 39.0)))
-    ('Eyeglasses: yes?', 'Age: 30 to 39?')
+    >>> ask(Mention("eyeglasses", (("eyeglasses", "false"),))), ask(Mention("age", age=(30.0, 39.0)))
+    ('Is this right? “no eyeglasses”', 'Is this right? “age 30 to 39”')
     """
-    name = mention.name.replace("_", " ")
-    return f"{name[:1].upper()}{name[1:]}: {mention.wanted.replace('_', ' ').replace('=', ' ')}?"
+    name, wanted = mention.name.replace("_", " "), mention.wanted.replace("_", " ").replace("=", " ")
+    first, _, others = wanted.partition(" or ")
+    stated = {"yes": name, "no": f"no {name}"}.get(first, f"{name} {first}")
+    return f"Is this right? “{stated}{f' or {others}' if others else ''}”"
 
 
 def render_ballot(questions: Sequence[Question], paths: Mapping[str, Path], title: str, ballot_id: str) -> str:

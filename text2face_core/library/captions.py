@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +147,9 @@ def run_photos(
     session: Session, places: Sequence[str | Path], recipe: Recipe, *, redo: bool = False, retry_failed: bool = False
 ) -> None:
     """Analyse and caption photos into a session's run, whose lock the caller holds; nothing is read into memory."""
-    resolved = session.analyse(places, recipe, redo=redo, retry_failed=retry_failed)
-    session.caption(resolved, retry_failed=retry_failed)
+    with closing(session.engine):
+        resolved = session.analyse(places, recipe, redo=redo, retry_failed=retry_failed)
+        session.caption(resolved, retry_failed=retry_failed)
 
 
 def recaption(
@@ -174,7 +176,8 @@ def recaption(
     if recipe.bag.leave_out and leave_out is None:
         left_out = ", ".join(recipe.bag.leave_out)
         session.progress.say(f"captions leave out {left_out}, as before; to mention everything: --leave-out ''")
-    session.caption(resolved)
+    with closing(session.engine):
+        session.caption(resolved)
 
 
 def finish_run(run: RunDirectory, *, report: bool = True) -> Stats:

@@ -86,6 +86,7 @@ def find_reaches(recipe: Recipe, plugins: Plugins, *, may_import: Collection[Rea
     for source in recipe.sources:
         found |= set(_of_value("sources", "place", "place", source.place, None))
     components: list[tuple[Any, str]] = [*recipe.components()]
+    components += [("source", name) for name in recipe.plugins if _is_source(name, plugins)]
     if recipe.trainer:
         components.append(("trainer", recipe.trainer))
     components += [("extractor", name) for name in recipe.evaluation.graders]
@@ -102,6 +103,10 @@ def find_reaches(recipe: Recipe, plugins: Plugins, *, may_import: Collection[Rea
                 model = plugins.component(name, role).component.options
         found |= _of_options(name, "", given, model)
     return frozenset(found)
+
+
+def _is_source(name: str, plugins: Plugins) -> bool:
+    return any(one.kind == "source" and one.name == name for one in plugins.known_components())
 
 
 def _of_options(component: str, place: str, given: Mapping[str, Any], model: type[BaseModel] | None) -> set[Reach]:

@@ -146,3 +146,12 @@ def test_graders_and_metrics_of_an_evaluation_are_looked_at_too(setting):
     assert ("weights", "file", str(Path("other.pt").absolute())) in {
         (one.option, one.kind, one.value) for one in find_reaches(recipe, plugins)
     }
+
+
+def test_places_of_photos_and_private_hosts_are_reached():
+    plugins = Plugins.load(builtin_only=True)
+    written = {**Recipe.load("starter").model_dump(), "sources": [{"place": "https://example.org/list.txt"}]}
+    written["plugins"] = {"urls": {"private_hosts": ["localhost"], "tries": 3}}
+    found = {(one.name, one.kind, one.value) for one in find_reaches(Recipe.parse(written, "a test"), plugins)}
+    assert ("sources.place", "server", "https://example.org/list.txt") in found
+    assert ("urls.private_hosts", "server", "localhost") in found

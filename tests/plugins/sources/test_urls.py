@@ -11,7 +11,7 @@ from text2face_core import BadPhoto, Plugins, SourceError, caption_photos
 from text2face_core.errors import NothingToDo
 from text2face_core.sources import Sources, use_sources
 
-PRIVATE = {"urls": {"private": True, "total_seconds": 2.0, "tries": 2, "max_bytes": 100_000}}
+PRIVATE = {"urls": {"private_hosts": ["127.0.0.1"], "total_seconds": 2.0, "tries": 2, "max_bytes": 100_000}}
 
 
 @pytest.fixture(autouse=True)
