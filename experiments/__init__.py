@@ -1,1 +1,0 @@
-"""Experiments: a question each, with a recipe and results."""
