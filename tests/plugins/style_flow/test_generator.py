@@ -23,7 +23,7 @@ from text2face_core.errors import ArtifactError, PluginError  # noqa: E402
 
 pytestmark = pytest.mark.models
 
-SMALL = {"prompts": (), "tensorboard": False, "batch_size": 32, "steps": 30, "held_out": 0}
+SMALL = {"prompts": (), "tensorboard": False, "batch_size": 32, "steps": 60, "held_out": 0}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def models(tmp_path_factory, runtime):
     write_faces(folder / "faces.parquet")
     base = write_base(folder / "base")
     for name, kind in (("full", "full"), ("lora", "lora")):
-        options = StyleFlowOptions(**SMALL, base=str(base), train=kind, learning_rate=1e-2)
+        options = StyleFlowOptions(**SMALL, base=str(base), train=kind, learning_rate=1e-2, text_learning_rate=1e-2)
         StyleFlowTrainer(options, runtime).train(open_dataset(folder / "faces.parquet"), folder / name, Told())
     return folder
 
@@ -83,7 +83,7 @@ def test_images_of_a_batch_are_those_of_single_requests(models, runtime):
 def test_a_negative_prompt_steers_away(models, runtime):
     generator = opened(models, runtime, "full")
     plain, away = generator.styles([request("A person."), request("A person.", negative="red hair")])
-    assert np.abs(plain - away).max() > 0.05
+    assert away[0] < plain[0] - 0.02  # the axis of red hair
 
 
 def test_the_verbs_work_on_it_and_find_the_trainer_from_the_model(models, runtime, tmp_path):
