@@ -1,4 +1,4 @@
-"""Age, gender and, only if requested, ethnicity, by a small network of our own trained on FairFace.
+"""Age, gender, facial hair, dark glasses and, only if requested, ethnicity, by our own network trained on FairFace.
 
 The network, `people.onnx`, is next to this file: nothing is fetched and no torch is needed. `people.toml` is its
 record: hash, licence, attribution, calibration. Training data and figures by group: docs/people.md.
@@ -30,6 +30,13 @@ class PeopleOptions(Options):
         description="also report the apparent ethnicity: FairFace's seven groups, in the six words of captions",
     )
     ethnicity_score: float = Field(0.5, ge=0, le=1, description="minimum probability of an ethnicity that is reported")
+    looks: bool = Field(True, description="also report facial hair of men, glasses and sunglasses")
+    looks_score: float = Field(
+        0.65, ge=0.5, le=1, description="minimum probability of facial hair and of glasses that are reported"
+    )
+    clean_score: float = Field(
+        0.9, ge=0.5, le=1, description="minimum probability, in a man, of no facial hair, from which he is clean-shaven"
+    )
     mirror: bool = Field(True, description="average over the face and its mirror image: more accurate, twice the time")
 
 
@@ -47,7 +54,10 @@ def t2f_extractors() -> Iterable[Component]:
         "people",
         build,
         PeopleOptions,
-        provides=("age", "gender", "ethnicity"),
-        summary="age in years, gender, ethnicity if requested; our own small network, trained on FairFace",
+        provides=(
+            *("age", "gender", "ethnicity", "no_beard", "mustache", "five_o_clock_shadow"),
+            *("sunglasses", "eyeglasses"),
+        ),
+        summary="age in years, gender, facial hair, sunglasses, ethnicity if requested; our own small network",
         lineage=("FairFace",),
     )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from text2face_core import Extractor, Finding
 
 from ._network import Figures, Network
-from .signature import GENDERS, MIDDLES, RACES
+from .signature import FACIAL_HAIR, GENDERS, LOOKS, MIDDLES, RACES
 
 if TYPE_CHECKING:
     from text2face_core import Portrait
@@ -38,6 +38,15 @@ WORDS = {
 }
 """FairFace's groups as values of the finding `ethnicity`; captions have one word for East and Southeast Asian."""
 ETHNICITIES = tuple(dict.fromkeys(WORDS.values()))
+
+GROWN = 15
+"""Years, from which facial hair of a man is reported, or its absence."""
+CERTAIN_KIND = 0.5
+"""Share of a kind among all facial hair, from which the kind is reported."""
+KINDS = {"stubble": ("five_o_clock_shadow", True), "mustache": ("mustache", True), "beard": ("no_beard", False)}
+"""The finding and value of each kind of facial hair."""
+WORN = ("sunglasses", "eyeglasses")
+"""Findings of things worn. The network's headscarf is not reported: too few were labelled to trust it."""
 
 Values = npt.NDArray[np.float64]
 
@@ -96,9 +105,9 @@ class People(Extractor):
         figures = self._network(portraits)
         years, male = self._scales.years(figures), self._scales.male(figures)
         races = self._scales.races(figures)
-        return [self._findings(*row) for row in zip(years, male, races, strict=True)]
+        return [self._findings(*row) for row in zip(years, male, races, figures.looks, strict=True)]
 
-    def _findings(self, years: Values, male: float, races: Values) -> list[Finding]:
+    def _findings(self, years: Values, male: float, races: Values, looks: Values) -> list[Finding]:
         age = age_of(years)
         found = [age]
         score = round(float(max(male, 1 - male)), 4)
@@ -108,7 +117,36 @@ class People(Extractor):
             ethnicity = ethnicity_of(races)
             if ethnicity.score >= self._options.ethnicity_score:
                 found.append(ethnicity)
+        if self._options.looks:
+            if male > 0.5 and float(age.value) >= GROWN:
+                shares = softmax(looks[: len(FACIAL_HAIR)])
+                found += facial_hair(shares, self._options.looks_score, self._options.clean_score)
+            for name in WORN:
+                worn = float(sigmoid(looks[LOOKS.index(name)]))
+                if worn >= self._options.looks_score:
+                    found.append(Finding(name, True, round(worn, 4)))
         return found
+
+
+def facial_hair(shares: Values, least: float, clean: float) -> list[Finding]:
+    """Facial hair by its kind, or its absence; nothing if neither is certain.
+
+    Args:
+        shares: (4,) probabilities in the order of FACIAL_HAIR.
+        least: The probability from which facial hair is reported.
+        clean: The probability from which its absence is.
+    """
+    kinds = dict(zip(FACIAL_HAIR, (float(share) for share in shares), strict=True))
+    none = kinds.pop("none")
+    some, kind = 1 - none, max(kinds, key=lambda name: kinds[name])
+    if none >= clean:
+        return [Finding("no_beard", True, round(none, 4))]
+    if some < least:
+        return []
+    if kinds[kind] < CERTAIN_KIND * some:
+        return []
+    detail = {name: round(share, 4) for name, share in kinds.items()}
+    return [Finding(*KINDS[kind], round(some, 4), detail=detail)]
 
 
 def uncorrected_centres(figures: Figures) -> Values:

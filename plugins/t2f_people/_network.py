@@ -26,13 +26,14 @@ class Figures(NamedTuple):
     """The network's outputs for N faces, before calibration.
 
     bands: (N, 9) logits of FairFace's age bands. years: (N, 2) centre and scale of a logistic distribution of the age.
-    gender: (N,) logit of "male". race: (N, 7) logits in the order of RACES.
+    gender: (N,) logit of "male". race: (N, 7) logits in the order of RACES. looks: (N, 7) logits in the order of LOOKS.
     """
 
     bands: Values
     years: Values
     gender: Values
     race: Values
+    looks: Values
 
 
 class Network:

@@ -13,6 +13,9 @@ MIDDLES = (1.5, 6.5, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 76.0)
 GENDERS = ("female", "male")
 RACES = ("White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern", "Latino_Hispanic")
 """FairFace's own names, in the order of the network's output."""
+FACIAL_HAIR = ("none", "stubble", "mustache", "beard")
+LOOKS = (*FACIAL_HAIR, "sunglasses", "headscarf", "eyeglasses")
+"""The network's output `looks`: logits of the kinds of facial hair, of which one holds, and two of things worn."""
 
 
 def framing(side: int = SIDE, margin: float = 1.0) -> LandmarkCrop:

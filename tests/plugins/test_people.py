@@ -9,7 +9,7 @@ import pytest
 import t2f_people
 from pydantic import ValidationError
 from support.example_faces import portrait, portraits
-from t2f_people._extractor import ETHNICITIES, WORDS, age_of, ethnicity_of
+from t2f_people._extractor import ETHNICITIES, WORDS, age_of, ethnicity_of, facial_hair
 from t2f_people._network import Network
 from t2f_people.signature import EDGES, POINTS, RACES, SIDE, framing
 
@@ -30,6 +30,7 @@ REFERENCE = {
     12: (23.040, 2.259, -5.522, -2.587),
 }
 
+GLASSES = {2, 11}
 EXAMPLES = {
     1: "female", 2: "male", 3: "female", 4: "male", 6: "male", 7: "female", 8: "male", 9: "male", 10: "female",
     11: "female", 12: "female",
@@ -66,11 +67,45 @@ def test_the_gender_of_plain_portraits_is_seen(said, number, gender):
 
 def test_findings_carry_their_figures(said):
     for row in said:
-        assert {"age"} <= set(row) <= {"age", "gender"}
+        assert {"age"} <= set(row) <= {"age", "gender", "no_beard", "mustache", "eyeglasses", "sunglasses"}
         assert 0 <= row["age"].value <= 100
         assert 0 < row["age"].score < 1
         assert 0 < row["age"].detail["std"] < 30
     assert all(0.5 <= row["gender"].score <= 1 for row in said if "gender" in row)
+
+
+@pytest.mark.parametrize(
+    ("shares", "wanted"),
+    [
+        ((0.95, 0.02, 0.01, 0.02), [("no_beard", True, 0.95)]),
+        ((0.8, 0.05, 0.05, 0.1), []),  # neither certain
+        ((0.1, 0.1, 0.1, 0.7), [("no_beard", False, 0.9)]),
+        ((0.1, 0.1, 0.7, 0.1), [("mustache", True, 0.9)]),
+        ((0.1, 0.7, 0.1, 0.1), [("five_o_clock_shadow", True, 0.9)]),
+        ((0.1, 0.3, 0.3, 0.3), []),  # facial hair, but of which kind?
+    ],
+)
+def test_facial_hair_is_reported_by_its_kind_where_that_is_certain(shares, wanted):
+    found = facial_hair(np.array(shares), 0.65, 0.9)
+    assert [(one.name, one.value, one.score) for one in found] == wanted
+
+
+def test_facial_hair_is_reported_of_grown_men_only(faces, monkeypatch):
+    bearded = np.array([0.0, 0.0, 0.0, 9.0, -9.0, -9.0, -9.0])
+    extractor = people()
+    years = np.zeros(101)
+    for age, male, wanted in ((30, 0.9, True), (30, 0.2, False), (14, 0.9, False)):
+        years[:] = 0
+        years[age] = 1
+        found = extractor._findings(years, male, np.full(7, 1 / 7), bearded)
+        assert any(one.name == "no_beard" for one in found) == wanted
+    found = people(looks=False)._findings(years, 0.9, np.full(7, 1 / 7), bearded)
+    assert {one.name for one in found} <= {"age", "gender"}
+
+
+def test_the_glasses_of_the_examples_are_seen(said):
+    assert {number for number, row in enumerate(said, start=1) if "eyeglasses" in row} == GLASSES
+    assert not any("sunglasses" in row for row in said)
 
 
 def test_an_age_scores_the_probability_of_the_years_within_five():

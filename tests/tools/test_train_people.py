@@ -13,6 +13,8 @@ pytest.importorskip("scipy")
 pytestmark = pytest.mark.filterwarnings("default")  # torch's own exporter warns of itself
 
 COUNT = 96
+HAIR = ("none", "stubble", "mustache", "goatee", "beard", "unclear")
+WORN = ("none", "glasses", "sunglasses", "unclear")
 
 
 @pytest.fixture
@@ -52,6 +54,13 @@ def test_what_training_leaves_can_be_exported_calibrated_and_evaluated(work, ste
     assert "round 1" in said
     again = step("train", work, "--minutes", 0.001, "--threads", 1)
     assert "round" not in again, "its minutes were over"
+    lines = [
+        f"train/{n}.jpg,{HAIR[n % 6]},{WORN[n % 4]},none,no,no,{('random', 'chosen')[n % 2]}" for n in range(COUNT)
+    ]
+    header = "file,facial_hair,eyewear,headwear,gray_hair,makeup,drawn"
+    (work / "seen.csv").write_text("\n".join([header, *lines]), encoding="utf-8")
+    said = step("looks", work, work / "seen.csv")
+    assert f"sunglasses: {COUNT} faces" in said or "sunglasses: 72 faces" in said
     assert "bytes" in step("export", work, work / "people.onnx")
     step("calibrate", work, work / "people.onnx", work / "people.toml")
     record = tomllib.loads((work / "people.toml").read_text(encoding="utf-8"))

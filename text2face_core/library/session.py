@@ -32,6 +32,8 @@ from ..sources import Sources, iter_photos, listing_stamp, scheme_of, use_source
 from ..trust import record_own
 from ..utils import check_device, default_threads
 
+LARGE = 50_000
+"""Photos of a run that grows without its list being held in memory."""
 Stage = TypeVar("Stage", Analysis, Captioning)
 
 
@@ -199,6 +201,10 @@ class Session:
         if not self.run.listing.exists:
             self.run.list_first(listed, self.chunk_size, stamp)
             return Changes(added=len(self.run.listing))
+        if len(self.run.listing) >= LARGE:
+            if (changes := self.run.extend_photos(listed, self.chunk_size, stamp)) is not None:
+                return changes
+            listed = iter_photos(source, exclude=[self.run.path], warn=self.progress.say)
         try:
             found = list(listed)
         except NothingToDo:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from . import tables
 from .changes import Changes, compare_photos, stamp_of
 from .corrections import Corrections, add_edits, read_corrections, write_corrections
 from .crashes import forget_suspects
+from .growing import Growth, OtherChange
 from .listing import PhotoList, digest_of_ids
 from .settings import SettingsFile
 from .verified import Entry, Verified, state_of
@@ -131,6 +133,22 @@ class RunDirectory:
             ]
             self.listing.write(before + added)
         return len(new)
+
+    def extend_photos(self, listed: Iterable[PhotoRef], chunk_size: int, stamp: str = "") -> Changes | None:
+        """Append the new photos of a listing, part by part.
+
+        Returns:
+            What changed; None if more than that has changed, or photos are files, and nothing was done: see
+            `update_photos`.
+        """
+        growth = Growth(self.listing, len(self.listing))
+        if not growth.is_simple:
+            return None
+        try:
+            self.listing.write(chain(self.listing, growth.new(listed, chunk_size)), stamp)
+        except OtherChange:
+            return None
+        return Changes(added=growth.added)
 
     def update_photos(
         self, listed: Sequence[PhotoRef], chunk_size: int, *, thorough: bool = False, stamp: str = ""

@@ -1,8 +1,8 @@
 """Store the averaged weights as ONNX: python -m tools.train_people.export WORK OUT.onnx.
 
-pixels (N, SIDE, SIDE, 3) uint8 RGB go in; out come bands (N, 9), years (N, 2), gender (N,) and race (N, 7), float32, as
-`t2f_people._network.Figures` describes them. Weights are stored as float16 and computed with as float32: half the size,
-and no difference that counts (the difference is printed).
+pixels (N, SIDE, SIDE, 3) uint8 RGB go in; out come bands (N, 9), years (N, 2), gender (N,), race (N, 7) and looks
+(N, 7), float32, as `t2f_people._network.Figures` describes them. Weights are stored as float16 and computed with as
+float32: half the size, and no difference that counts (the difference is printed).
 """
 
 import argparse
@@ -18,10 +18,10 @@ from t2f_people.signature import SIDE
 from torch import Tensor, nn
 
 from .augment import cut, view
-from .network import People
+from .network import Looks, People
 
 OPSET = 17
-NAMES = ("bands", "years", "gender", "race")
+NAMES = ("bands", "years", "gender", "race", "looks")
 CLOSE = 0.05
 """How far a logit, or a year, of the file with float16 weights may be from the network's own."""
 
@@ -29,14 +29,15 @@ CLOSE = 0.05
 class Exported(nn.Module):
     """The network from pixels to raw figures."""
 
-    def __init__(self, network: People) -> None:
+    def __init__(self, network: People, looks: Looks) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.looks = network, looks
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """See above."""
-        bands, centre, scale, gender, race = self.network(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
-        return bands, torch.stack([centre, scale], 1), gender, race
+        features, top = Looks.features(self.network.trunk, pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        bands, centre, scale, gender, race = self.network.figures(top)
+        return bands, torch.stack([centre, scale], 1), gender, race, self.looks(features)
 
 
 def load(checkpoint: Path) -> People:
@@ -47,11 +48,20 @@ def load(checkpoint: Path) -> People:
     return network.eval()
 
 
-def to_onnx(network: People) -> onnx.ModelProto:
+def load_looks(path: Path) -> Looks:
+    """The second head, as `looks` leaves it."""
+    if not path.exists():
+        raise SystemExit(f"there is no {path}: run python -m tools.train_people.looks first")
+    looks = Looks()
+    looks.load_state_dict(torch.load(path, weights_only=True))
+    return looks.eval()
+
+
+def to_onnx(network: Exported) -> onnx.ModelProto:
     """The network as an ONNX graph in float32, batch norm folded into the convolutions."""
     stream = io.BytesIO()
     torch.onnx.export(
-        Exported(network).eval(),  # the exporter puts a module back into the mode it came in
+        network.eval(),  # the exporter puts a module back into the mode it came in
         (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
         stream,
         input_names=["pixels"],
@@ -94,13 +104,13 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="the folder of the whole training")
     parser.add_argument("out", type=Path, help="the file to write")
     given = parser.parse_args()
-    network = load(given.work / "checkpoint.pt")
+    network = Exported(load(given.work / "checkpoint.pt"), load_looks(given.work / "looks.pt"))
     whole = to_onnx(network)
     halved = halve(whole)
     images = np.load(given.work / "images.npy", mmap_mode="r")[:200]
     pixels = np.stack([cut(image, view(SIDE), SIDE) for image in images])
     with torch.no_grad():
-        truth = [part.numpy() for part in Exported(network)(torch.from_numpy(pixels))]
+        truth = [part.numpy() for part in network(torch.from_numpy(pixels))]
     for what, model in (("float32", whole), ("float16 weights", halved)):
         far = [float(np.abs(a - b).max()) for a, b in zip(run(model, pixels), truth, strict=True)]
         print(f"{what}: " + ", ".join(f"{name} differs by {far:.5f}" for name, far in zip(NAMES, far, strict=True)))

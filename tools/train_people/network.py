@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from t2f_people.signature import EDGES, RACES
+from t2f_people.signature import EDGES, LOOKS, RACES
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -70,12 +70,37 @@ class People(nn.Module):
 
     def forward(self, x: Tensor) -> Outputs:
         """Logits and years of each face."""
-        seen = self.trunk(x).mean((2, 3))
+        return self.figures(self.trunk(x))
+
+    def figures(self, top: Tensor) -> Outputs:
+        """The same from the trunk's output."""
+        seen = top.mean((2, 3))
         rows = self.head(functional.dropout(seen, DROPOUT, self.training)).float()
         bands, age, gender, race = rows.split(self.parts, dim=1)
         centre = 35 + 20 * age[:, 0]
         scale = (functional.softplus(age[:, 1] + 1) * 3 + NARROWEST).clamp(max=WIDEST)
         return Outputs(bands, centre, scale, gender[:, 0], race)
+
+
+class Looks(nn.Linear):
+    """Logits of LOOKS from the last two stages of the trunk, pooled so that chin, mouth and eyes stay apart.
+
+    It is fitted on few labels, with the trunk as it is.
+    """
+
+    FEATURES = 9 * WIDTHS[1] + 4 * WIDTHS[2]
+
+    def __init__(self) -> None:
+        super().__init__(self.FEATURES, len(LOOKS))
+
+    @staticmethod
+    def features(trunk: nn.Sequential, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, FEATURES) and the trunk's output, of (N, 3, 80, 80)."""
+        stage = 1 + BLOCKS[0] + BLOCKS[1]
+        middle = trunk[:stage](x)
+        top = trunk[stage:](middle)
+        thirds, halves = functional.avg_pool2d(middle, 4, 3), functional.avg_pool2d(top, 3, 2)
+        return torch.cat([thirds.flatten(1), halves.flatten(1)], 1), top
 
 
 def count_parameters(network: nn.Module) -> int:

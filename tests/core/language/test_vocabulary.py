@@ -16,6 +16,7 @@ brown_hair bushy_eyebrows chubby double_chin eyeglasses goatee gray_hair heavy_m
 mouth_slightly_open mustache narrow_eyes no_beard oval_face pale_skin pointy_nose receding_hairline rosy_cheeks
 sideburns smiling straight_hair wavy_hair wearing_earrings wearing_hat wearing_lipstick wearing_necklace
 wearing_necktie emotion hair_length eye_openness mouth_openness teeth_visible tongue_visible red_hair skin_tone
+sunglasses
 """
 EYES = {
     "level": "F2",

@@ -116,3 +116,39 @@ def test_sound_shards_are_not_read_again_and_others_are(tmp_path, monkeypatch):
     (tmp_path / ".verified").write_bytes(b"analysis\tx\nanalysis\t0\t1\n\xff\0")  # by another hand
     run.commit_analysis(0, rows, "key")
     assert RunDirectory(tmp_path).analysis_is_done(0, "key")
+
+
+def test_a_large_run_grows_like_a_small_one(tmp_path):
+    old, more = photos(50), [PhotoRef(f"{number:016x}", f"zip:{number}") for number in range(75)]
+    for name in ("extended", "updated"):
+        RunDirectory(tmp_path / name).list_first(old, 3)
+    changes = RunDirectory(tmp_path / "extended").extend_photos(iter(more), 3, "grown")
+    assert changes is not None
+    assert changes.added == 25
+    RunDirectory(tmp_path / "updated").update_photos(more, 3)
+    extended = RunDirectory(tmp_path / "extended")
+    assert extended.photos() == RunDirectory(tmp_path / "updated").photos()
+    assert extended.listing.stamp == "grown"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [PhotoRef(f"{number:016x}", f"zip:{number}") for number in range(49)],  # one is gone
+        [PhotoRef(f"{number:016x}", f"zip:{number + (number == 7)}") for number in range(51)],  # one has moved
+        [],
+    ],
+)
+def test_a_large_run_that_changed_otherwise_stays_as_it_is(tmp_path, listed):
+    run = RunDirectory(tmp_path)
+    run.list_first(photos(50), 3, "before")
+    assert run.extend_photos(iter(listed), 3, "after") is None
+    assert RunDirectory(tmp_path).photos() == photos(50)
+    assert RunDirectory(tmp_path).listing.stamp == "before"
+
+
+def test_photos_in_files_are_compared_in_full(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    run.list_first([PhotoRef("0" * 16, str(tmp_path / "a.jpg"))], 3)
+    assert run.extend_photos([], 3) is None

@@ -229,7 +229,7 @@ M8 shaven     | no_beard (clean-shaven) | without a beard | |
 M8 bald       | bald | balding | |
 M8 bald       | hair_length=bald | no hair | |
 M8 hat        | wearing_hat | a cap | |
-M8 glasses    | eyeglasses | sunglasses | eyeglasses | other
+M8 glasses    | eyeglasses | sunglasses | eyeglasses | sunglasses
 M8 glasses    | eyeglasses | a pair of spectacles | |
 M9 blurry     | blurry | The photo is out of focus. | |
 M9 blurry     | blurry | a blurred image | |

@@ -1,0 +1,1 @@
+"""Experiments: a question each, with a recipe and results."""

@@ -1,0 +1,1 @@
+"""Contact sheets for labelling faces by eye, and the labels that were given; see README.md."""
