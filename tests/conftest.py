@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from support import toys
 from support.paths import ROOT
+from support.stores import store_with
 
 from text2face_core import Plugins, Recipe
-from text2face_core.errors import ArtifactError
 from text2face_core.language.tokens import MERGES
-from text2face_core.models.store import Artifact, ModelStore
+from text2face_core.models.store import ModelStore
 
 SLOW = frozenset((ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").split())
 """Tests that take more than a quarter of a second each."""
@@ -78,16 +77,6 @@ def starter_models() -> ModelStore:
 def tokenizer_store() -> ModelStore:
     """CLIP's list of merges; skips where it cannot be had."""
     return store_with([MERGES])
-
-
-def store_with(artifacts: Iterable[Artifact]) -> ModelStore:
-    store = ModelStore(offline=False)  # whatever a test module told the Hugging Face libraries
-    try:
-        for artifact in artifacts:
-            store.path(artifact)
-    except ArtifactError as error:
-        pytest.skip(str(error))
-    return store
 
 
 @pytest.fixture(scope="session")

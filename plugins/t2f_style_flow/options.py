@@ -37,10 +37,10 @@ class StyleFlowOptions(TrainingOptions):
     caption_dropout: float = Field(
         0.15, ge=0, le=1, description="caption dropout: share of faces trained on with an empty caption"
     )
-    steps: int = Field(1500, ge=1, description="optimizer steps")
+    steps: int = Field(600, ge=1, description="optimizer steps")
     batch_size: int = Field(128, ge=1, description="batch size: faces per optimizer step")
     learning_rate: float = Field(1e-3, ge=0, description="learning rate of the flow")
-    text_learning_rate: float = Field(1e-3, ge=0, description="learning rate of the text encoder")
+    text_learning_rate: float = Field(5e-3, ge=0, description="learning rate of the text encoder")
     schedule: Literal["constant", "cosine", "linear"] = Field("cosine", description="learning rate schedule")
     warmup: int = Field(0, ge=0, description="warm-up: optimizer steps in which learning rates rise from 0")
     ema: float = Field(
@@ -51,10 +51,10 @@ class StyleFlowOptions(TrainingOptions):
     prompts: tuple[str, ...] = Field(PROMPTS, description="prompts of validation images; [] for none")
     inference_steps: int = Field(24, ge=1, le=1000, description="sampling steps of validation images")
     guidance: float = Field(
-        3.0, ge=1, description="classifier-free guidance scale of validation images: how strongly the prompt steers"
+        2.0, ge=1, description="classifier-free guidance scale of validation images: how strongly the prompt steers"
     )
     radius: float = Field(
-        1.0, gt=0, le=2, description="largest length of a generated style, in multiples of the typical length"
+        0.9, gt=0, le=2, description="largest length of a generated style, in multiples of the typical length"
     )
 
     @model_validator(mode="after")

@@ -56,13 +56,14 @@ class WithVotes(click.Command):
     "labelled",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="RUN|FOLDER",
-    help="Audit extractors instead: how often they are right about labelled photos, for whom. Needs --truth.",
+    help="Audit extractors instead: how often they are right about labelled photos, for whom.",
 )
 @click.option(
     "--truth",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Labels of --photos by file name, as JSON, JSON lines or CSV: age, gender, ethnicity, eyeglasses, ….",
+    help="Labels of --photos by file name, as JSON, JSON lines or CSV: age, gender, ethnicity, eyeglasses, ….  "
+    "[default: labels that the run's source knew]",
 )
 @click.option(
     "--errors",
@@ -141,8 +142,8 @@ def evaluate(ctx: click.Context, /, models: tuple[str, ...], out: Path, **given:
     from ..errors import UsageError
 
     photos, truth, precision = given.pop("labelled"), given.pop("truth"), given.pop("precision")
-    if (photos is None) != (truth is None):
-        raise UsageError("--photos and --truth go together: photos, and a file that says what is true of them")
+    if photos is None and truth is not None:
+        raise UsageError("--truth labels the photos of --photos, which is missing")
     settings = settings_from(ctx, given)
     settings["photos"] = not settings.pop("no_photos")
     if precision is not None:

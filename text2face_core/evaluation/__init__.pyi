@@ -70,5 +70,5 @@ from .tables import (
     write_measures as write_measures,
     write_plan as write_plan,
 )
-from .truth import Truth as Truth, read_truth as read_truth
+from .truth import Truth as Truth, read_truth as read_truth, truth_of as truth_of
 from .votes import Vote as Vote, attentive as attentive, measure_votes as measure_votes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,12 @@ def read_truth(path: Path, vocabulary: Vocabulary) -> dict[str, Truth]:
             "with the columns file, age, gender"
         )
     return found
+
+
+def truth_of(findings: Iterable[Finding], vocabulary: Vocabulary) -> Truth:
+    """Labels that a run's source knew, as findings."""
+    row = {one.name: one.value for one in findings}
+    return _truth_of(row, vocabulary)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

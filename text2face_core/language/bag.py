@@ -57,7 +57,7 @@ class BagSettings(Options):
     exact_age: Probability = Field(
         0.0, description="score of an age below which it is given as a bracket or a word, never as a number"
     )
-    age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket")
+    age_bracket: int = Field(5, ge=1, description="years on either side of the age in a bracket, at most")
     drops: tuple[DropRule, ...] = Field(
         (DropRule(drop="attractive", when=("heavy_makeup", "wearing_lipstick"), probability=0.8),),
         description="findings dropped at random: models predict some together too often, and some, such as a closed "
@@ -296,7 +296,7 @@ class _Phrases:
         if words is None:
             raise AssertionError(finding)  # _select lets none of these through
         if entry.number and isinstance(finding.value, int | float):
-            return self._age(float(finding.value), finding.score, words, entry.number)
+            return self._age(finding, words, entry.number)
         if words.pair and count > 1:
             return words.pair.text
         fitting = [phrase for phrase in words.phrases if _applies(phrase, self.known)] or list(words.phrases)
@@ -306,18 +306,24 @@ class _Phrases:
             fitting = others if self._noun_is_taken(finding.name) else nouns
         return self.rng.choice(fitting).text
 
-    def _age(self, years: float, score: float, words: ValueWords, templates: AgeTemplates) -> str:
-        forms = self.settings.age_forms
-        if score < self.settings.exact_age:
+    def _age(self, finding: Finding, words: ValueWords, templates: AgeTemplates) -> str:
+        years, forms = float(finding.value), self.settings.age_forms
+        if finding.score < self.settings.exact_age:
             forms = tuple(form for form in forms if form != "number") or forms
         form = self.rng.choice(forms)
         noise = self.rng.uniform(-self.settings.age_noise, self.settings.age_noise)
-        number, middle, reach = round(years * (1 + noise)), round(years), self.settings.age_bracket
+        number, middle, reach = round(years * (1 + noise)), round(years), self._reach(finding)
         if form == "bracket":
             return templates.bracket.text.format(low=max(0, middle - reach), high=middle + reach)
         if form == "number" and number > 0:  # "0 years old" is not English
             return templates.one.text if number == 1 else templates.many.text.format(years=number)
         return self.rng.choice(words.phrases).text
+
+    def _reach(self, finding: Finding) -> int:
+        """Years on either side of an age: fewer if its extractor knows it better, as that of a child."""
+        spread = finding.detail.get("std") if isinstance(finding.detail, Mapping) else None
+        most = self.settings.age_bracket
+        return max(1, min(most, round(spread))) if isinstance(spread, int | float) else most
 
     def _noun_is_taken(self, name: str) -> bool:
         """Whether the bag has a noun that this noun cannot join: "teenage girl" works, "girl teenager" does not."""

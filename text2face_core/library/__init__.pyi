@@ -12,7 +12,12 @@ from .diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from .evaluation import EvaluationResult as EvaluationResult, evaluate as evaluate
 from .evaluation_precision import Estimate as Estimate, estimate_precision as estimate_precision
 from .exports import export as export
-from .faces import PortraitsResult as PortraitsResult, choose_renderer as choose_renderer, make_faces as make_faces
+from .faces import (
+    PortraitsResult as PortraitsResult,
+    choose_renderer as choose_renderer,
+    make_faces as make_faces,
+    scale_image as scale_image,
+)
 from .images import (
     GenerationSession as GenerationSession,
     GenerationSettings as GenerationSettings,

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..errors import NothingToDo
+from ..errors import NothingToDo, UsageError
 from ..evaluation import (
     GradedImage,
     LabelledPhoto,
     Measure,
+    Truth,
     measure_audit,
     read_truth,
+    truth_of,
     write_measures,
 )
+from ..language import Vocabulary
 from ..recipe import Recipe
 from ..records import Finding
 from ..run import RunDirectory
@@ -34,7 +37,7 @@ from .images import GenerationSettings
 
 def audit(
     photos: str | Path,
-    truth: str | Path,
+    truth: str | Path | None = None,
     /,
     *,
     out: str | Path,
@@ -48,7 +51,7 @@ def audit(
 
     Args:
         photos: A run, whose own findings are audited, or a folder of photos, which the graders look at.
-        truth: Labels by file name; see `text2face_core.evaluation.read_truth`.
+        truth: Labels by file name; see `text2face_core.evaluation.read_truth`. None: those that the run's source knew.
         out: The folder of the audit.
         graders: Extractors; by default those of the run, or of the recipe.
         recipe: A recipe's name, a TOML file, or a recipe: detector, face rules, extractors and their options.
@@ -72,8 +75,10 @@ def audit(
         [],
         trust=trust,
     )
-    labels = read_truth(Path(truth), setup.vocabulary)
-    found = _of_run(run) if run is not None and not setup.named_graders else _looked_at(setup, place, run)
+    key = _whole if truth is None else _name
+    labels = read_truth(Path(truth), setup.vocabulary) if truth is not None else _labels_of(run, setup.vocabulary)
+    looked = _of_run(run) if run is not None and not setup.named_graders else _looked_at(setup, place, run)
+    found = [(key(uri), findings) for uri, findings in looked]
     labelled = [LabelledPhoto(name, labels[name], findings) for name, findings in found if name in labels]
     if not labelled:
         raise NothingToDo(f"of the {len(labels):,} labelled photos, {place} holds none with a usable face")
@@ -98,9 +103,26 @@ def audit(
     return EvaluationResult(setup.out, sentence, measures, 0)
 
 
+def _whole(uri: str) -> str:
+    return str(path_of(uri))
+
+
+def _name(uri: str) -> str:
+    return path_of(uri).name
+
+
+def _labels_of(run: RunDirectory | None, vocabulary: Vocabulary) -> dict[str, Truth]:
+    """Labels by the photo's whole address: rows of a table may have equal names."""
+    rows = run.rows() if run is not None else ()
+    labels = {_whole(row.uri): truth_of(row.truth, vocabulary) for row, _ in rows if row.truth}
+    if not labels:
+        raise UsageError("--photos needs --truth, a file of labels, unless it is a run whose source knew labels")
+    return labels
+
+
 def _of_run(run: RunDirectory | None) -> list[tuple[str, tuple[Finding, ...]]]:
     rows = run.rows() if run is not None else ()
-    return [(Path(row.uri).name, row.findings) for row, _ in rows if row.status == "ok"]
+    return [(row.uri, row.findings) for row, _ in rows if row.status == "ok"]
 
 
 def _looked_at(setup: Setup, place: Path, run: RunDirectory | None) -> list[tuple[str, tuple[Finding, ...]]]:
@@ -111,7 +133,7 @@ def _looked_at(setup: Setup, place: Path, run: RunDirectory | None) -> list[tupl
         paths = sorted(one for one in place.rglob("*") if one.suffix.lower() in SUFFIXES)
     images = [GradedImage(f"photos/{n:06d}", "", "photos", -1, str(path)) for n, path in enumerate(paths)]
     graded = grade_images(setup, "photos", images)
-    return [(Path(one.path).name, one.findings) for one in graded if one.status == "ok"]
+    return [(one.path, one.findings) for one in graded if one.status == "ok"]
 
 
 def _summary(measures: Sequence[Measure]) -> str:

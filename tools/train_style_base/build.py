@@ -1,6 +1,6 @@
 """Make examples/style-base: web-like captions for many faces, a vocabulary, and a training.
 
-    python -m tools.train_style_base.build examples/style-faces --out build/style-base
+    python -m tools.train_style_base.build examples/style-faces --out build --publish examples/style-base
 
 FACES is a data set of captioned faces with latents. Its own captions are not learned from: only their words are in the
 vocabulary, so that a later training can use them.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 import torch
 from t2f_style_flow.faces.artifacts import LATENT, NAME
 from t2f_style_flow.faces.generator import MobileStyleGan
-from t2f_style_flow.model.files import MODEL, StyleModel, save_model
+from t2f_style_flow.model.files import MODEL, StyleModel, load_model, save_model
 from t2f_style_flow.model.network import Sizes, StyleFlow
 from t2f_style_flow.model.space import SAMPLES, StyleSpace
 from t2f_style_flow.model.words import SPECIAL, WordPieces, make_pieces
@@ -40,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("faces", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--publish", type=Path, help="folder for the model, its card and its train.toml")
     parser.add_argument("--more", type=int, default=12_000, help="faces without findings, of which only latents exist")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=1)
@@ -62,6 +64,8 @@ def main() -> None:
         checkpoint_every=given.steps,
         progress=Printed(),
     )
+    if given.publish:
+        publish(given.out / "style-base", given.publish, len(captions), given.steps)
 
 
 def collect_faces(
@@ -108,6 +112,18 @@ def untrained(renderer: MobileStyleGan, texts: list[str]) -> StyleModel:
     torch.manual_seed(0)
     network = StyleFlow(Sizes(len(words.pieces) + len(SPECIAL), axes=len(space.spread)))
     return StyleModel(network, words, space, {"generator": NAME})
+
+
+def publish(trained: Path, folder: Path, faces: int, steps: int) -> None:
+    """Copy the model, and write its card and the settings that tell which trainer it is of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(trained / MODEL, folder / MODEL)
+    about = dict(load_model(folder / MODEL).about)
+    (folder / "train.toml").write_text(f'text2face = "{about["version"]}"\ntrainer = "style_flow"\n', encoding="utf-8")
+    loss = about["metrics"]["validation_loss"]
+    template = Path(__file__).with_name("CARD.md").read_text(encoding="utf-8")
+    text = template.format(faces=faces, steps=steps, loss=loss, mebibytes=(folder / MODEL).stat().st_size / 1e6)
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 class Printed:

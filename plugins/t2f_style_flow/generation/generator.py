@@ -96,7 +96,7 @@ class StyleImageGenerator(ImageGenerator):
 
     size = (1024, 1024)
     steps = 24
-    guidance = 3.0
+    guidance = 2.0
 
     def __init__(
         self,

@@ -90,8 +90,20 @@ class Block(nn.Module):
         return x + self.outer(self.drop(nn.functional.silu(self.inner(inner))))
 
 
+def gaussian_velocity(styles: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """(N, axes): the best prediction of the velocity if styles were normally distributed and no text was known.
+
+    E[style - noise | z(t)] = (2t - 1) / (t² + (1 - t)²) z(t), for independent standard normal style and noise.
+    """
+    return ((2 * times - 1) / (times**2 + (1 - times) ** 2))[:, None] * styles
+
+
 class VelocityField(nn.Module):
-    """Velocities of whitened styles, given their time and a condition."""
+    """Velocities of whitened styles, given their time and a condition.
+
+    The network learns how the velocity differs from `gaussian_velocity`: what texts say, and how styles are not normal.
+    So an untrained network draws faces already.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -99,6 +111,8 @@ class VelocityField(nn.Module):
         self.enter = nn.Linear(sizes.axes, sizes.width)
         self.blocks = nn.ModuleList(Block(sizes.width) for _ in range(sizes.blocks))
         self.leave = nn.Linear(sizes.width, sizes.axes)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
         self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(400.0), 32)), persistent=False)
 
     def forward(self, styles: torch.Tensor, times: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -108,7 +122,7 @@ class VelocityField(nn.Module):
         x = self.enter(styles)
         for block in self.blocks:
             x = block(x, steer)
-        return self.leave(nn.functional.layer_norm(x, x.shape[1:]))
+        return gaussian_velocity(styles, times) + self.leave(nn.functional.layer_norm(x, x.shape[1:]))
 
 
 class StyleFlow(nn.Module):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LIMIT = 3.5
 """Largest whitened coordinate: standard deviations of the generator's styles."""
-RADIUS = 1.0
+RADIUS = 0.9
 """Largest length of a whitened style, in multiples of the typical length (the root of the number of axes)."""
 
 
@@ -34,8 +34,9 @@ def sample_styles(
     noise: (N, axes) standard normal. pieces: (N, L). negative: (N, L) of negative prompts; None for no text.
     steps: of Euler's method. guidance: 1 for what texts say as it is, more to stress it.
 
-    At each step the style that the velocity leads to is kept within the generator's own styles, coordinate by
-    coordinate and in length: strong guidance towards rare words would leave them, and the generator then draws no face.
+    At each step the style that the velocity leads to is kept within the generator's own styles: guidance changes its
+    direction and not its length (Lin et al., WACV 2024, rescale images likewise), and coordinates and length are
+    limited. Strong guidance towards rare words would leave the space, and the generator would then draw no face.
     """
     said = torch.ones(len(noise), dtype=torch.bool)
     with_text = network.condition(pieces, said)
@@ -49,11 +50,14 @@ def sample_styles(
     z = noise
     for step in range(steps):
         time = torch.full((len(z),), step / steps)
-        velocity = network.flow(z, time, with_text)
+        left = 1 - step / steps
+        aim = z + left * network.flow(z, time, with_text)
         if guidance != 1:
-            plain = network.flow(z, time, without)
-            velocity = plain + guidance * (velocity - plain)
-        aim = (z + (1 - step / steps) * velocity).clamp(-LIMIT, LIMIT)
+            plain = z + left * network.flow(z, time, without)
+            length = aim.norm(dim=1, keepdim=True)
+            aim = plain + guidance * (aim - plain)
+            aim = aim * (length / aim.norm(dim=1, keepdim=True))
+        aim = aim.clamp(-LIMIT, LIMIT)
         aim = aim * (longest / aim.norm(dim=1, keepdim=True)).clamp(max=1)
         z = z + (aim - z) / (steps - step)
         if on_step:

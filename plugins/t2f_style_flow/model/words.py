@@ -2,7 +2,8 @@
 
 Words that the vocabulary lacks are cut into the longest pieces that it has, greedily from the left, as WordPiece does
 (Schuster and Nakajima 2012); letters are always pieces, so that no word is lost. Digits of a number that is not a word
-of its own are separate pieces. Case and punctuation are dropped.
+of its own are separate pieces. Numbers that can be ages are preceded by the tens below them (35: 10, 20, 30, 35), so
+that near ages have near sums. Case and punctuation are dropped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ PAD, UNKNOWN = 0, 1
 SPECIAL = ("[pad]", "[unknown]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_PIECE = 16
+OLDEST = 120
+"""Numbers up to this are encoded with the tens below them: what is learned of one age then holds for those near it."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
@@ -74,7 +77,8 @@ class WordPieces:
 
     def _of_word(self, word: str) -> list[int]:
         if word not in self._known:
-            self._known[word] = self._cut(word)
+            below = range(10, int(word), 10) if word.isdecimal() and len(word) <= 3 and int(word) <= OLDEST else ()
+            self._known[word] = [number for one in (*map(str, below), word) for number in self._cut(one)]
         return self._known[word]
 
     def _cut(self, word: str) -> list[int]:

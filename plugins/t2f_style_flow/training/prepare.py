@@ -115,9 +115,10 @@ class Batch:
         """Copy to another device."""
         if device.type == "cpu":
             return self
-        return Batch(
-            *(one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)), seed=self.seed
+        styles, noise, times, pieces, said = (
+            one.to(device) for one in (self.styles, self.noise, self.times, self.pieces, self.said)
         )
+        return Batch(styles, noise, times, pieces, said, self.seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ import json
 import random
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support import toys
 from support.evaluations import GRADER, VOCABULARY, evaluated, image, person, planned
@@ -141,6 +143,22 @@ def test_a_run_is_audited_by_what_it_found(photos, tmp_path, plugins):
     assert {one.model for one in result.measures} == {"toy.shade"}
     assert the(result.measures, "age error", "age").value == pytest.approx(2)
     assert not (tmp_path / "audit" / "graded").exists()
+
+
+def test_the_labels_that_a_source_knew_need_no_file(photos, tmp_path, plugins):
+    pictures = sorted(photos.glob("*.png"))
+    years = [int(path.stem) + 3 for path in pictures]
+    table = pa.table({"image": [path.read_bytes() for path in pictures], "years": years, "sex": ["female"] * 40})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
+    labels = {"labels": {"years": "age", "sex": "gender"}}
+    recipe = RECIPE.model_copy(update={"plugins": {"parquet": labels}})
+    caption_photos(f"parquet:{tmp_path}/a.parquet", recipe, out=tmp_path / "run", available=plugins)
+    result = audit(tmp_path / "run", out=tmp_path / "audit", recipe=RECIPE, available=plugins)
+    assert the(result.measures, "age error", "age").value == pytest.approx(-3)
+    assert the(result.measures, "age error", "age").n == 40
+    caption_photos(photos, RECIPE, out=tmp_path / "plain", available=plugins)
+    with pytest.raises(UsageError, match="--truth"):
+        audit(tmp_path / "plain", out=tmp_path / "audit2", recipe=RECIPE, available=plugins)
 
 
 def test_an_evaluation_uses_what_an_audit_counted(photos, tmp_path, plugins):

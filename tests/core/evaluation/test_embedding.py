@@ -21,7 +21,9 @@ from text2face_core.evaluation import (
     measure_quality,
 )
 from text2face_core.evaluation.embedding import Embedded
+from text2face_core.evaluation.records import PlannedPrompt
 from text2face_core.images import BoxCrop
+from text2face_core.language.fidelity import Mention
 from text2face_core.library.session import Silent
 
 
@@ -207,3 +209,23 @@ def test_metrics_come_from_the_recipe(folder, tmp_path, plugins):
     recipe = RECIPE.with_settings(["evaluation.metrics=['measuring.count']"])
     result = evaluate(out=tmp_path / "out", images=folder, recipe=recipe, available=plugins)
     assert the(result.measures, "images", "").value == 30
+
+
+def test_a_word_that_changes_the_person_is_told_from_one_that_does_not():
+    rng = np.random.default_rng(4)
+    glasses, hat = (Mention(name, ((name, "true"),)) for name in ("eyeglasses", "wearing_hat"))
+    plan, prompts, vectors = {}, [], []
+    for number in range(30):
+        changed = (glasses, hat)[number % 2]
+        person_s = rng.normal(size=16)
+        for states in (False, True):
+            name = f"{number:03d}-{int(states)}"
+            plan[name] = PlannedPrompt(name, "", pair_id=f"{number:03d}", changed=changed, states=states)
+            prompts.append(name)
+            other = rng.normal(size=16)  # a hat makes another person
+            vectors.append(other if states and changed is hat else person_s + rng.normal(0, 0.05, 16))
+    found, _ = measure_people("toy", {"mine": embedded("mine", vectors, prompts)}, ["mine"], plan)
+    assert the(found, "same person", "mine", "eyeglasses").low > 0.9
+    hats = the(found, "same person", "mine", "wearing_hat")
+    assert hats.low < 0 < hats.high
+    assert hats.n == 15

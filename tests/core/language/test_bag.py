@@ -39,6 +39,15 @@ def test_a_bracket_reaches_five_years_either_way_but_not_below_birth(age, bracke
 
 
 @pytest.mark.parametrize(
+    ("age", "std", "bracket"),
+    [(6.1, 1.6, "4 to 8 years old"), (40.0, 9.0, "35 to 45 years old"), (1.2, 0.3, "0 to 2 years old")],
+)
+def test_a_bracket_is_narrower_if_the_age_is_known_better(age, std, bracket):
+    known = Finding("age", age, 0.9, detail={"std": std})
+    assert said([known], age_forms=("bracket",)) == {"age": bracket}
+
+
+@pytest.mark.parametrize(
     ("age", "phrases"), [(1.0, {"1 year old"}), (0.3, {"baby"}), (8.0, {"7 years old", "8 years old", "9 years old"})]
 )
 def test_small_numbers_of_years_are_english(age, phrases):

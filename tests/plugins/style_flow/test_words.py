@@ -20,9 +20,14 @@ def test_frequent_words_are_a_piece_each(words):
 
 
 def test_unknown_words_are_cut_into_pieces_that_spell_them(words):
-    pieces = spelt(words, "womanly 77")
-    assert "".join(piece.removeprefix("##") for piece in pieces) == "womanly77"
+    pieces = spelt(words, "womanly 7")
+    assert "".join(piece.removeprefix("##") for piece in pieces) == "womanly7"
     assert pieces[0] == "woman"
+
+
+def test_an_age_is_encoded_with_the_tens_below_it(words):
+    assert words.encode("35") == [*words.encode("30"), *words.encode("35")[-1:]]
+    assert len(words.encode("2035")) <= 4
 
 
 def test_letters_of_other_alphabets_are_unknown_and_not_lost(words):

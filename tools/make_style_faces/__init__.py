@@ -1,0 +1,1 @@
+"""Make examples/style-faces: captioned synthetic portraits, rare kinds included, as a table of styles."""
