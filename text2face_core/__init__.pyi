@@ -13,6 +13,7 @@ from .contracts import (
     Metric as Metric,
     Options as Options,
     Rejection as Rejection,
+    Renderer as Renderer,
     Runtime as Runtime,
     Source as Source,
     TrainedModel as TrainedModel,

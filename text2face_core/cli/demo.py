@@ -35,7 +35,7 @@ def demo(ctx: click.Context, /, offline: bool | None, **given: Any) -> int:
 
     It captions the example photos; tunes a small base model, which draws faces but hardly follows words, on captions of
     synthetic portraits; generates with both from equal prompts and seeds; grades the images; and writes one page,
-    OUT/demo.html. It needs pip install 'text2face[style,evaluate]' and a clone of the repository. The same command
+    OUT/demo.html. It needs pip install '.[style,evaluate]' and a clone of the repository. The same command
     resumes after an interruption.
     """
     from .. import library

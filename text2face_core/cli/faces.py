@@ -41,7 +41,7 @@ def faces(ctx: click.Context, /, count: int, out: Path, offline: bool | None, **
 
     Each JPEG is named after its seed and holds, in its comment, the vector that it was rendered from: style_flow trains
     on it. The same command resumes after an interruption, and the same seeds give the same faces. Only renderers that
-    are installed can be used: pip install 'text2face[style]'.
+    are installed can be used: pip install '.[style]'.
     """
     from .. import library
     from .progress import make_progress

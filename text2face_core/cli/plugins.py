@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..plugins import Plugin, Plugins, Registered
 
 ROLES = ("source", "detector", "filter", "extractor", "fuser", "trainer", "renderer", "metric")
-SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source", "metric")
+SCAFFOLDS = ("extractor", "filter", "detector", "fuser", "trainer", "source", "renderer", "metric")
 
 WHY_NOT = {
     "disabled": "switched off by T2F_LOAD_PLUGINS or --no-plugins",
@@ -168,6 +168,8 @@ def _selection(kind: str, name: str) -> list[dict[str, str]]:
         return [{"what": "use it", "command": f"t2f run {name}:PLACE"}]
     if kind == "trainer":
         return [{"what": "use it", "command": f"t2f train RUN --plugins {name}"}]
+    if kind == "renderer":
+        return [{"what": "use it", "command": f"t2f faces --plugins {name} --count 100 --out FACES"}]
     if kind == "metric":
         return [{"what": "use it", "command": f"t2f evaluate none LORA --metrics {name} --out EVAL"}]
     ways = [{"what": "use it", "command": f"t2f run PHOTOS --plugins {name}"}]

@@ -23,6 +23,7 @@ SUMMARIES: Mapping[Role, str] = {
     "detector": "faces already cut out and aligned as in FFHQ",
     "fuser": "captions as plain lists",
     "trainer": "the colour that goes with each word",
+    "renderer": "faces as coloured ovals",
     "metric": "how much the light differs between images of one prompt",
 }
 LONGEST_NAME = 40

@@ -95,7 +95,7 @@ def test_an_interruption_before_anything_has_begun_ends_cleanly(installed, toy_p
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("text2face_core.library.session.list_photos", interrupted)
+    monkeypatch.setattr("text2face_core.library.session.iter_photos", interrupted)
     assert main(["run", str(toy_photos), "--out", "out", *TOYS]) == 130
     assert "the same command resumes" in capsys.readouterr().err
 

@@ -52,6 +52,7 @@ def test_a_plan_that_nobody_can_judge_is_an_error(tmp_path, plugins):
 def test_the_command_prints_the_number(tmp_path, capsys):
     assert main(["evaluate", "--precision", "0.05", "--graders", "people", "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr()
-    assert int(shown.out) == -(-images_for_precision(0.05) // 3)  # age, gender, ethnicity
+    independent = images_for_precision(0.05)
+    assert independent / 9 < int(shown.out) <= independent / 3  # age, gender, ethnicity, and things worn now and then
     assert "± 5 points" in shown.err
     assert list(tmp_path.iterdir()) == []

@@ -77,6 +77,7 @@ def hook_names() -> list[str]:
         ("t2f_extractors", "extractor"),
         ("t2f_fusers", "fuser"),
         ("t2f_trainers", "trainer"),
+        ("t2f_renderers", "renderer"),
         ("t2f_metrics", "metric"),
     ],
 )
