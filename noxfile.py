@@ -40,6 +40,7 @@ USES = {
     "recap": ["tests/plugins/llm/test_recap.py"],
     "resmasknet": ["tests/plugins/test_resmasknet.py"],
     "retinaface": ["tests/plugins/test_retinaface.py"],
+    "style": ["tests/plugins/style_flow", "-m", "not nightly"],
     "urls": ["tests/plugins/sources/test_urls.py"],
     "webdataset": ["tests/core/dataset/test_formats.py", "-k", "webdataset and not datasets"],
 }
