@@ -56,14 +56,14 @@ def toy_recipe() -> Recipe:
 
 @pytest.fixture
 def toy_photos(tmp_path) -> Path:
-    """Ten photos: seven usable, one without a face, one with two, one that is no image; and one on the right."""
+    """Ten photos: seven usable, one without a face, one with two, one that is not an image; and one on the right."""
     folder = tmp_path / "photos"
     for number in range(7):
         toys.draw_photo(folder / f"good {number}.png", age=20 + number)
     toys.draw_photo(folder / "empty.png", faces=[])
     toys.draw_photo(folder / "two.png", faces=[(10, 10, 50), (150, 10, 50)])
     toys.draw_photo(folder / "right.png", faces=[(150, 40, 60)])
-    (folder / "text.jpg").write_text("this is no image")
+    (folder / "text.jpg").write_text("this is not an image")
     return folder
 
 

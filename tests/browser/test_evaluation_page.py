@@ -1,8 +1,6 @@
 """The page of an evaluation as a reader meets it: opened from a file in headless Chromium."""
 
-import os
 import random
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,20 +12,6 @@ from text2face_core.evaluation.report import render_report
 
 pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs Chromium: install it, or name it by CHROMIUM")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The page of a vote as a rater meets it: keys, a pause, a phone, and the file at the end."""
 
 import json
-import os
 import random
-import shutil
 
 import pytest
 from PIL import Image
@@ -14,20 +12,6 @@ from text2face_core.evaluation import draw_questions, render_ballot
 pytestmark = pytest.mark.browser
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 SWAP = {"left": "right", "right": "left"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs Chromium: install it, or name it by CHROMIUM")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A plugin of somebody else's: built, installed beside text2face, used, and taken away again."""
+"""A third-party plugin: built, installed beside text2face, used, and taken away again."""
 
 import json
 from pathlib import Path

@@ -203,7 +203,7 @@ class LanguageModel(http.server.ThreadingHTTPServer):
                 one.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is no news."""
+        """A client that went away needs no message."""
 
 
 @contextlib.contextmanager

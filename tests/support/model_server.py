@@ -99,7 +99,7 @@ class Server(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 
     def handle_error(self, *_: object) -> None:
-        """A client that was killed is no news."""
+        """A client that was killed needs no message."""
 
     @property
     def ranges(self) -> list[str | None]:

@@ -1,4 +1,4 @@
-"""Tars as img2dataset writes them, and tars that nobody should use."""
+"""Tars as img2dataset writes them, and hostile tars."""
 
 from __future__ import annotations
 

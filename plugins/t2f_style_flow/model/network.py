@@ -45,8 +45,7 @@ class Sizes:
 class TextEncoder(nn.Module):
     """Sums of the embeddings of pieces and of pairs of neighbours, through two layers.
 
-    A transformer over 48 pieces took four fifths of a step; this takes a tenth and draws as well what captions of this
-    kind say: pairs bind "gray" to "hair" or to "beard".
+    Much cheaper than a transformer, and enough for captions of this kind: pairs bind "gray" to "hair" or to "beard".
     """
 
     def __init__(self, sizes: Sizes) -> None:

@@ -415,7 +415,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_used(tmp_path):
     named = skipped_path(tmp_path, dataset).read_text().splitlines()
     assert named == ["1.png\ttruncated image", "2.png\tunreadable: no such file or directory", "3.png\tempty file"]
     picture(folder / "2.png")
-    assert find_readable(dataset, tmp_path).tolist() == [0, 2, 4]  # what was mended is found
+    assert find_readable(dataset, tmp_path).tolist() == [0, 2, 4]  # what was repaired is found
 
 
 def test_what_was_found_readable_is_not_looked_at_again(tmp_path, monkeypatch):

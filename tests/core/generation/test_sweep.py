@@ -177,7 +177,7 @@ def test_smaller_cells_and_missing_pictures(plates):
     assert (cut(sheet, 0, 0) == (20, 40, 200)).all()
     missing = cut(sheet, 0, 1)
     assert (missing == 216).mean() > 0.6
-    assert (missing < 100).any(), "it says that there is no picture"
+    assert (missing < 100).any(), "it says that the picture is missing"
 
 
 def test_labels_in_any_script_are_drawn_where_a_font_has_them(plates):

@@ -64,7 +64,7 @@ def test_merges_are_made_in_the_order_of_the_list(tmp_path):
     path = tmp_path / "few.gz"
     path.write_bytes(gzip.compress(b"#version: 0.2\nb c</w>\na b\nab c</w>\n", mtime=0))
     counter = TokenCounter(path)
-    assert counter.count("abc") == 2 + 2  # "bc" comes first, and "a bc" is no pair of the list
+    assert counter.count("abc") == 2 + 2  # "bc" comes first, and "a bc" is not a pair of the list
     assert counter.count("ab") == 2 + 2  # "b</w>" is not "b"
     assert counter.count("abab") == 2 + 3
 

@@ -104,7 +104,7 @@ def test_a_damaged_shard_is_made_again_by_the_same_command(made, tmp_path, caplo
 
 
 def test_a_shard_that_holds_other_photos_than_its_chunk_is_not_done(made, tmp_path):
-    """As when the list of photos was made anew, with photos that sort before the earlier ones."""
+    """As when the list of photos was made again, with photos that sort before the earlier ones."""
     made()
     run = RunDirectory.open(tmp_path / "out")
     key = tomllib.loads(run.settings_path.read_text())["keys"]["analysis"]

@@ -33,7 +33,7 @@ def content(path):
 
 @pytest.fixture
 def many_photos(tmp_path, example_photos):
-    """Thirty-six photos: the examples three times over, with a broken one, an empty one and one that is no image."""
+    """36 photos: the examples three times over, with a broken one, an empty one and one that is not an image."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for copy in range(3):

@@ -1,4 +1,4 @@
-"""A run or recipe of somebody else, met by a user who has allowed nothing yet."""
+"""A run or recipe of another person, met by a user who has allowed nothing yet."""
 
 import tomllib
 
@@ -30,7 +30,7 @@ def install(site, name, code):
 
 @pytest.fixture
 def theirs(tmp_path, monkeypatch, toy_photos, capsys):
-    """A run made by somebody else, with the toy detector and extractor."""
+    """A run made by another person, with the toy detector and extractor."""
     install(tmp_path / "site", "toy", "from support.toys import *\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)

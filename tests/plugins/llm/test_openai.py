@@ -322,7 +322,7 @@ def test_what_a_model_thinks_is_no_caption(build, monkeypatch):
     text = "<think>\nShe.\n</think>\n\nA \ud800 woman. "
     monkeypatch.setattr("support.llm_server.write_caption", lambda prompt, seed: text)
     with serving() as server:
-        assert build(server).fuse([ask(1)]) == [["A ? woman."]]  # half a character is no Unicode
+        assert build(server).fuse([ask(1)]) == [["A ? woman."]]  # half a character is not Unicode
 
 
 def test_it_works_inside_a_running_loop_as_in_a_notebook(build):

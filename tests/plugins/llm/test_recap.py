@@ -179,14 +179,14 @@ def test_the_recipe_mixes_short_and_long_and_asks_nothing_of_a_face():
 
 
 def test_a_run_captions_photos_of_anything(photo, server, tmp_path, monkeypatch):
-    """Straight through the command line: a photo lying on its side, one without a face, and one that is no photo."""
+    """Straight through the command line: a photo lying on its side, one without a face, and one that is not a photo."""
     pytest.importorskip("httpx2")
     url, seen = server
     folder = tmp_path / "photos"
     folder.mkdir()
     photo.rename(folder / "photo.jpg")
     Image.new("RGB", (300, 300), (240, 20, 20)).save(folder / "square.png")
-    (folder / "text.jpg").write_text("this is no image")
+    (folder / "text.jpg").write_text("this is not an image")
     monkeypatch.setenv("T2F_MODELS", str(tmp_path / "models"))
     command = ["run", str(folder), "--out", str(tmp_path / "out"), "--recipe", "recap", "--no-report"]
     settings = [f"recap.base_url={url}", "captions.max_tokens=0", "captions.per_photo=1", "captions.retries=0"]

@@ -1,4 +1,4 @@
-"""Tables of photos: bytes, {bytes, path}, paths; and tables that nobody should use."""
+"""Tables of photos: bytes, {bytes, path}, paths; and hostile tables."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -195,7 +195,7 @@ def names(what, given):
     [
         "fidelity.jsonl",
         "fidelity_more.jsonl",
-        "fidelity_heldout.jsonl",  # what the check gets wrong here is not to be mended by looking at it
+        "fidelity_heldout.jsonl",  # what the check gets wrong here must not be fixed by looking at it
     ],
 )
 def test_the_labelled_sets_are_read_with_an_f1_of_097_or_more(labelled, what):

@@ -1,4 +1,4 @@
-"""The names of LoRA tensors: every style in use is understood, and what is no LoRA for these models is refused."""
+"""The names of LoRA tensors: every style in use is understood, and what is not a LoRA for these models is refused."""
 
 from __future__ import annotations
 
