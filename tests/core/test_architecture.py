@@ -19,8 +19,8 @@ PLUGINS = ROOT / "plugins"
 
 ROOT_FILES = {
     "__init__.py", "__init__.pyi", "__main__.py", "_version.py", "py.typed",
-    "components.py", "metrics.py", "contracts.py", "errors.py", "hookspecs.py", "provenance.py", "recipe.py",
-    "records.py",
+    "components.py", "metrics.py", "generators.py", "contracts.py", "errors.py", "hookspecs.py",
+    "provenance.py", "recipe.py", "sections.py", "records.py",
 }  # fmt: skip
 PACKAGES = {
     "cli", "dataset", "engines", "evaluation", "generation", "images", "language", "library", "models", "pipeline",

@@ -177,7 +177,7 @@ def artifacts_of(plugins: Plugins, components: Iterable[Registered] | None = Non
 
 def check_accepted(plugins: Plugins, names: Sequence[str]) -> None:
     """Raises UsageError for a name in --accept-licence that is neither a model file's nor a licence's."""
-    from ..recipe import did_you_mean
+    from ..utils import did_you_mean
 
     def known(declared: Declared) -> set[str]:
         return {one.casefold() for file, (artifact, _) in declared.items() for one in (file, artifact.licence)}

@@ -34,7 +34,7 @@ def settings(prefix: str, *, as_json: bool) -> int:
 
     Options of plugins are listed by: t2f plugins show NAME.
     """
-    from ..recipe import did_you_mean
+    from ..utils import did_you_mean
 
     rows = list_settings()
     shown = [row for row in rows if row["name"] == prefix or row["name"].startswith(f"{prefix}." if prefix else "")]
@@ -58,7 +58,8 @@ def settings(prefix: str, *, as_json: bool) -> int:
 
 def list_settings() -> list[dict[str, Any]]:
     """Name, section, type, default, constraints and description of each setting, as plain data that JSON can hold."""
-    from ..recipe import SECTIONS, Recipe
+    from ..recipe import Recipe
+    from ..sections import SECTIONS
 
     rows: list[dict[str, Any]] = [
         {

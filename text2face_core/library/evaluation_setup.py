@@ -16,9 +16,10 @@ from ..language import Vocabulary
 from ..metrics import Embedder, Metric
 from ..models import ModelStore
 from ..plugins import Plugins, Registered, require
-from ..recipe import Recipe, Resolved, explain
+from ..recipe import Recipe, Resolved
 from ..run import RunDirectory
 from ..trust import require_trust
+from ..utils import explain_validation
 from .images import GenerationSettings
 from .session import Silent, override
 
@@ -155,7 +156,7 @@ class Setup:
         try:
             found: BaseModel = model.model_validate(self.recipe.plugins.get(registered.name, {}))
         except ValidationError as error:
-            raise RecipeError(f"{registered.name}: {explain(error, model)}") from error
+            raise RecipeError(f"{registered.name}: {explain_validation(error, model)}") from error
         return found
 
 

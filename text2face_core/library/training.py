@@ -12,10 +12,10 @@ from ..dataset import open_dataset
 from ..errors import RecipeError
 from ..models import ModelStore
 from ..plugins import Plugins
-from ..recipe import Recipe, explain
+from ..recipe import Recipe
 from ..training import SETTINGS
 from ..trust import require_trust
-from ..utils import check_device, default_threads, parse_toml
+from ..utils import check_device, default_threads, explain_validation, parse_toml
 from .session import Silent, override
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ def choose_trainer(
         return trainer, model.model_validate({**recipe.plugins.get(trainer.name, {}), **given})
     except ValidationError as error:
         known = ", ".join(model.model_fields)
-        raise RecipeError(f"{trainer.name}: {explain(error, model)} (options of {trainer.name}: {known})") from error
+        raise RecipeError(
+            f"{trainer.name}: {explain_validation(error, model)} (options of {trainer.name}: {known})"
+        ) from error
 
 
 def trainer_of(*places: str | Path | None) -> str | None:

@@ -15,7 +15,8 @@ from .stage import Clock, Failure, Stage
 
 if TYPE_CHECKING:
     from ..plugins import Plugins
-    from ..recipe import FaceRule, Resolved
+    from ..recipe import Resolved
+    from ..sections import FaceRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ..records import Face, Photo, Pixels, Portrait
 from .stage import Failure, Stage
 
 if TYPE_CHECKING:
-    from ..recipe import FaceRule
+    from ..sections import FaceRule
 
 TURNED = 0.01
 """How much higher the score of a face must be once it is turned, to say that the photo is not upright.

@@ -24,4 +24,5 @@ from .requirements import (
 )
 from .resources import templates as templates
 from .seeding import random_stream as random_stream, stream_seed as stream_seed
+from .suggestions import did_you_mean as did_you_mean, explain_validation as explain_validation
 from .templating import environment as environment

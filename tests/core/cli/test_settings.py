@@ -7,7 +7,7 @@ import pytest
 from text2face_core import Plugins, Recipe
 from text2face_core.cli import main
 from text2face_core.errors import RecipeError
-from text2face_core.recipe import SECTIONS
+from text2face_core.sections import SECTIONS
 
 
 def listed(capsys, *arguments):

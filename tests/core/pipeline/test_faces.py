@@ -9,7 +9,7 @@ from text2face_core import Detector, Face, Photo, Plugins, Portrait, Recipe, Run
 from text2face_core.pipeline.faces import FaceSelection
 from text2face_core.pipeline.stage import Clock, Stage
 from text2face_core.plugins.checks import check_faces
-from text2face_core.recipe import FaceRule
+from text2face_core.sections import FaceRule
 
 
 def selection(detector: Detector, **rule) -> FaceSelection:
